@@ -1,0 +1,1 @@
+"""MicroNet (ICCV 2021) in Keras, from images to an int8 model on a microcontroller."""

@@ -1,0 +1,9 @@
+"""The one kind of error that a user can mend."""
+
+
+class UserError(ValueError):
+    """A mistake in what the user gave: a flag, a file, a folder, a dataset.
+
+    The message is one line that names the file or the value and the way out. The command line
+    prints it as ``error: ...`` and exits with status 2; from Python it is an ordinary ValueError.
+    """
