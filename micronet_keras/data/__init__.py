@@ -1,0 +1,17 @@
+"""Datasets: the bundled one, those of TFDS, folders of images; batches for the models."""
+
+from micronet_keras.data.decoding import BadImages
+from micronet_keras.data.micronet_shapes import MicronetShapes, ShapesConfig
+from micronet_keras.data.pipeline import eval_batches, train_batches
+from micronet_keras.data.sources import DEFAULT_DATASET, Source, load_dataset
+
+__all__ = [
+    "DEFAULT_DATASET",
+    "BadImages",
+    "MicronetShapes",
+    "ShapesConfig",
+    "Source",
+    "eval_batches",
+    "load_dataset",
+    "train_batches",
+]

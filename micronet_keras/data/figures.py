@@ -1,6 +1,6 @@
-"""The ten classes of the bundled dataset as signed distances with keypoints, in units of their size.
+"""The ten classes of the bundled dataset as signed distances with keypoints.
 
-A figure lives in [-1, 1] x [-1, 1], x to the right and y down, and is turned, scaled and moved by
+A figure lives in [-1, 1] x [-1, 1], x to the right and y down; it is turned, scaled and moved by
 `micronet_keras.data.scenes`.
 """
 

@@ -1,4 +1,4 @@
-"""The bundled dataset `micronet_shapes` as a TFDS builder: drawn on this machine, not downloaded."""
+"""The bundled dataset `micronet_shapes` as a TFDS builder: drawn here, not downloaded."""
 
 import dataclasses
 import io

@@ -203,9 +203,7 @@ def _draw_object(stream, canvas, owner, number: int, label: int, place, base) ->
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, left = window[0].start, window[1].start
     box = (top + rows[0], left + columns[0], top + rows[-1] + 1, left + columns[-1] + 1)
-    points = [
-        drawing.rotated(u * stretch * radius, v * radius, turn) for u, v in figure.keypoints
-    ]
+    points = [drawing.rotated(u * stretch * radius, v * radius, turn) for u, v in figure.keypoints]
     points = [(x + dx, y + dy) for dx, dy in points]
     if figure.cyclic:
         # The turn keeps the clockwise order; a square's corner says nothing of where it began.

@@ -1,0 +1,85 @@
+"""Encoded images to RGB pixels, with those that do not decode found and named."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from micronet_keras.errors import UserError
+
+# What tf.io.decode_image reads.
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+
+
+@dataclasses.dataclass
+class BadImages:
+    """The images of a dataset that did not decode, by record, each counted once.
+
+    Attributes:
+        records: file names or TFDS record ids, in the order in which they were met.
+    """
+
+    records: list[str] = dataclasses.field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def add(self, record: bytes | str) -> None:
+        record = record.decode(errors="replace") if isinstance(record, bytes) else record
+        if record not in self.records:
+            self.records.append(record)
+
+    def summary(self) -> str:
+        """One line for the user, empty when every image was fine."""
+        if not self.records:
+            return ""
+        named = ", ".join(self.records[:5]) + (", ..." if len(self.records) > 5 else "")
+        return f"{len(self.records)} image(s) did not decode: {named}"
+
+
+def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes JPEG, PNG, BMP or GIF (its first frame) to uint8 [height, width, 3].
+
+    Greyscale becomes RGB, an alpha channel is dropped, 16-bit samples become 8-bit.
+    Works in graphs, too.
+    A damaged image gives an image of no pixels, [0, 0, 3], instead of an error.
+    """
+
+    def decode(data):
+        image = tf.io.decode_image(data, channels=3, expand_animations=False)
+        return tf.ensure_shape(image, (None, None, 3))
+
+    # The only "try" that a graph has: a dataset of one element that loses it on an error.
+    attempt = tf.data.Dataset.from_tensors(encoded).map(decode).ignore_errors()
+    nothing = tf.data.Dataset.from_tensors(tf.zeros((0, 0, 3), tf.uint8))
+    return attempt.concatenate(nothing).take(1).get_single_element()
+
+
+def decoded(records: tf.data.Dataset, bad_images: BadImages) -> tf.data.Dataset:
+    """Decodes the `image` of every record in parallel, in order; drops and notes the bad ones."""
+
+    def decode(record):
+        image = decode_rgb(record["image"])
+
+        def note():
+            tf.numpy_function(bad_images.add, [record["record"]], [])
+            return False
+
+        good = tf.cond(tf.size(image) > 0, lambda: True, note)
+        with tf.control_dependencies([good]):
+            return {**record, "image": tf.identity(image)}
+
+    images = records.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return images.filter(lambda record: tf.size(record["image"]) > 0)
+
+
+def refuse_bad_images(records: tf.data.Dataset, where: str) -> None:
+    """Decodes everything once.
+
+    Raises:
+        UserError: naming the images that do not decode.
+    """
+    bad_images = BadImages()
+    for _ in decoded(records, bad_images).map(lambda record: tf.shape(record["image"])):
+        pass
+    if bad_images:
+        raise UserError(f"{where}: {bad_images.summary()}; mend or remove them, or skip bad images")

@@ -1,0 +1,246 @@
+"""From encoded images to batches for training and evaluation."""
+
+import tensorflow as tf
+
+from micronet_keras.data.decoding import decoded, refuse_bad_images
+from micronet_keras.data.sources import Source
+from micronet_keras.errors import UserError
+
+# Decoded images are kept in memory when all of a split fit into this.
+CACHE_BYTES = 2**30
+
+# Records to shuffle among when they are too many to shuffle them all.
+_SHUFFLE_BUFFER = 8192
+
+
+def train_batches(
+    source: Source,
+    split: str,
+    image_size: int,
+    batch_size: int,
+    seed: int,
+    first_epoch: int = 0,
+    epochs: int = 1,
+    *,
+    min_scale: float = 0.08,
+    flip: bool = True,
+    on_bad_image: str = "skip",
+    cache_bytes: int = CACHE_BYTES,
+) -> tf.data.Dataset:
+    """Shuffled, augmented batches of the epochs first_epoch .. epochs - 1, one after the other.
+
+    The order and the augmentation of an epoch are a pure function of (seed, epoch): a run that
+    starts at `first_epoch` sees what one that started at 0 would see from there on. An epoch has
+    `source.splits[split] // batch_size` batches; a bad image's place is taken by another image.
+
+    Augmentation is the authors' (torchvision's RandomResizedCrop and RandomHorizontalFlip): a
+    crop of a random share of the area, from `min_scale` to 1, of aspect ratio 3/4 to 4/3, resized
+    bilinearly, then a flip with probability 1/2.
+
+    Args:
+        source: from `load_dataset`.
+        split: a name in `source.splits`.
+        image_size: height and width of the batches in pixels.
+        batch_size: images in a batch.
+        seed: any whole number.
+        first_epoch: number of the first epoch, from 0.
+        epochs: number after the last epoch.
+        min_scale: smallest share of the area, in (0, 1]. The authors' 0.08 suits photographs;
+            small images with one small object want more.
+        flip: whether images are flipped. Not for classes that differ by their handedness.
+        on_bad_image: "skip" leaves out images that do not decode and notes them in
+            `source.bad_images`; "error" decodes all of them beforehand and refuses.
+        cache_bytes: decoded images are kept in memory when the split takes less than this.
+
+    Returns:
+        tf.data.Dataset of (uint8 [batch_size, image_size, image_size, 3] RGB, int32 [batch_size]).
+
+    Raises:
+        UserError: no such split, no labels, too few images, bad images when they are refused.
+        ValueError: an argument out of its range.
+
+    Example:
+
+    >>> source = load_dataset("micronet_shapes")
+    >>> batches = train_batches(source, "train", 96, 64, seed=1, epochs=3)
+    >>> images, labels = next(iter(batches))
+    """
+    if not 0 < min_scale <= 1:
+        raise ValueError(f"min_scale must be in (0, 1]. Received: {min_scale}")
+    if not 0 <= first_epoch <= epochs:
+        raise ValueError(
+            f"first_epoch must be from 0 to epochs. Received: {first_epoch} of {epochs} epochs"
+        )
+    records = _labelled_records(source, split, image_size, batch_size, on_bad_image)
+    count = source.splits[split]
+    steps = count // batch_size
+    if steps == 0:
+        raise UserError(
+            f"split {split!r} of {source.name!r} has {count} images, fewer than one batch of "
+            f"{batch_size}; choose a smaller batch"
+        )
+    in_memory = _decoded_bytes(source, split) <= cache_bytes
+    if in_memory:
+        records = decoded(records, source.bad_images).cache()
+    buffer = count if in_memory else min(count, _SHUFFLE_BUFFER)
+
+    def one_epoch(epoch):
+        # Within this traced function it sets the function's own seed, so that the order does not
+        # depend on the program's global seed.
+        tf.random.set_seed(seed)
+        order = records.shuffle(buffer, seed=epoch, reshuffle_each_iteration=False)
+        if not in_memory:
+            order = decoded(order, source.bad_images)
+        # The second round is only begun when bad images left places free.
+        order = order.concatenate(order).take(steps * batch_size)
+        return order.enumerate().map(lambda place, record: (epoch, place, record))
+
+    def augmented(epoch, place, record):
+        image = _augment(record["image"], image_size, (seed, epoch, place), min_scale, flip)
+        return image, tf.cast(record["label"], tf.int32)
+
+    dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
+    dataset = dataset.map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def eval_batches(
+    source: Source,
+    split: str,
+    image_size: int,
+    batch_size: int,
+    *,
+    crop_fraction: float | None = None,
+    on_bad_image: str = "skip",
+) -> tf.data.Dataset:
+    """All images of a split in their order, resized and cut to a centred square.
+
+    The shorter side is resized to image_size / crop_fraction (antialiased), then the centre is
+    taken: the authors' 256 -> 224 is a fraction of 0.875.
+
+    Args:
+        source: from `load_dataset`.
+        split: a name in `source.splits`.
+        image_size: height and width of the batches in pixels.
+        batch_size: images in a batch; the last batch may have fewer.
+        crop_fraction: in (0, 1]; `source.crop_fraction` when None.
+        on_bad_image: as in `train_batches`.
+
+    Returns:
+        tf.data.Dataset of (uint8 [b, image_size, image_size, 3] RGB, int32 [b]).
+
+    Raises:
+        UserError, ValueError: as `train_batches`.
+
+    Example:
+
+    >>> source = load_dataset("micronet_shapes")
+    >>> for images, labels in eval_batches(source, "test", 96, 100): ...
+    """
+    crop_fraction = source.crop_fraction if crop_fraction is None else crop_fraction
+    if not 0 < crop_fraction <= 1:
+        raise ValueError(f"crop_fraction must be in (0, 1]. Received: {crop_fraction}")
+    records = _labelled_records(source, split, image_size, batch_size, on_bad_image)
+
+    def prepared(record):
+        image = _centre(record["image"], image_size, crop_fraction)
+        return image, tf.cast(record["label"], tf.int32)
+
+    images = decoded(records, source.bad_images).map(
+        prepared, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    return images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _labelled_records(
+    source: Source, split: str, image_size: int, batch_size: int, on_bad_image: str
+) -> tf.data.Dataset:
+    if on_bad_image not in ("skip", "error"):
+        raise ValueError(f"on_bad_image must be 'skip' or 'error'. Received: {on_bad_image!r}")
+    for name, value in (("image_size", image_size), ("batch_size", batch_size)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a whole number from 1. Received: {value!r}")
+    records = source.raw(split)
+    if not source.has_labels:
+        raise UserError(
+            f"dataset {source.name!r} has no label per image, only labelled objects: it is for "
+            "detection, not for classification"
+        )
+    if on_bad_image == "error":
+        refuse_bad_images(records, f"dataset {source.name!r}, split {split!r}")
+    return records.map(lambda record: {key: record[key] for key in ("image", "label", "record")})
+
+
+def _decoded_bytes(source: Source, split: str) -> int:
+    """What a split takes when decoded, judged by its first images."""
+    images = decoded(source.raw(split).take(16), source.bad_images)
+    sizes = [int(tf.size(record["image"])) for record in images]
+    if not sizes:
+        # Nothing to judge by; with more than 16 images the others may still be good.
+        return 2**62
+    return sum(sizes) * source.splits[split] // len(sizes)
+
+
+def _augment(image, size: int, key, min_scale: float, flip: bool):
+    """A random resized crop and flip of uint8 [h, w, 3], a pure function of the image and `key`."""
+    seed, epoch, place = (tf.cast(part, tf.int64) for part in key)
+    number = epoch * 2**32 + place
+    random = tf.random.stateless_uniform((_CROP_TRIES, 4), (seed, number))
+    top, left, height, width = _random_crop(tf.shape(image), random, min_scale)
+    image = _resized(image[top : top + height, left : left + width], size, size)
+    if flip:
+        mirror = tf.random.stateless_uniform((), (seed, -1 - number)) < 0.5
+        image = tf.cond(mirror, lambda: image[:, ::-1], lambda: image)
+    return tf.ensure_shape(image, (size, size, 3))
+
+
+_CROP_TRIES = 10
+
+
+def _random_crop(shape, random, min_scale: float):
+    """torchvision's RandomResizedCrop: the first of ten tries that fits, else the middle."""
+    height, width = tf.cast(shape[0], tf.float32), tf.cast(shape[1], tf.float32)
+    area = height * width * (min_scale + (1 - min_scale) * random[:, 0])
+    log_ratio = tf.math.log(4 / 3)
+    ratio = tf.exp(log_ratio * (2 * random[:, 1] - 1))
+    widths = tf.round(tf.sqrt(area * ratio))
+    heights = tf.round(tf.sqrt(area / ratio))
+    fits = (widths >= 1) & (heights >= 1) & (widths <= width) & (heights <= height)
+    # After the tries: the largest middle part of an allowed ratio.
+    widths = tf.concat([widths, [tf.minimum(width, tf.round(height * 4 / 3))]], 0)
+    heights = tf.concat([heights, [tf.minimum(height, tf.round(width * 4 / 3))]], 0)
+    tops = tf.floor(random[:, 2] * (height + 1 - heights[:-1]))
+    lefts = tf.floor(random[:, 3] * (width + 1 - widths[:-1]))
+    tops = tf.concat([tops, [tf.floor((height - heights[-1]) / 2)]], 0)
+    lefts = tf.concat([lefts, [tf.floor((width - widths[-1]) / 2)]], 0)
+    chosen = tf.argmax(tf.concat([fits, [True]], 0))
+    crop = tf.stack([tops, lefts, heights, widths])[:, chosen]
+    return tf.unstack(tf.cast(crop, tf.int32))
+
+
+def _centre(image, size: int, crop_fraction: float):
+    """The centred square of uint8 [h, w, 3], `crop_fraction` of the shorter side, at `size`."""
+    shape = tf.shape(image)
+    shorter = tf.cast(tf.minimum(shape[0], shape[1]), tf.float64)
+    # Resizing the whole and cutting size x size out of it would be the same but slower.
+    side = tf.maximum(tf.cast(tf.round(shorter * crop_fraction), tf.int32), 1)
+    top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
+    image = _resized(image[top : top + side, left : left + side], size, size)
+    return tf.ensure_shape(image, (size, size, 3))
+
+
+def _resized(image, height: int, width: int):
+    """Bilinear, antialiased where it shrinks; whole pixel values."""
+    shape = tf.shape(image)
+    same = (shape[0] == height) & (shape[1] == width)
+    shrinks = (shape[0] > height) | (shape[1] > width)
+
+    def resize(antialias: bool):
+        resized = tf.image.resize(image, (height, width), antialias=antialias)
+        return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+    return tf.cond(
+        same,
+        lambda: image,
+        lambda: tf.cond(shrinks, lambda: resize(True), lambda: resize(False)),
+    )

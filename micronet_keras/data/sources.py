@@ -1,0 +1,183 @@
+"""Any image dataset by name: the bundled one, any of TFDS, or a folder of pictures."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from micronet_keras.data.decoding import BadImages
+from micronet_keras.data.folder import read_folder
+from micronet_keras.data.micronet_shapes import MicronetShapes
+from micronet_keras.errors import UserError
+
+DEFAULT_DATASET = MicronetShapes.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A dataset that can be read again and again.
+
+    Attributes:
+        name: what it was loaded as.
+        class_names: of the labels; of the objects' labels where an image has none of its own.
+        splits: examples per split.
+        has_labels: every image has one `label` (classification). Without, `objects` has them.
+        crop_fraction: the share of the shorter side that the evaluation's centre crop keeps.
+        bad_images: those that were met so far and did not decode.
+    """
+
+    name: str
+    class_names: list[str]
+    splits: dict[str, int]
+    has_labels: bool
+    crop_fraction: float
+    read: Callable[[str], tf.data.Dataset] = dataclasses.field(repr=False)
+    bad_images: BadImages = dataclasses.field(default_factory=BadImages, repr=False)
+
+    def raw(self, split: str) -> tf.data.Dataset:
+        """The records of a split, always in the same order, images still encoded.
+
+        Returns:
+            tf.data.Dataset of dicts: `image` (string, the encoded file), `record` (string, a file
+            name or record id), `label` (int64, when `has_labels`) and, for TFDS, every other
+            feature of the dataset, such as `objects`.
+
+        Raises:
+            UserError: no such split.
+        """
+        if split not in self.splits:
+            raise UserError(
+                f"dataset {self.name!r} has no split {split!r}; it has: {', '.join(self.splits)}"
+            )
+        return self.read(split)
+
+
+def load_dataset(name: str = DEFAULT_DATASET, data_dir: str | os.PathLike | None = None) -> Source:
+    """Finds a dataset and prepares it, which downloads or draws it on first use.
+
+    Args:
+        name: `micronet_shapes` or `micronet_shapes/multi` (bundled), the name of any TensorFlow
+            dataset with images (`cifar10`, `name/config`), or a folder with a sub-folder of images
+            per class, optionally below `train`, `validation` (or `val`) and `test` folders. Without
+            those, 80 / 10 / 10 % of the images go to the three splits, by a hash of their names.
+        data_dir: where TFDS keeps its datasets; its own default (~/tensorflow_datasets) when None.
+
+    Returns:
+        A `Source`.
+
+    Raises:
+        UserError: unknown dataset, no download possible, no images, no labels, an empty folder.
+
+    Example:
+
+    >>> source = load_dataset("micronet_shapes")
+    >>> source.class_names[0], source.splits["train"]
+    ('circle', 8000)
+    """
+    if _looks_like_path(name):
+        return _folder_source(name)
+    try:
+        builder = tfds.builder(name, **({"data_dir": os.fspath(data_dir)} if data_dir else {}))
+    except tfds.core.DatasetNotFoundError as error:
+        if Path(name).is_dir():
+            return _folder_source(name)
+        raise UserError(
+            f"unknown dataset {name!r}: give {DEFAULT_DATASET!r} (bundled), a TFDS name such as "
+            "'cifar10' (with data_dir, if it lies elsewhere), or an existing folder"
+        ) from error
+    except Exception as error:  # Of every kind, for a wrong configuration, version or namespace.
+        raise UserError(f"cannot open dataset {name!r}: {_first_line(error)}") from error
+    _prepare(builder, name)
+    return _tfds_source(builder, name)
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.startswith((".", "~", os.sep)) or os.path.isabs(name)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _folder_source(name: str) -> Source:
+    class_names, splits, read = read_folder(Path(name).expanduser())
+    return Source(name, class_names, splits, has_labels=True, crop_fraction=0.875, read=read)
+
+
+def _prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
+    config = tfds.download.DownloadConfig(try_download_gcs=False)
+    try:
+        builder.download_and_prepare(download_config=config)
+    except Exception as error:  # Whatever a builder's own code and the network may raise.
+        raise UserError(
+            f"cannot prepare dataset {name!r} in {builder.data_dir}: {_first_line(error)}; "
+            "check the network and the disk, or give the data_dir that has it already"
+        ) from error
+
+
+def _tfds_source(builder: tfds.core.DatasetBuilder, name: str) -> Source:
+    image_key, label_key = _image_and_label(builder.info, name)
+    splits = {split: info.num_examples for split, info in builder.info.splits.items()}
+    if not any(splits.values()):
+        raise UserError(f"dataset {name!r} has no examples in {builder.data_dir}")
+
+    def read(split: str) -> tf.data.Dataset:
+        dataset = builder.as_dataset(
+            split=split,
+            decoders={image_key: tfds.decode.SkipDecoding()},
+            # One file after the other: record 17 is what TFDS calls split[17:18].
+            read_config=tfds.ReadConfig(interleave_cycle_length=1),
+        )
+
+        def renamed(number, example):
+            record = dict(example)
+            record["image"] = record.pop(image_key)
+            record["record"] = tf.strings.join([split, "[", tf.strings.as_string(number), "]"])
+            if label_key:
+                record["label"] = record.pop(label_key)
+            return record
+
+        return dataset.enumerate().map(renamed)
+
+    return Source(
+        name,
+        class_names=list(_label_feature(builder.info.features, label_key).names),
+        splits=splits,
+        has_labels=label_key is not None,
+        # The bundled images are drawn at the size that they are meant for: nothing to cut off.
+        crop_fraction=1.0 if builder.name == DEFAULT_DATASET else 0.875,
+        read=read,
+    )
+
+
+def _label_feature(features, label_key: str | None):
+    return features[label_key] if label_key else features["objects"].feature["label"]
+
+
+def _image_and_label(info: tfds.core.DatasetInfo, name: str) -> tuple[str, str | None]:
+    """The keys of the image and of its label; no label is needed where objects have them."""
+
+    def pick(kind, usual: str) -> str | None:
+        keys = [key for key, feature in info.features.items() if isinstance(feature, kind)]
+        supervised = info.supervised_keys or ()
+        for key in (usual, *supervised[:2]):
+            if key in keys:
+                return key
+        return keys[0] if len(keys) == 1 else None
+
+    if isinstance(info.features, tfds.features.FeaturesDict):
+        image_key = pick(tfds.features.Image, "image")
+        label_key = pick(tfds.features.ClassLabel, "label")
+        objects = getattr(dict(info.features).get("objects"), "feature", {})
+        if image_key and (label_key or "label" in objects):
+            return image_key, label_key
+        found = ", ".join(f"{key} ({type(value).__name__})" for key, value in info.features.items())
+    else:
+        found = type(info.features).__name__
+    raise UserError(
+        f"dataset {name!r} cannot be used: it needs an image and a class label (or objects with "
+        f"labels), and has these features: {found}"
+    )
