@@ -122,6 +122,8 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
  * weights: [out_c][in_c] as in the flatbuffer, bias2: out_c values of 2 * bias (all 0 where it has none).
  * scratch: MICRONET_FULLY_CONNECTED_SCRATCH(in_c) bytes. `out` must not overlap `in`.
  * Per-channel weights: micronet_conv2d with one pixel gives the same result.
+ * Beware: TFLM takes the product of the per-tensor scales in float32: (m, s) of (double)(scale_in * scale_w) / scale_out.
+ * Every convolution, and per-channel FULLY_CONNECTED, takes it in double.
  */
 typedef struct {
   int16_t in_c, out_c;

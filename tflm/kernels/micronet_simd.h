@@ -1,0 +1,250 @@
+/* What the kernels share: requantization, and the Armv7E-M instructions with portable equivalents.
+ *
+ * On an Arm core with the DSP extension the functions named after instructions are these instructions; anywhere else
+ * they compute the same number in portable C, so that the optimised code itself is tested (and sanitized) on a
+ * desktop. Right shifts of negative numbers are arithmetic, as on every compiler that has an Arm target.
+ */
+#ifndef MICRONET_SIMD_H_
+#define MICRONET_SIMD_H_
+
+#include <stdint.h>
+#include <string.h>
+
+#include "micronet_kernels.h"
+
+#if defined(MICRONET_REFERENCE) && MICRONET_REFERENCE
+#define MICRONET_USE_REFERENCE 1
+#define MICRONET_USE_HELIUM 0
+#define MICRONET_USE_DSP 0
+#elif defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define MICRONET_USE_REFERENCE 0
+#define MICRONET_USE_HELIUM 1
+#define MICRONET_USE_DSP 0
+#include <arm_mve.h>
+#else
+#define MICRONET_USE_REFERENCE 0
+#define MICRONET_USE_HELIUM 0
+#define MICRONET_USE_DSP 1
+#endif
+
+#if defined(__GNUC__)
+#define MICRONET_INLINE static inline __attribute__((always_inline))
+#define MICRONET_NOINLINE __attribute__((noinline))
+#else
+#define MICRONET_INLINE static inline
+#define MICRONET_NOINLINE
+#endif
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && defined(__GNUC__)
+#define MICRONET_ARM_DSP 1
+#else
+#define MICRONET_ARM_DSP 0
+#endif
+
+/* Two int16 in one word, low half first. */
+typedef uint32_t micronet_pair;
+
+MICRONET_INLINE int32_t micronet_low(micronet_pair p) { return (int16_t)(p & 0xffff); }
+MICRONET_INLINE int32_t micronet_high(micronet_pair p) { return (int16_t)(p >> 16); }
+MICRONET_INLINE micronet_pair micronet_make_pair(int32_t low, int32_t high) {
+  return ((uint32_t)low & 0xffff) | ((uint32_t)high << 16);
+}
+
+/* Sums wrap as the instructions do; nothing relies on it. */
+MICRONET_INLINE int32_t micronet_wrap_add(int32_t a, int32_t b) {
+  return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+/* An unaligned word of four int8. */
+MICRONET_INLINE uint32_t micronet_load4(const int8_t *p) {
+  uint32_t word;
+  memcpy(&word, p, 4);
+  return word;
+}
+
+/* Two int16 from a 4-byte aligned array. */
+MICRONET_INLINE micronet_pair micronet_load_pair(const int16_t *p) {
+  micronet_pair pair;
+#if defined(__GNUC__)
+  memcpy(&pair, __builtin_assume_aligned(p, 4), 4);
+#else
+  memcpy(&pair, p, 4);
+#endif
+  return pair;
+}
+
+MICRONET_INLINE void micronet_store_pair(int16_t *p, micronet_pair pair) {
+#if defined(__GNUC__)
+  memcpy(__builtin_assume_aligned(p, 4), &pair, 4);
+#else
+  memcpy(p, &pair, 4);
+#endif
+}
+
+/* SMLAD: sum + low * low + high * high */
+MICRONET_INLINE int32_t micronet_smlad(micronet_pair a, micronet_pair b, int32_t sum) {
+#if MICRONET_ARM_DSP
+  int32_t result;
+  __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+#else
+  sum = micronet_wrap_add(sum, micronet_low(a) * micronet_low(b));
+  return micronet_wrap_add(sum, micronet_high(a) * micronet_high(b));
+#endif
+}
+
+/* SMLABB, SMLABT, SMLATB, SMLATT: sum + one half of a * one half of b */
+#if MICRONET_ARM_DSP
+#define MICRONET_SMLA(name, instruction, half_a, half_b)                                          \
+  MICRONET_INLINE int32_t name(micronet_pair a, micronet_pair b, int32_t sum) {                   \
+    int32_t result;                                                                               \
+    __asm__(instruction " %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));             \
+    return result;                                                                                \
+  }
+#else
+#define MICRONET_SMLA(name, instruction, half_a, half_b)                                          \
+  MICRONET_INLINE int32_t name(micronet_pair a, micronet_pair b, int32_t sum) {                   \
+    return micronet_wrap_add(sum, half_a(a) * half_b(b));                                         \
+  }
+#endif
+MICRONET_SMLA(micronet_smlabb, "smlabb", micronet_low, micronet_low)
+MICRONET_SMLA(micronet_smlabt, "smlabt", micronet_low, micronet_high)
+MICRONET_SMLA(micronet_smlatb, "smlatb", micronet_high, micronet_low)
+MICRONET_SMLA(micronet_smlatt, "smlatt", micronet_high, micronet_high)
+
+/* SXTAB16: to both halves of `base` add bytes 0 and 2 of the word (as int8); _odd: bytes 1 and 3. */
+MICRONET_INLINE micronet_pair micronet_sxtab16(micronet_pair base, uint32_t word) {
+#if MICRONET_ARM_DSP
+  micronet_pair result;
+  __asm__("sxtab16 %0, %1, %2" : "=r"(result) : "r"(base), "r"(word));
+  return result;
+#else
+  return micronet_make_pair(micronet_low(base) + (int8_t)(word & 0xff),
+                            micronet_high(base) + (int8_t)((word >> 16) & 0xff));
+#endif
+}
+MICRONET_INLINE micronet_pair micronet_sxtab16_odd(micronet_pair base, uint32_t word) {
+#if MICRONET_ARM_DSP
+  micronet_pair result;
+  __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(result) : "r"(base), "r"(word));
+  return result;
+#else
+  return micronet_sxtab16(base, word >> 8);
+#endif
+}
+MICRONET_INLINE micronet_pair micronet_sxtb16(uint32_t word) {
+#if MICRONET_ARM_DSP
+  micronet_pair result;
+  __asm__("sxtb16 %0, %1" : "=r"(result) : "r"(word));
+  return result;
+#else
+  return micronet_sxtab16(0, word);
+#endif
+}
+MICRONET_INLINE micronet_pair micronet_sxtb16_odd(uint32_t word) {
+#if MICRONET_ARM_DSP
+  micronet_pair result;
+  __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(word));
+  return result;
+#else
+  return micronet_sxtab16(0, word >> 8);
+#endif
+}
+
+/* SADD16: both halves added. */
+MICRONET_INLINE micronet_pair micronet_sadd16(micronet_pair a, micronet_pair b) {
+#if MICRONET_ARM_DSP
+  micronet_pair result;
+  __asm__("sadd16 %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+#else
+  return micronet_make_pair(micronet_low(a) + micronet_low(b), micronet_high(a) + micronet_high(b));
+#endif
+}
+
+/* PKHBT: low half of a, low half of b as the high one. PKHTB: high half of b as the low one, high half of a. */
+MICRONET_INLINE micronet_pair micronet_pkhbt(uint32_t a, uint32_t b) {
+#if MICRONET_ARM_DSP
+  micronet_pair result;
+  __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+#else
+  return (a & 0xffffu) | (b << 16);
+#endif
+}
+MICRONET_INLINE micronet_pair micronet_pkhtb(uint32_t a, uint32_t b) {
+#if MICRONET_ARM_DSP
+  micronet_pair result;
+  __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+#else
+  return (a & 0xffff0000u) | (b >> 16);
+#endif
+}
+
+/* SMMLAR: sum + a * b / 2^32, rounded half up. */
+MICRONET_INLINE int32_t micronet_smmlar(int32_t a, int32_t b, int32_t sum) {
+#if MICRONET_ARM_DSP
+  int32_t result;
+  __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+  return result;
+#else
+  const int64_t product = (int64_t)a * b + ((int64_t)1 << 31);
+  return micronet_wrap_add(sum, (int32_t)(product >> 32));
+#endif
+}
+
+/* SSAT #8 */
+MICRONET_INLINE int32_t micronet_ssat8(int32_t x) {
+#if MICRONET_ARM_DSP
+  int32_t result;
+  __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(x) : "cc");
+  return result;
+#else
+  return x < -128 ? -128 : x > 127 ? 127 : x;
+#endif
+}
+/* SSAT #8, ASR #12 */
+MICRONET_INLINE int32_t micronet_ssat8_asr12(int32_t x) {
+#if MICRONET_ARM_DSP
+  int32_t result;
+  __asm__("ssat %0, #8, %1, asr #12" : "=r"(result) : "r"(x) : "cc");
+  return result;
+#else
+  return micronet_ssat8(x >> 12);
+#endif
+}
+
+/* One output of a channel record; the formula is in micronet_kernels.h. */
+MICRONET_INLINE int8_t micronet_requantize(int32_t acc2, int32_t multiplier, int32_t offset,
+                                           int32_t shift) {
+  const int32_t t = micronet_wrap_add(offset, acc2 >> 31);
+  return (int8_t)micronet_ssat8(micronet_smmlar(acc2, multiplier, t) >> shift);
+}
+
+/* TensorFlow Lite's two roundings: y = x * m / 2^31, halves up ... */
+MICRONET_INLINE int32_t micronet_high_mul(int32_t x, int32_t m) {
+  return (int32_t)(((int64_t)x * m + ((int64_t)1 << 30)) >> 31);
+}
+/* ... and y / 2^shift, halves away from zero; 0 <= shift <= 31. */
+MICRONET_INLINE int32_t micronet_divide_by_power(int32_t y, int shift) {
+  const int64_t half = shift > 0 ? (int64_t)1 << (shift - 1) : 0;
+  return (int32_t)((y + half - (shift > 0 && y < 0)) >> shift);
+}
+/* x * m * 2^(shift - 31) by these two roundings; shift is positive to the left. */
+MICRONET_INLINE int32_t micronet_scale(int32_t x, int32_t m, int shift) {
+  const int left = shift > 0 ? shift : 0;
+  const int32_t shifted = (int32_t)((uint32_t)x << left);
+  return micronet_divide_by_power(micronet_high_mul(shifted, m), left - shift);
+}
+
+MICRONET_INLINE int32_t micronet_clamp_value(int32_t x, int32_t low, int32_t high) {
+  return x < low ? low : x > high ? high : x;
+}
+
+/* Kernels saturate to int8 and leave a narrower activation to this pass. */
+MICRONET_INLINE void micronet_apply_clamp(int32_t count, int low, int high, int8_t *out) {
+  if (low > -128 || high < 127) micronet_clamp(count, low, high, out, out);
+}
+
+#endif /* MICRONET_SIMD_H_ */
