@@ -15,7 +15,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path beside `path` and renames it to `path` when the block succeeds.
 
     The temporary name keeps the suffix (Keras chooses its file format by it) and may be used for a
-    file or for a folder. When the block raises, whatever it left is removed and `path` is as it was.
+    file or for a folder. When the block raises, whatever it left is removed and `path` is as it
+    was.
 
     Args:
         path: the file or folder to be written. Missing parent folders are created.

@@ -15,7 +15,7 @@ _ADVICE = {
 
 
 def require(*names: str) -> None:
-    """Skips the calling test when a module or program is missing; fails when CI demands them all."""
+    """Skips the calling test when a module or program is missing; fails it in CI."""
     for name in names:
         found = importlib.util.find_spec(name) if "-" not in name else shutil.which(name)
         if found:

@@ -1,0 +1,220 @@
+"""Quantization-aware training; this module and its builder alone know tf_keras and tfmot.
+
+tfmot works on Keras 2 alone, so the lowered graph is built once more from tf_keras layers, and that
+model is fine-tuned.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable, Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from micronet_keras.errors import UserError
+from micronet_keras.lower import lower
+from micronet_keras.lower.emit import coefficient_names, emit, hidden_name
+from micronet_keras.lower.graph import Conv, Dense, DepthwiseConv, DYShiftMax, Graph, Softmax
+from micronet_keras.quantize.calibrate import calibrate, prepare
+from micronet_keras.quantize.quantized_graph import QuantizedGraph
+from micronet_keras.quantize.tf_keras_builder import TfKerasBuilder
+
+
+class QuantizeAwareModel(tf_keras.Model):
+    """A tf_keras model that trains with rounded weights and activations.
+
+    Made by `quantize_aware`. It takes images as the lowered graph takes them (`preprocess` makes
+    them of pixels) and is compiled and fitted like any Keras model. Optimizer and metrics may be
+    strings, tf_keras objects, or Keras 3 objects that tf_keras has too; losses may be of either
+    Keras.
+    """
+
+    def compile(self, optimizer="sgd", loss=None, metrics=None, **kwargs):
+        """Like ``keras.Model.compile``.
+
+        Raises:
+            ValueError: a Keras 3 object that has no equal in tf_keras.
+        """
+        metrics = [_to_tf_keras(metric, "metrics") for metric in metrics or []]
+        kwargs.setdefault("jit_compile", False)
+        super().compile(_to_tf_keras(optimizer, "optimizers"), loss, metrics, **kwargs)
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        """Like ``keras.Model.fit``.
+
+        Raises:
+            ValueError: a Keras 3 callback; tf_keras cannot call it.
+        """
+        foreign = [
+            type(c).__name__ for c in callbacks or [] if isinstance(c, keras.callbacks.Callback)
+        ]
+        if foreign:
+            raise ValueError(f"Callbacks must be of tf_keras.callbacks. Received: {foreign}")
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    def preprocess(self, images) -> tf.Tensor:
+        """Whole pixel values [n, height, width, 3] -> what this model takes."""
+        return prepare(self.template, images)
+
+    def quantized_graph(self, class_names: Iterable[str] = ()) -> QuantizedGraph:
+        """The graph with the weights and ranges as trained so far, ready for conversion."""
+        graph = Graph()
+        for node in self.template:
+            graph.add(_with_trained_weights(node, self.trained))
+        graph.outputs = list(self.template.outputs)
+        ranges = {name: quantizer.range() for name, quantizer in self.range_quantizers.items()}
+        return QuantizedGraph(graph, ranges, tuple(class_names))
+
+
+def quantize_aware(
+    model: keras.Model | Graph, calibration: Iterable[np.ndarray]
+) -> QuantizeAwareModel:
+    """Builds the model that is fine-tuned before conversion.
+
+    Args:
+        model: a trained Keras model that takes what `preprocess_input` returns, or a lowered graph.
+        calibration: batches of images as `calibrate` takes them: the ranges that training starts
+            with. Without them the first hundreds of steps would be clipped (tfmot starts at -6 ..
+            6).
+
+    Example:
+
+    >>> qat = quantize_aware(model, calibration=[images])
+    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    >>> qat.compile("sgd", loss, ["accuracy"])
+    >>> qat.fit(qat.preprocess(images), labels)
+    >>> quantized = qat.quantized_graph()
+    """
+    graph = model if isinstance(model, Graph) else lower(model)
+    ranges = calibrate(graph, calibration)
+    builder = TfKerasBuilder(ranges)
+    outputs = emit(graph, builder)
+    qat = QuantizeAwareModel(builder.image, outputs[0] if len(outputs) == 1 else outputs)
+    qat.template = graph
+    qat.range_quantizers = builder.range_quantizers
+    qat.trained = builder.trained
+    return qat
+
+
+def fine_tune(
+    qat: QuantizeAwareModel,
+    batches: Callable[[int], tf.data.Dataset],
+    steps_per_epoch: int,
+    epochs: int,
+    backup: str | os.PathLike,
+    learning_rate: float = 0.01,
+    validation: tf.data.Dataset | None = None,
+    verbose: int | str = "auto",
+) -> dict[str, list[float]]:
+    """Fine-tunes with SGD (momentum 0.9, cosine decay), and resumes where a killed run was.
+
+    Args:
+        qat: what `quantize_aware` returns; a classifier.
+        batches: from the epoch to begin with to a stream of (pixels uint8, labels int) batches.
+        steps_per_epoch: batches of an epoch.
+        epochs: epochs in all.
+        backup: a folder for the state after each epoch, removed when all epochs are done.
+        learning_rate: at the start; it falls to 0.
+        validation: (pixels, labels) batches, evaluated after each epoch.
+        verbose: as of ``keras.Model.fit``.
+
+    Returns:
+        The history of the epochs that ran now: one list for each metric.
+
+    Raises:
+        UserError: the loss is not a number any more, or `backup` cannot be written.
+    """
+    schedule = tf_keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps_per_epoch)
+    probabilities = any(isinstance(node, Softmax) for node in qat.template)
+    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not probabilities)
+    optimizer = tf_keras.optimizers.SGD(schedule, momentum=0.9)
+    qat.compile(optimizer, loss, metrics=["accuracy"])
+    optimizer.build(qat.trainable_variables)
+
+    done = tf.Variable(0, dtype=tf.int64)
+    state = tf.train.Checkpoint(
+        weights=qat.variables, optimizer=optimizer.variables, epochs_done=done
+    )
+    manager = tf.train.CheckpointManager(state, os.fspath(backup), max_to_keep=1)
+    try:
+        state.restore(manager.latest_checkpoint)
+
+        def prepared(pixels, labels):
+            return qat.preprocess(pixels), labels
+
+        history = qat.fit(
+            batches(int(done)).map(prepared),
+            validation_data=validation.map(prepared) if validation is not None else None,
+            steps_per_epoch=steps_per_epoch,
+            initial_epoch=int(done),
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=[_Backup(manager, done)],
+        )
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(f"cannot use {backup} for the state of the training: {error}") from error
+    shutil.rmtree(backup, ignore_errors=True)
+    return history.history
+
+
+class _Backup(tf_keras.callbacks.Callback):
+    def __init__(self, manager: tf.train.CheckpointManager, done: tf.Variable):
+        super().__init__()
+        self._manager, self._done = manager, done
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not np.isfinite(logs["loss"]):
+            raise UserError(
+                "the loss is not a number any more; choose a smaller learning rate "
+                "(the state after the last whole epoch is kept)"
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._done.assign(epoch + 1)
+        self._manager.save()
+
+
+def _to_tf_keras(thing, kind: str):
+    """A Keras 3 optimizer or metric as the tf_keras one of the same name and settings."""
+    if not isinstance(thing, keras.optimizers.Optimizer | keras.metrics.Metric):
+        return thing
+    name, config = type(thing).__name__, thing.get_config()
+    for key, value in config.items():
+        if isinstance(value, dict) and "class_name" in value:
+            config[key] = {"class_name": value["class_name"], "config": value["config"]}
+    twin = getattr(getattr(tf_keras, kind), name, None)
+    if twin is None:
+        raise ValueError(f"tf_keras.{kind} must have a class of this name. Received: {name!r}")
+    known = set(twin().get_config()) if kind == "optimizers" else set(config)
+    defaults = type(thing)().get_config() if kind == "optimizers" else {}
+    lost = [k for k, v in config.items() if k not in known and v != defaults.get(k)]
+    if lost:
+        raise ValueError(f"tf_keras.{kind}.{name} cannot do all of this. Received: {lost}")
+    return twin.from_config({key: value for key, value in config.items() if key in known})
+
+
+def _with_trained_weights(node, trained):
+    def weights(name):
+        return [variable.numpy() for variable in trained[name]]
+
+    match node:
+        case Conv() | DepthwiseConv() | Dense():
+            kernel, bias = weights(node.name)
+            return dataclasses.replace(node, kernel=kernel, bias=bias)
+        case DYShiftMax():
+            squeeze_kernel, squeeze_bias = weights(hidden_name(node))
+            pairs = [weights(name) for name in coefficient_names(node)]
+            kernels, biases = map(np.stack, zip(*pairs, strict=True))
+            return dataclasses.replace(
+                node,
+                squeeze_kernel=squeeze_kernel,
+                squeeze_bias=squeeze_bias,
+                kernels=kernels,
+                biases=biases,
+            )
+    return node

@@ -1,0 +1,116 @@
+"""A graph together with the range of every tensor: all that conversion needs, in one file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import zipfile
+
+import numpy as np
+
+from micronet_keras.errors import UserError
+from micronet_keras.files import replacing
+from micronet_keras.lower import graph as nodes
+from micronet_keras.lower.emit import Range
+from micronet_keras.lower.graph import Graph, Node
+
+_NODE_TYPES = {
+    kind.__name__: kind
+    for kind in vars(nodes).values()
+    if isinstance(kind, type) and issubclass(kind, Node)
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizedGraph:
+    """What quantization leaves and conversion takes.
+
+    Attributes:
+        graph: the lowered graph; weights are float and not yet rounded.
+        ranges: (low, high) of every tensor that has a calibrated range, by its name.
+        class_names: what the outputs mean; may be empty.
+    """
+
+    graph: Graph
+    ranges: dict[str, Range]
+    class_names: tuple[str, ...] = ()
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes one ``.npz`` file.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        arrays: dict[str, np.ndarray] = {}
+        listing = {
+            "nodes": [_pack(node, arrays) for node in self.graph],
+            "outputs": self.graph.outputs,
+            "ranges": self.ranges,
+            "class_names": self.class_names,
+        }
+        arrays["listing"] = np.frombuffer(json.dumps(listing).encode(), np.uint8)
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    @staticmethod
+    def load(path: str | os.PathLike) -> QuantizedGraph:
+        """Reads what `save` wrote.
+
+        Raises:
+            UserError: there is no such file, or it is not one of ours, or it is damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                listing = json.loads(arrays["listing"].tobytes())
+                graph = Graph()
+                for packed in listing["nodes"]:
+                    graph.add(_unpack(packed, arrays))
+            graph.outputs = [graph[name].name for name in listing["outputs"]]
+            ranges = {
+                name: (float(low), float(high)) for name, (low, high) in listing["ranges"].items()
+            }
+            if not all(
+                math.isfinite(low) and low < high < math.inf for low, high in ranges.values()
+            ):
+                raise ValueError("a range is empty")
+            return QuantizedGraph(graph, ranges, tuple(map(str, listing["class_names"])))
+        except FileNotFoundError as error:
+            raise UserError(f"{path}: no such file; scripts/quantize.py writes it") from error
+        except (
+            OSError,
+            EOFError,
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            zipfile.BadZipFile,
+        ) as error:
+            raise UserError(
+                f"{path} is not a quantized graph or is damaged ({error}); "
+                "write it again with scripts/quantize.py"
+            ) from error
+
+
+def _pack(node: Node, arrays: dict[str, np.ndarray]) -> dict:
+    packed = {"type": type(node).__name__}
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        if isinstance(value, np.ndarray):
+            key = f"array{len(arrays)}"
+            arrays[key] = value
+            value = {"array": key}
+        packed[field.name] = value
+    return packed
+
+
+def _unpack(packed: dict, arrays) -> Node:
+    values = {}
+    for name, value in packed.items():
+        if isinstance(value, dict):
+            value = arrays[value["array"]]
+            if value.dtype.kind not in "if" or not np.isfinite(value).all():
+                raise ValueError(f"{name} of {packed['name']} holds no finite numbers")
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return _NODE_TYPES[values.pop("type")](**values)

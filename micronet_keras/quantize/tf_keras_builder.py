@@ -1,0 +1,215 @@
+"""The lowered graph in tf_keras layers, in tfmot wrappers that round as the int8 kernels will.
+
+Part of quantization-aware training (`micronet_keras.quantize.qat`); nothing else imports it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras
+
+from micronet_keras.lower.emit import Range
+
+_RANGE_DECAY = 0.99
+
+
+class _WeightQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
+    """Symmetric rounding to -127 .. 127, exactly as the converter rounds the weights later.
+
+    `channel_axes` have a scale each; none means one scale for the whole tensor.
+    """
+
+    def __init__(self, channel_axes: tuple[int, ...]):
+        self.channel_axes = channel_axes
+
+    def build(self, tensor_shape, name, layer):
+        return {}
+
+    def __call__(self, inputs, training, weights, **kwargs):
+        rank = len(inputs.shape)
+        axes = [axis for axis in range(rank) if axis not in self.channel_axes]
+        scale = tf.reduce_max(tf.abs(inputs), axes, keepdims=True) / 127.0
+        rounded = tf.round(tf.math.divide_no_nan(inputs, scale)) * scale
+        return inputs + tf.stop_gradient(rounded - inputs)
+
+    def get_config(self):
+        return {"channel_axes": self.channel_axes}
+
+
+class RangeQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
+    """Asymmetric 8-bit rounding whose range starts calibrated and follows the training slowly."""
+
+    def __init__(self, low: float, high: float, follow: bool):
+        self.low, self.high, self.follow = low, high, follow
+
+    def build(self, tensor_shape, name, layer):
+        def end(suffix, value):
+            return layer.add_weight(
+                name=f"{name}_{suffix}",
+                initializer=tf_keras.initializers.Constant(value),
+                trainable=False,
+            )
+
+        self._ends = {"low": end("low", self.low), "high": end("high", self.high)}
+        return self._ends
+
+    def __call__(self, inputs, training, weights, **kwargs):
+        low, high = weights["low"], weights["high"]
+        if training and self.follow:
+            seen_low = tf.minimum(tf.reduce_min(inputs), 0.0)
+            seen_high = tf.maximum(tf.reduce_max(inputs), 0.0)
+            low = low.assign_sub((low - seen_low) * (1 - _RANGE_DECAY))
+            high = high.assign_sub((high - seen_high) * (1 - _RANGE_DECAY))
+        return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high)
+
+    def range(self) -> Range:
+        """(low, high) as they are now."""
+        return float(self._ends["low"]), float(self._ends["high"])
+
+    def get_config(self):
+        return {"low": self.low, "high": self.high, "follow": self.follow}
+
+
+class _QuantizeConfig(tfmot.quantization.keras.QuantizeConfig):
+    """Which of a layer's tensors are rounded, and how."""
+
+    def __init__(self, kernel: str | None, channel_axes: tuple[int, ...], output):
+        self.kernel, self.channel_axes, self.output = kernel, channel_axes, output
+
+    def get_weights_and_quantizers(self, layer):
+        if self.kernel is None:
+            return []
+        return [(getattr(layer, self.kernel), _WeightQuantizer(self.channel_axes))]
+
+    def set_quantize_weights(self, layer, quantize_weights):
+        if self.kernel is not None:
+            setattr(layer, self.kernel, quantize_weights[0])
+
+    def get_activations_and_quantizers(self, layer):
+        return []
+
+    def set_quantize_activations(self, layer, quantize_activations):
+        pass
+
+    def get_output_quantizers(self, layer):
+        return [self.output] if self.output else []
+
+    def get_config(self):
+        return {"kernel": self.kernel, "channel_axes": self.channel_axes, "output": self.output}
+
+
+class _Gather(tf_keras.layers.Layer):
+    def __init__(self, indices: np.ndarray):
+        super().__init__()
+        self._indices = indices.tolist()
+        self._inverse = np.argsort(indices).tolist()
+
+    def call(self, inputs):
+        # TensorFlow's own gradient of a gather is a scatter, many times slower than a gather.
+        @tf.custom_gradient
+        def permute(x):
+            return tf.gather(x, self._indices, axis=3), lambda dy: tf.gather(
+                dy, self._inverse, axis=3
+            )
+
+        return permute(inputs)
+
+
+class _HardSwish(tf_keras.layers.Layer):
+    def call(self, inputs):
+        return inputs * tf.nn.relu6(inputs + 3.0) * (1 / 6)
+
+
+def _layer_name(name: str) -> str:
+    return "quantized_" + name.replace("/", ".").replace("*", "_times_")
+
+
+class TfKerasBuilder:
+    """See `micronet_keras.lower.emit.Builder`."""
+
+    def __init__(self, ranges: dict[str, Range]):
+        self._ranges = ranges
+        self.range_quantizers: dict[str, RangeQuantizer] = {}
+        self.trained: dict[str, tuple[tf.Variable, tf.Variable]] = {}
+        self.image: tf.Tensor | None = None
+
+    def _wrapped(
+        self, name, layer, inputs, *, kernel=None, channel_axes=(), fixed=None, weights=()
+    ):
+        output = None
+        if name is not None:
+            output = RangeQuantizer(*(fixed or self._ranges[name]), follow=fixed is None)
+            if fixed is None:
+                self.range_quantizers[name] = output
+        config = _QuantizeConfig(kernel, channel_axes, output)
+        wrapper = tfmot.quantization.keras.QuantizeWrapperV2(
+            layer, config, name=_layer_name(name) if name else None
+        )
+        if kernel is not None:
+            # The wrapper puts the rounded tensor in the place of the kernel: keep the variable.
+            layer.build(inputs.shape)
+            self.trained[name] = (getattr(layer, kernel), layer.bias)
+            for variable, value in zip(self.trained[name], weights, strict=True):
+                variable.assign(value)
+        return wrapper(inputs)
+
+    def input(self, name, shape, fixed):
+        self.image = tf_keras.Input(shape)
+        return self._wrapped(name, tf_keras.layers.Activation("linear"), self.image, fixed=fixed)
+
+    def conv(self, name, x, kernel, bias, strides, groups, relu6):
+        layer = tf_keras.layers.Conv2D(
+            kernel.shape[3],
+            kernel.shape[:2],
+            strides,
+            "same",
+            groups=groups,
+            activation=tf.nn.relu6 if relu6 else None,
+        )
+        return self._wrapped(
+            name, layer, x, kernel="kernel", channel_axes=(3,), weights=(kernel, bias)
+        )
+
+    def depthwise(self, name, x, kernel, bias, strides, relu6):
+        layer = tf_keras.layers.DepthwiseConv2D(
+            kernel.shape[:2],
+            strides,
+            "same",
+            depth_multiplier=kernel.shape[3],
+            activation=tf.nn.relu6 if relu6 else None,
+        )
+        return self._wrapped(
+            name, layer, x, kernel="depthwise_kernel", channel_axes=(2, 3), weights=(kernel, bias)
+        )
+
+    def dense(self, name, x, kernel, bias, relu=False, fixed=None):
+        layer = tf_keras.layers.Dense(kernel.shape[1], activation=tf.nn.relu if relu else None)
+        return self._wrapped(name, layer, x, kernel="kernel", fixed=fixed, weights=(kernel, bias))
+
+    def gather(self, x, indices):
+        return _Gather(indices)(x)
+
+    def pool(self, x):
+        return tf_keras.layers.AveragePooling2D(x.shape[1:3], 1)(x)
+
+    def mul(self, name, x, y):
+        return self._wrapped(name, tf_keras.layers.Multiply(), [x, y])
+
+    def add(self, name, x, y, relu6):
+        total = tf_keras.layers.Add()([x, y])
+        activation = tf_keras.layers.Activation(tf.nn.relu6 if relu6 else "linear")
+        return activation(total) if name is None else self._wrapped(name, activation, total)
+
+    def maximum(self, name, x, y):
+        return self._wrapped(name, tf_keras.layers.Maximum(), [x, y])
+
+    def hard_swish(self, name, x):
+        return self._wrapped(name, _HardSwish(), x)
+
+    def softmax(self, name, x):
+        return self._wrapped(name, tf_keras.layers.Softmax(), x, fixed=(0.0, 255 / 256))
+
+    def flatten(self, x):
+        return tf_keras.layers.Flatten()(x)
