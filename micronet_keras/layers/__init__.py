@@ -1,0 +1,24 @@
+"""The Keras layers MicroNet is made of."""
+
+from micronet_keras.layers.blocks import MicroBlockA, MicroBlockB, MicroBlockC
+from micronet_keras.layers.channel_shuffle import ChannelShuffle
+from micronet_keras.layers.dy_shift_max import DYShiftMax
+from micronet_keras.layers.factorized import (
+    MicroFactorizedDepthwiseConv2D,
+    MicroFactorizedPointwiseConv2D,
+    MicroStemConv2D,
+)
+from micronet_keras.layers.madds import MAdds, layer_madds
+
+__all__ = [
+    "ChannelShuffle",
+    "DYShiftMax",
+    "MAdds",
+    "MicroBlockA",
+    "MicroBlockB",
+    "MicroBlockC",
+    "MicroFactorizedDepthwiseConv2D",
+    "MicroFactorizedPointwiseConv2D",
+    "MicroStemConv2D",
+    "layer_madds",
+]
