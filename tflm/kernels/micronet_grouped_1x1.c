@@ -2,7 +2,8 @@
 #include "micronet_simd.h"
 
 /* out[pixel][o] = requantized(bias2[o] + sum over the group's inputs i of
- *                             weights2[o][i] * (in[pixel][group + i] - zero point)) */
+ *                             weights2[o][i'] * (in[pixel][group + i] - zero point)), i' being i with the
+ *                             middle two of every four exchanged */
 void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out, void *scratch) {
   const int group_in = p->in_c / p->groups;
   const int group_out = p->out_c / p->groups;
@@ -14,7 +15,7 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
       const int16_t *w = p->weights2 + (size_t)o * row;
       const int8_t *v = in + (size_t)pixel * p->in_c + o / group_out * group_in;
       int32_t acc = record->bias2;
-      for (int i = 0; i < group_in; ++i) acc += w[i] * (v[i] - p->input_zero_point);
+      for (int i = 0; i < group_in; ++i) acc += w[(i & ~3) | (i & 1) << 1 | (i & 2) >> 1] * (v[i] - p->input_zero_point);
       out[(size_t)pixel * p->out_c + o] =
           micronet_requantize(acc, record->multiplier, record->offset, record->shift);
     }

@@ -102,8 +102,10 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
 void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out);
 
 /* CONV_2D 1x1, stride 1, with groups (2 or more; 1 works too but micronet_conv2d is faster).
- * weights2: [out_c][MICRONET_ROUND_UP_4(in_c / groups)] int16, weights2[o][i] = 2 * w[o][i], and 0 for the
- * padding; w is the flatbuffer's [out_c][1][1][in_c / groups]. The array is 4-byte aligned.
+ * weights2: [out_c][MICRONET_ROUND_UP_4(in_c / groups)] int16, 4-byte aligned. With the inputs of a group padded
+ * to fours by weights of 0, each four is stored in the order 0, 2, 1, 3:
+ *     weights2[o][4 * q + {0, 1, 2, 3}] = 2 * w[o][4 * q + {0, 2, 1, 3}]
+ * where w is the flatbuffer's [out_c][1][1][in_c / groups]. (SXTB16 takes bytes 0 and 2, then 1 and 3.)
  * scratch: MICRONET_GROUPED_SCRATCH(in_c / groups) bytes.
  */
 typedef struct {
