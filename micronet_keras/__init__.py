@@ -1,1 +1,6 @@
 """MicroNet (ICCV 2021) in Keras, from images to an int8 model on a microcontroller."""
+
+from micronet_keras import layers, models
+from micronet_keras.models import load_pytorch_checkpoint
+
+__all__ = ["layers", "load_pytorch_checkpoint", "models"]

@@ -1,6 +1,36 @@
-"""MicroNet models: builders, pretrained weights, feature taps and costs."""
+"""MicroNet models: builders, weights, feature taps and costs."""
 
+from micronet_keras.layers import MAdds
 from micronet_keras.models.configs import CONFIGS, MicroNetConfig, MicroNetRow
-from micronet_keras.models.micronet import MicroNet
+from micronet_keras.models.counting import count_madds
+from micronet_keras.models.imagenet import decode_predictions, preprocess_input
+from micronet_keras.models.micronet import (
+    MicroNet,
+    MicroNetM0,
+    MicroNetM1,
+    MicroNetM2,
+    MicroNetM3,
+    pyramid_outputs,
+)
+from micronet_keras.models.pytorch import load_pytorch_checkpoint, load_state_dict
+from micronet_keras.models.weights import imagenet_path, load_weights_file
 
-__all__ = ["CONFIGS", "MicroNet", "MicroNetConfig", "MicroNetRow"]
+__all__ = [
+    "CONFIGS",
+    "MAdds",
+    "MicroNet",
+    "MicroNetConfig",
+    "MicroNetM0",
+    "MicroNetM1",
+    "MicroNetM2",
+    "MicroNetM3",
+    "MicroNetRow",
+    "count_madds",
+    "decode_predictions",
+    "imagenet_path",
+    "load_pytorch_checkpoint",
+    "load_state_dict",
+    "load_weights_file",
+    "preprocess_input",
+    "pyramid_outputs",
+]
