@@ -2,7 +2,7 @@
 
 from micronet_keras.data.decoding import BadImages
 from micronet_keras.data.micronet_shapes import MicronetShapes, ShapesConfig
-from micronet_keras.data.pipeline import eval_batches, train_batches
+from micronet_keras.data.pipeline import eval_batches, shuffled_epochs, train_batches
 from micronet_keras.data.sources import DEFAULT_DATASET, Source, load_dataset
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "Source",
     "eval_batches",
     "load_dataset",
+    "shuffled_epochs",
     "train_batches",
 ]

@@ -79,9 +79,45 @@ def train_batches(
             f"split {split!r} of {source.name!r} has {count} images, fewer than one batch of "
             f"{batch_size}; choose a smaller batch"
         )
+
+    def augmented(epoch, place, record):
+        image = _augment(record["image"], image_size, (seed, epoch, place), min_scale, flip)
+        return image, tf.cast(record["label"], tf.int32)
+
+    dataset = shuffled_epochs(
+        source, split, records, steps * batch_size, seed, first_epoch, epochs, cache_bytes
+    ).map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def shuffled_epochs(
+    source: Source,
+    split: str,
+    records: tf.data.Dataset,
+    take: int,
+    seed: int,
+    first_epoch: int,
+    epochs: int,
+    cache_bytes: int = CACHE_BYTES,
+) -> tf.data.Dataset:
+    """The records of the epochs first_epoch .. epochs - 1 with their images decoded, shuffled.
+
+    An epoch's order is a pure function of (seed, epoch). A record whose image does not decode is
+    noted in `source.bad_images`; its place is taken by another.
+
+    Args:
+        source, split: where the records come from.
+        records: dicts with `image` (encoded) and `record`, and whatever else training needs.
+        take: records per epoch, at most as many as there are.
+        seed, first_epoch, epochs, cache_bytes: as in `train_batches`.
+
+    Returns:
+        tf.data.Dataset of (epoch int64, place in the epoch int64, record).
+    """
     in_memory = _decoded_bytes(source, split) <= cache_bytes
     if in_memory:
         records = decoded(records, source.bad_images).cache()
+    count = source.splits[split]
     buffer = count if in_memory else min(count, _SHUFFLE_BUFFER)
 
     def one_epoch(epoch):
@@ -92,16 +128,10 @@ def train_batches(
         if not in_memory:
             order = decoded(order, source.bad_images)
         # The second round is only begun when bad images left places free.
-        order = order.concatenate(order).take(steps * batch_size)
+        order = order.concatenate(order).take(take)
         return order.enumerate().map(lambda place, record: (epoch, place, record))
 
-    def augmented(epoch, place, record):
-        image = _augment(record["image"], image_size, (seed, epoch, place), min_scale, flip)
-        return image, tf.cast(record["label"], tf.int32)
-
-    dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
-    dataset = dataset.map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
 
 
 def eval_batches(
