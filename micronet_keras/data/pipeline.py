@@ -122,8 +122,9 @@ def shuffled_epochs(
 
     def one_epoch(epoch):
         # Within this traced function it sets the function's own seed, so that the order does not
-        # depend on the program's global seed.
-        tf.random.set_seed(seed)
+        # depend on the program's global seed. Never 0: together with a seed that is a tensor,
+        # TensorFlow would ask for its value here.
+        tf.random.set_seed(2 * seed + 1)
         order = records.shuffle(buffer, seed=epoch, reshuffle_each_iteration=False)
         if not in_memory:
             order = decoded(order, source.bad_images)
