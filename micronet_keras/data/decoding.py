@@ -7,7 +7,7 @@ import tensorflow as tf
 from micronet_keras.errors import UserError
 
 # What tf.io.decode_image reads.
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
 
 
 @dataclasses.dataclass
@@ -37,14 +37,18 @@ class BadImages:
 
 
 def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes JPEG, PNG, BMP or GIF (its first frame) to uint8 [height, width, 3].
+    """Decodes JPEG, PNG, WebP, BMP (24 or 32 bits) or GIF to uint8 RGB [height, width, 3].
 
-    Greyscale becomes RGB, an alpha channel is dropped, 16-bit samples become 8-bit.
+    Greyscale becomes RGB, an alpha channel is dropped, 16-bit samples become 8-bit, of an animation
+    the first frame is taken. A damaged image gives one without pixels, [0, 0, 3], not an error.
     Works in graphs, too.
-    A damaged image gives an image of no pixels, [0, 0, 3], instead of an error.
     """
 
     def decode(data):
+        # The decoder would take the palette indices of an 8-bit BMP for brightness.
+        is_bmp = tf.strings.substr(data, 0, 2) == b"BM"
+        bits = tf.strings.substr(data, 28, 1)
+        tf.debugging.assert_equal(is_bmp & (bits != b"\x18") & (bits != b"\x20"), False)
         image = tf.io.decode_image(data, channels=3, expand_animations=False)
         return tf.ensure_shape(image, (None, None, 3))
 

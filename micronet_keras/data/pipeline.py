@@ -128,8 +128,8 @@ def shuffled_epochs(
         order = records.shuffle(buffer, seed=epoch, reshuffle_each_iteration=False)
         if not in_memory:
             order = decoded(order, source.bad_images)
-        # The second round is only begun when bad images left places free.
-        order = order.concatenate(order).take(take)
+        # Another round is only begun when bad images left places free.
+        order = tf.data.Dataset.range(count).flat_map(lambda _: order).take(take)
         return order.enumerate().map(lambda place, record: (epoch, place, record))
 
     return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
@@ -203,12 +203,18 @@ def _labelled_records(
 
 
 def _decoded_bytes(source: Source, split: str) -> int:
-    """What a split takes when decoded, judged by its first images."""
-    images = decoded(source.raw(split).take(16), source.bad_images)
+    """What a split takes when decoded, judged by its first images.
+
+    Raises:
+        UserError: not one image decodes.
+    """
+    images = decoded(source.raw(split), source.bad_images).take(16)
     sizes = [int(tf.size(record["image"])) for record in images]
     if not sizes:
-        # Nothing to judge by; with more than 16 images the others may still be good.
-        return 2**62
+        raise UserError(
+            f"no image of split {split!r} of {source.name!r} can be used: "
+            f"{source.bad_images.summary()}"
+        )
     return sum(sizes) * source.splits[split] // len(sizes)
 
 

@@ -63,7 +63,7 @@ def draw_scene(
         for number, (label, place) in enumerate(zip(labels, placed, strict=True))
     ]
     for x, y, radius in placed:
-        if stream.chance(0.4):
+        if stream.chance(0.3):
             _draw_occluder(stream, canvas, owner, (x, y), radius)
     objects = [_with_visibility(item, owner, number) for number, item in enumerate(objects)]
     objects.sort(key=lambda item: -item.area)
@@ -78,7 +78,7 @@ def _contrasting(stream: RandomStream, base: np.ndarray) -> np.ndarray:
     """A random colour that can be told from `base`, which any of 100 draws is sure to find."""
     for _ in range(100):
         colour = _colour(stream)
-        if np.abs(colour - base).max() > 70 and abs(_luminance(colour) - _luminance(base)) > 25:
+        if np.abs(colour - base).max() > 70 and abs(_luminance(colour) - _luminance(base)) > 45:
             return colour
     return 255 - base
 
@@ -101,14 +101,14 @@ def _background(stream: RandomStream, size: int):
     canvas[:] = drawing.planes(base)
     cos, sin = drawing.direction(stream.integer(0, 359))
     slope = ((x - size / 2) * cos + (y - size / 2) * sin) * (1 / size)
-    canvas += slope * drawing.planes((_colour(stream) - base) * 0.5)
+    canvas += slope * drawing.planes((_colour(stream) - base) * 0.35)
     blotches = drawing.smooth_noise(stream, size, stream.integer(3, 12)) - 0.5
-    canvas += blotches * drawing.planes((_colour(stream) - 128) * 0.5)
+    canvas += blotches * drawing.planes((_colour(stream) - 128) * 0.35)
     if stream.chance(0.3):
         cos, sin = drawing.direction(stream.integer(0, 359))
         position = (x * cos + y * sin) / stream.uniform(5, 16)
         wave = np.abs(position - np.floor(position) - 0.5) - 0.25
-        canvas += wave * drawing.planes((_colour(stream) - 128) * 0.6)
+        canvas += wave * drawing.planes((_colour(stream) - 128) * 0.4)
     scale = size / 96
     for _ in range(stream.integer(0, 7)):
         _draw_distractor(stream, canvas, base, scale)
@@ -153,7 +153,7 @@ def _window(size: int, x: float, y: float, reach: float):
 
 def _place(stream: RandomStream, size: int, count: int, crowded: bool):
     """Centres and radii in pixels, wholly inside the image; the main figure is the largest."""
-    smallest, largest = (0.12, 0.24) if crowded else (0.2, 0.4)
+    smallest, largest = (0.13, 0.24) if crowded else (0.27, 0.44)
     radii = sorted((stream.uniform(smallest, largest) * size for _ in range(count)), reverse=True)
     placed = []
     for radius in radii:
@@ -251,7 +251,7 @@ def _photograph(stream: RandomStream, canvas: np.ndarray) -> np.ndarray:
     canvas = canvas * light
     if stream.chance(0.4):
         canvas = drawing.blur(canvas)
-    noise = stream.uniform(2, 22)
+    noise = stream.uniform(2, 16)
     grain = stream.pixels(2, size, size)
     canvas += (grain[0] - grain[1]) * noise
     pixels = np.floor(np.minimum(np.maximum(canvas, 0), 255) + 0.5).astype(np.uint8)

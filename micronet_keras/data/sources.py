@@ -2,6 +2,10 @@
 
 import dataclasses
 import os
+import re
+import socket
+import urllib.parse
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,29 +81,40 @@ def load_dataset(name: str = DEFAULT_DATASET, data_dir: str | os.PathLike | None
     >>> source.class_names[0], source.splits["train"]
     ('circle', 8000)
     """
-    if _looks_like_path(name):
+    if name.startswith((".", "~", "/")) or Path(name).is_absolute():
         return _folder_source(name)
+    builder = _builder(name, data_dir)
+    if builder is not None:
+        _prepare(builder, name)
+        return _tfds_source(builder, name)
+    if name and Path(name).is_dir():
+        return _folder_source(name)
+    raise UserError(
+        f"unknown dataset {name!r}: give {DEFAULT_DATASET!r} (bundled), a TFDS name such as "
+        "'cifar10' (with data_dir, if it lies elsewhere), or an existing folder"
+    )
+
+
+def _builder(name: str, data_dir: str | os.PathLike | None) -> tfds.core.DatasetBuilder | None:
+    """The builder of a TFDS name, None when there is no dataset of that name."""
+    match = re.fullmatch(r"(\w+)(?:/([\w.+-]+))?(:[\d.*]+)?", name)
+    if not match:
+        return None
+    where = {"data_dir": os.fspath(data_dir)} if data_dir else {}
     try:
-        builder = tfds.builder(name, **({"data_dir": os.fspath(data_dir)} if data_dir else {}))
-    except tfds.core.DatasetNotFoundError as error:
-        if Path(name).is_dir():
-            return _folder_source(name)
-        raise UserError(
-            f"unknown dataset {name!r}: give {DEFAULT_DATASET!r} (bundled), a TFDS name such as "
-            "'cifar10' (with data_dir, if it lies elsewhere), or an existing folder"
-        ) from error
-    except Exception as error:  # Of every kind, for a wrong configuration, version or namespace.
-        raise UserError(f"cannot open dataset {name!r}: {_first_line(error)}") from error
-    _prepare(builder, name)
-    return _tfds_source(builder, name)
-
-
-def _looks_like_path(name: str) -> bool:
-    return name.startswith((".", "~", os.sep)) or os.path.isabs(name)
+        return tfds.builder(name, **where)
+    except tfds.core.DatasetNotFoundError:
+        return None
+    except Exception as error:  # Of any kind: a wrong configuration or version, a missing package.
+        reason = _first_line(error)
+        if match[2] and "BuilderConfig" in reason:
+            known = ", ".join(tfds.builder_cls(match[1]).builder_configs)
+            reason = f"no configuration {match[2]!r}; there are: {known}"
+        raise UserError(f"cannot open dataset {name!r}: {reason}") from error
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")
 
 
 def _folder_source(name: str) -> Source:
@@ -108,14 +123,32 @@ def _folder_source(name: str) -> Source:
 
 
 def _prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
+    """Downloads or draws the dataset unless it is there. TFDS writes to a temporary folder."""
+    if builder.is_prepared():
+        return
+    where = f"{name!r} in {builder.data_dir}"
+    hosts = {urllib.parse.urlsplit(url).hostname for url in builder.url_infos or ()}
+    if hosts and not urllib.request.getproxies() and not any(map(_resolves, hosts)):
+        # TFDS itself would try for minutes.
+        raise UserError(
+            f"cannot download dataset {where}: {', '.join(sorted(hosts))} cannot be reached; "
+            "connect to the network, or give the data_dir that has the dataset already"
+        )
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
         builder.download_and_prepare(download_config=config)
     except Exception as error:  # Whatever a builder's own code and the network may raise.
         raise UserError(
-            f"cannot prepare dataset {name!r} in {builder.data_dir}: {_first_line(error)}; "
+            f"cannot prepare dataset {where}: {_first_line(error)}; "
             "check the network and the disk, or give the data_dir that has it already"
         ) from error
+
+
+def _resolves(host: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(host, 443))
+    except OSError:
+        return False
 
 
 def _tfds_source(builder: tfds.core.DatasetBuilder, name: str) -> Source:
