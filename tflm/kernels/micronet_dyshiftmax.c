@@ -6,6 +6,8 @@ static int32_t widen(const micronet_coefficient *coefficient, int8_t q) {
   return ((q - coefficient->zero_point) * coefficient->multiplier + (1 << 15)) >> 16;
 }
 
+#if MICRONET_USE_REFERENCE
+
 /* y[c] = max over k of (a_k[c] * x[c] + b_k[c] * x[shift[c]]);  out[j] = y[source[j]]  (micronet_kernels.h has the scales) */
 static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int8_t *in,
                   const int8_t *const coefficients[4], int8_t *out) {
@@ -24,6 +26,52 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
     }
   }
 }
+
+#else
+
+/* Channel by channel, so that the coefficients stay in registers and any permutation costs nothing.
+ * With u = {x, x2} in one register: y2 = b . u, and y1 = y2 + (a - b) . u, so the larger one is y2 + max(0, (a - b) . u). */
+static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int8_t *in,
+                  const int8_t *const coefficients[4], int8_t *out) {
+  const int32_t step = p->channels;
+  const int32_t rounding = p->output_zero_point * (1 << 12) + (1 << 11);
+  for (int j = 0; j < step; ++j, ++out) {
+    const int c = p->source ? p->source[j] : j;
+    const int8_t *x = in + c;
+    const int8_t *x2 = in + p->shift[c];
+    int32_t a = widen(&p->coefficient[0], coefficients[0][c]);
+    int32_t b = widen(&p->coefficient[1], coefficients[1][c]);
+    int32_t i = 0;
+    const int32_t end = pixels * step;
+    if (p->branches == 1) {
+      const micronet_pair ab = micronet_make_pair(a, b);
+      const int32_t base = rounding - p->input_zero_point * (a + b);
+      do {
+        const micronet_pair u = micronet_pkhbt((uint32_t)x[i], (uint32_t)x2[i]);
+        out[i] = (int8_t)micronet_ssat8_asr12(micronet_smlad(u, ab, base));
+        i += step;
+      } while (i != end);
+    } else {
+      const int32_t a2 = widen(&p->coefficient[2], coefficients[2][c]);
+      const int32_t b2 = widen(&p->coefficient[3], coefficients[3][c]);
+      const micronet_pair ab = micronet_make_pair(a2, b2);
+      const int32_t base = rounding - p->input_zero_point * (a2 + b2);
+      a -= a2;
+      b -= b2;
+      const micronet_pair more_ab = micronet_make_pair(a, b);
+      const int32_t more_base = -p->input_zero_point * (a + b);
+      do {
+        const micronet_pair u = micronet_pkhbt((uint32_t)x[i], (uint32_t)x2[i]);
+        const int32_t more = micronet_smlad(u, more_ab, more_base);
+        const int32_t y = micronet_smlad(u, ab, base) + (more & ~(more >> 31));
+        out[i] = (int8_t)micronet_ssat8_asr12(y);
+        i += step;
+      } while (i != end);
+    }
+  }
+}
+
+#endif
 
 void micronet_dyshiftmax(const micronet_dyshiftmax_params *p, const int8_t *in,
                          const int8_t *const coefficients[4], int8_t *out, void *scratch,

@@ -73,6 +73,22 @@ MICRONET_INLINE micronet_pair micronet_load_pair(const int16_t *p) {
   return pair;
 }
 
+/* Four int16 from a 4-byte aligned array, as two pairs: one LDRD. */
+typedef struct {
+  micronet_pair first, second;
+} micronet_four;
+
+MICRONET_INLINE micronet_four micronet_load_four(const int16_t *p) {
+  micronet_four four;
+#if MICRONET_ARM_DSP
+  __asm__("ldrd %0, %1, %2" : "=r"(four.first), "=r"(four.second) : "m"(*(const int16_t(*)[4])p));
+#else
+  four.first = micronet_load_pair(p);
+  four.second = micronet_load_pair(p + 2);
+#endif
+  return four;
+}
+
 MICRONET_INLINE void micronet_store_pair(int16_t *p, micronet_pair pair) {
 #if defined(__GNUC__)
   memcpy(__builtin_assume_aligned(p, 4), &pair, 4);
@@ -220,6 +236,43 @@ MICRONET_INLINE int8_t micronet_requantize(int32_t acc2, int32_t multiplier, int
                                            int32_t shift) {
   const int32_t t = micronet_wrap_add(offset, acc2 >> 31);
   return (int8_t)micronet_ssat8(micronet_smmlar(acc2, multiplier, t) >> shift);
+}
+
+/* 16-bit copies of x - zero point, in the order 0, 2, 1, 3 of every four, padded by zeros to a multiple of 4.
+ * `out` is 4-byte aligned. */
+MICRONET_INLINE void micronet_widen(const int8_t *in, int32_t count, micronet_pair minus_zero_point,
+                                    int16_t *out) {
+  for (; count >= 4; count -= 4, in += 4, out += 4) {
+    const uint32_t word = micronet_load4(in);
+    micronet_store_pair(out, micronet_sxtab16(minus_zero_point, word));
+    micronet_store_pair(out + 2, micronet_sxtab16_odd(minus_zero_point, word));
+  }
+  if (count > 0) {
+    const int32_t minus = micronet_low(minus_zero_point);
+    micronet_store_pair(out, micronet_make_pair(in[0] + minus, count > 2 ? in[2] + minus : 0));
+    micronet_store_pair(out + 2, micronet_make_pair(count > 1 ? in[1] + minus : 0, 0));
+  }
+}
+
+/* sum + a . b of int16, count a multiple of 4, both 4-byte aligned */
+MICRONET_INLINE int32_t micronet_dot(const int16_t *a, const int16_t *b, int32_t count, int32_t sum) {
+  const int16_t *const end = a + count;
+  if (count & 4) {
+    const micronet_four x = micronet_load_four(a), y = micronet_load_four(b);
+    sum = micronet_smlad(x.first, y.first, sum);
+    sum = micronet_smlad(x.second, y.second, sum);
+    a += 4;
+    b += 4;
+  }
+  for (; a != end; a += 8, b += 8) {
+    const micronet_four x = micronet_load_four(a), y = micronet_load_four(b);
+    const micronet_four u = micronet_load_four(a + 4), v = micronet_load_four(b + 4);
+    sum = micronet_smlad(x.first, y.first, sum);
+    sum = micronet_smlad(x.second, y.second, sum);
+    sum = micronet_smlad(u.first, v.first, sum);
+    sum = micronet_smlad(u.second, v.second, sum);
+  }
+  return sum;
 }
 
 /* TensorFlow Lite's two roundings: y = x * m / 2^31, halves up ... */

@@ -1,0 +1,496 @@
+/* Runs every kernel on random shapes, strides, zero points and scales, on a desktop and on the emulated boards.
+ *
+ * Convolutions are compared with their plain forms here; of every kernel's outputs a checksum is printed, and the test compares
+ * the checksums of all builds (reference, Armv7E-M in portable C under sanitizers, Cortex-M4, M7, M55). Buffers are exactly as
+ * large as the kernels may touch, and canaries stand behind them.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "micronet_kernels.h"
+
+#ifdef ON_BOARD
+#include "board.h"
+static void say(const char *name, uint32_t value) { board_report(name, value); }
+#else
+#include <stdio.h>
+#include <stdlib.h>
+static void say(const char *name, uint32_t value) { printf("%s %u\n", name, (unsigned)value); }
+#endif
+
+/* ---- memory: malloc under sanitizers, a static pool with canaries on a board ---- */
+
+#define CANARY 0x5a
+#define SLACK 16
+#ifdef ON_BOARD
+static uint8_t pool[1 << 20] __attribute__((aligned(8)));
+static size_t pool_used;
+#endif
+static struct {
+  uint8_t *start;
+  size_t size;
+} blocks[64];
+static int block_count;
+static int failures;
+
+static void *take(size_t size, size_t alignment) {
+  /* Odd addresses for byte arrays, so that nothing relies on an alignment that was not promised. */
+  const size_t offset = alignment == 1 ? 1 : 0;
+#ifdef ON_BOARD
+  uint8_t *start = pool + pool_used;
+  pool_used += (offset + size + SLACK + 15) & ~(size_t)15;
+  if (pool_used > sizeof pool) {
+    say("pool is too small", 0);
+    board_exit(3);
+  }
+#else
+  uint8_t *start = malloc(offset + size); /* the sanitizer guards its end */
+#endif
+  blocks[block_count].start = start;
+  blocks[block_count++].size = offset + size;
+#ifdef ON_BOARD
+  memset(start + offset + size, CANARY, SLACK);
+#endif
+  return start + offset;
+}
+
+static void release_all(const char *name) {
+  for (int i = 0; i < block_count; ++i) {
+#ifdef ON_BOARD
+    for (int j = 0; j < SLACK; ++j) {
+      if (blocks[i].start[blocks[i].size + j] != CANARY) {
+        say(name, (uint32_t)i);
+        ++failures;
+        break;
+      }
+    }
+#else
+    (void)name;
+    free(blocks[i].start);
+#endif
+  }
+  block_count = 0;
+#ifdef ON_BOARD
+  pool_used = 0;
+#endif
+}
+
+/* ---- random numbers and checksums ---- */
+
+static uint32_t state = 1;
+/* Never two calls in the arguments of one function: C leaves their order to the compiler. */
+static uint32_t random_bits(void) {
+  state ^= state << 13;
+  state ^= state >> 17;
+  state ^= state << 5;
+  return state;
+}
+static int between(int low, int high) {
+  return low + (int)(random_bits() % (uint32_t)(high - low + 1));
+}
+static int chance(int one_in) { return between(1, one_in) == 1; }
+static int one_of(const int *choices, int n) { return choices[between(0, n - 1)]; }
+
+static int8_t *random_int8(size_t n, int lowest) {
+  int8_t *p = take(n, 1);
+  const int extreme = chance(4);
+  for (size_t i = 0; i < n; ++i) {
+    p[i] = (int8_t)(extreme ? (chance(2) ? 127 : lowest) : between(lowest, 127));
+  }
+  return p;
+}
+
+static uint32_t checksum;
+static void add_to_checksum(const int8_t *p, size_t n) {
+  for (size_t i = 0; i < n; ++i) checksum = (checksum ^ (uint8_t)p[i]) * 16777619u;
+}
+
+static void expect_same(const char *name, const int8_t *a, const int8_t *b, size_t n) {
+  if (memcmp(a, b, n) == 0) return;
+  if (failures++ < 10) say(name, (uint32_t)failures);
+}
+
+/* ---- quantization: random numbers of a flatbuffer, and the records prepared from them ---- */
+
+typedef struct {
+  int channels;
+  int32_t *bias, *multiplier;
+  int8_t *shift;
+  micronet_channel *records;
+} quantization;
+
+/* `reach` is a bound of |sum of w * (x - zero point)|: multipliers are chosen so that outputs use the range. */
+static quantization random_quantization(int channels, int32_t reach, int zero_point, int per_tensor) {
+  quantization q = {channels, take(4 * (size_t)channels, 4), take(4 * (size_t)channels, 4),
+                    take((size_t)channels, 4), take(sizeof(micronet_channel) * (size_t)channels, 4)};
+  int bits = 0;
+  while (bits < 30 && ((int32_t)1 << bits) < reach) ++bits;
+  for (int c = 0; c < channels; ++c) {
+    if (c == 0 || !per_tensor) {
+      q.multiplier[c] = (int32_t)((1u << 30) + random_bits() % (1u << 30));
+      const int shift = chance(8) ? between(1, 22) : between(bits - 10, bits - 5);
+      q.shift[c] = (int8_t)-(shift < 1 ? 1 : shift > 22 ? 22 : shift);
+    } else {
+      q.multiplier[c] = q.multiplier[0];
+      q.shift[c] = q.shift[0];
+    }
+    const int32_t room = chance(8) ? (1 << 29) - reach : reach;
+    q.bias[c] = chance(4) ? 0 : (int32_t)(random_bits() % (2u * (uint32_t)room + 1)) - room;
+    const int r = -q.shift[c];
+    const micronet_channel record = {2 * q.bias[c], q.multiplier[c], zero_point * (1 << r) + (1 << (r - 1)), r};
+    q.records[c] = record;
+  }
+  return q;
+}
+
+static void random_clamp(int8_t *low, int8_t *high) {
+  *low = (int8_t)(chance(4) ? between(-128, 0) : -128);
+  *high = (int8_t)(chance(4) ? between(0, 127) : 127);
+}
+
+static int8_t *run_plain(const micronet_conv *p, const quantization *q, int groups, int output_zero_point,
+                         const int8_t *weights, const int8_t *in, int depthwise) {
+  const micronet_conv_plain plain = {
+      p->in_h, p->in_w, p->in_c, p->out_h, p->out_w, p->out_c, p->kernel_h, p->kernel_w, p->stride_h,
+      p->stride_w, 1, 1, p->pad_top, p->pad_left, (int16_t)groups, p->input_zero_point,
+      (int16_t)output_zero_point, p->clamp_min, p->clamp_max, weights, q->bias, q->multiplier, q->shift};
+  int8_t *out = take((size_t)p->out_h * p->out_w * p->out_c, 1);
+  if (depthwise) {
+    micronet_depthwise_plain(&plain, in, out);
+  } else {
+    micronet_conv2d_plain(&plain, in, out);
+  }
+  return out;
+}
+
+/* ---- the kernels ---- */
+
+static int extent(int in, int kernel, int stride, int *pad) {
+  /* SAME, VALID, or PyTorch's padding */
+  const int how = between(0, 2);
+  if (how == 0 || in < kernel) {
+    const int out = (in + stride - 1) / stride;
+    const int total = (out - 1) * stride + kernel - in;
+    *pad = total > 0 ? (chance(2) ? total / 2 : total - total / 2) : 0;
+    return out;
+  }
+  *pad = how == 1 ? 0 : kernel / 2;
+  return (in + (how == 1 ? 0 : 2 * *pad) - kernel) / stride + 1;
+}
+
+static micronet_conv random_conv(int kernel_h, int kernel_w, int in_c, int out_c, int most) {
+  micronet_conv p;
+  memset(&p, 0, sizeof p);
+  int pad_top, pad_left;
+  p.in_h = (int16_t)between(1, most);
+  p.in_w = (int16_t)between(1, most);
+  p.kernel_h = (int16_t)kernel_h;
+  p.kernel_w = (int16_t)kernel_w;
+  p.stride_h = (int16_t)between(1, 2);
+  p.stride_w = (int16_t)between(1, 2);
+  p.in_c = (int16_t)in_c;
+  p.out_c = (int16_t)out_c;
+  p.out_h = (int16_t)extent(p.in_h, kernel_h, p.stride_h, &pad_top);
+  p.out_w = (int16_t)extent(p.in_w, kernel_w, p.stride_w, &pad_left);
+  p.pad_top = (int16_t)pad_top;
+  p.pad_left = (int16_t)pad_left;
+  p.input_zero_point = (int16_t)between(-128, 127);
+  random_clamp(&p.clamp_min, &p.clamp_max);
+  return p;
+}
+
+static void conv_case(void) {
+  const int one = chance(3);
+  const int kernel_h = one ? 1 : between(1, 4);
+  const int kernel_w = one ? 1 : between(1, 4);
+  const int in_c = between(1, 21);
+  const int out_c = between(1, 9);
+  micronet_conv p = random_conv(kernel_h, kernel_w, in_c, out_c, 9);
+  if (one && chance(2)) p.in_h = p.in_w = p.out_h = p.out_w = 1, p.pad_top = p.pad_left = 0;
+  const int patch = p.kernel_h * p.kernel_w * p.in_c;
+  const int zero_point = between(-128, 127);
+  const quantization q = random_quantization(p.out_c, patch * 127 * 255, zero_point, chance(4));
+  const int8_t *in = random_int8((size_t)p.in_h * p.in_w * p.in_c, -128);
+  p.weights = random_int8((size_t)p.out_c * patch, -127);
+  p.channels = q.records;
+  const size_t n = (size_t)p.out_h * p.out_w * p.out_c;
+  int8_t *out = take(n, 1);
+  micronet_conv2d(&p, in, out, take(MICRONET_CONV2D_SCRATCH((size_t)patch), 8));
+  expect_same("conv2d differs from its plain form", out, run_plain(&p, &q, 1, zero_point, p.weights, in, 0), n);
+  add_to_checksum(out, n);
+}
+
+static void column_case(void) {
+  const int kernel_h = between(1, 4);
+  const int out_c = between(1, 6);
+  micronet_conv p = random_conv(kernel_h, 1, 3, out_c, 15);
+  p.stride_w = 1;
+  p.pad_left = 0;
+  p.out_w = p.in_w;
+  const int zero_point = between(-128, 127);
+  const quantization q = random_quantization(p.out_c, 3 * p.kernel_h * 127 * 255, zero_point, 0);
+  p.weights = random_int8((size_t)p.out_c * p.kernel_h * 3, -127);
+  p.channels = q.records;
+  const size_t n = (size_t)p.out_h * p.out_w * p.out_c;
+  const size_t in_size = (size_t)p.in_h * p.in_w * 3;
+  const int8_t *in = random_int8(in_size, -128);
+  int8_t *out = take(n, 1);
+  micronet_conv2d_column_rgb(&p, in, out);
+  expect_same("column_rgb differs from its plain form", out, run_plain(&p, &q, 1, zero_point, p.weights, in, 0), n);
+  add_to_checksum(out, n);
+
+  /* Output laid over the input rows that are used up, as tight as the interface allows. */
+  const int32_t out_row = p.out_w * p.out_c, in_row = p.in_w * 3;
+  int32_t lead = 0;
+  for (int y = 0; y < p.out_h; ++y) {
+    const int first = y * p.stride_h - p.pad_top;
+    const int32_t need = (y + 1) * out_row - (first > 0 ? first : 0) * in_row;
+    if (need > lead) lead = need;
+  }
+  int8_t *shared = take((size_t)lead + in_size > n ? (size_t)lead + in_size : n, 1);
+  memcpy(shared + lead, in, in_size);
+  micronet_conv2d_column_rgb(&p, shared + lead, shared);
+  expect_same("column_rgb over its own input differs", shared, out, n);
+}
+
+static void depthwise_case(void) {
+  static const int multipliers[] = {1, 1, 2, 3, 4, 8};
+  const int k = between(1, 6);
+  const int shape = between(0, 3);
+  const int in_c = between(1, 12);
+  const int kernel_h = shape == 0 ? k : shape == 1 ? 1 : shape == 2 ? 3 : between(1, 4);
+  const int kernel_w = shape == 0 ? 1 : shape == 1 ? k : shape == 2 ? 3 : between(1, 4);
+  const int out_c = in_c * one_of(multipliers, 6);
+  micronet_conv p = random_conv(kernel_h, kernel_w, in_c, out_c, 11);
+  const int taps = p.kernel_h * p.kernel_w;
+  const int zero_point = between(-128, 127);
+  const quantization q = random_quantization(p.out_c, taps * 127 * 255, zero_point, 0);
+  const int8_t *in = random_int8((size_t)p.in_h * p.in_w * p.in_c, -128);
+  p.weights = random_int8((size_t)p.out_c * taps, -127);
+  p.channels = q.records;
+  const size_t n = (size_t)p.out_h * p.out_w * p.out_c;
+  int8_t *out = take(n, 1);
+  micronet_depthwise(&p, in, out);
+  expect_same("depthwise differs from its plain form", out, run_plain(&p, &q, 1, zero_point, p.weights, in, 1), n);
+  add_to_checksum(out, n);
+}
+
+static void grouped_case(void) {
+  static const int inputs[] = {4, 4, 8, 8, 12, 12, 16, 1, 2, 3, 5, 6, 10, 20, 24, 32, 72};
+  const int group_in = one_of(inputs, 17), group_out = between(1, 9), groups = between(1, 5);
+  micronet_conv shape = random_conv(1, 1, group_in * groups, group_out * groups, 5);
+  shape.stride_h = shape.stride_w = 1;
+  shape.pad_top = shape.pad_left = 0;
+  shape.out_h = shape.in_h;
+  shape.out_w = shape.in_w;
+  const int zero_point = between(-128, 127);
+  const quantization q = random_quantization(shape.out_c, group_in * 127 * 255, zero_point, 0);
+  const int8_t *weights = random_int8((size_t)shape.out_c * group_in, -127);
+  const int row = MICRONET_ROUND_UP_4(group_in);
+  int16_t *weights2 = take(2 * (size_t)(shape.out_c * row), 4);
+  for (int o = 0; o < shape.out_c; ++o) {
+    for (int i = 0; i < row; ++i) {
+      static const int order[] = {0, 2, 1, 3};
+      const int source = (i & ~3) + order[i & 3];
+      weights2[o * row + i] = (int16_t)(source < group_in ? 2 * weights[o * group_in + source] : 0);
+    }
+  }
+  const micronet_grouped p = {shape.in_h * shape.in_w, shape.in_c, shape.out_c, (int16_t)groups,
+                              shape.input_zero_point, shape.clamp_min, shape.clamp_max, weights2, q.records};
+  const int8_t *in = random_int8((size_t)p.pixels * p.in_c, -128);
+  const size_t n = (size_t)p.pixels * p.out_c;
+  int8_t *out = take(n, 1);
+  micronet_conv2d_grouped_1x1(&p, in, out, take(MICRONET_GROUPED_SCRATCH((size_t)group_in), 8));
+  expect_same("grouped 1x1 differs from its plain form", out,
+              run_plain(&shape, &q, groups, zero_point, weights, in, 0), n);
+  add_to_checksum(out, n);
+}
+
+static void fully_connected_case(void) {
+  const int in_c = between(1, 70);
+  const int out_c = between(1, 33);
+  micronet_conv shape = random_conv(1, 1, in_c, out_c, 1);
+  shape.pad_top = shape.pad_left = 0;
+  shape.out_h = shape.out_w = 1;
+  const int zero_point = between(-128, 127);
+  const quantization q = random_quantization(shape.out_c, shape.in_c * 127 * 255, zero_point, 1);
+  int32_t *bias2 = take(4 * (size_t)shape.out_c, 4);
+  for (int o = 0; o < shape.out_c; ++o) bias2[o] = q.records[o].bias2;
+  const micronet_dense p = {shape.in_c, shape.out_c, shape.input_zero_point, shape.clamp_min, shape.clamp_max,
+                            q.records[0].multiplier, q.records[0].offset, q.records[0].shift,
+                            random_int8((size_t)shape.in_c * shape.out_c, -127), bias2};
+  const int8_t *in = random_int8((size_t)p.in_c, -128);
+  int8_t *out = take((size_t)p.out_c, 1);
+  micronet_fully_connected(&p, in, out, take(MICRONET_FULLY_CONNECTED_SCRATCH((size_t)p.in_c), 8));
+  expect_same("fully connected differs from its plain form", out,
+              run_plain(&shape, &q, 1, zero_point, p.weights, in, 0), (size_t)p.out_c);
+  add_to_checksum(out, (size_t)p.out_c);
+}
+
+static void shuffle(uint16_t *p, int n) {
+  for (int i = 0; i < n; ++i) p[i] = (uint16_t)i;
+  for (int i = n - 1; i > 0; --i) {
+    const int j = between(0, i);
+    const uint16_t t = p[i];
+    p[i] = p[j];
+    p[j] = t;
+  }
+}
+
+static void dyshiftmax_case(void) {
+  micronet_dyshiftmax_params p;
+  memset(&p, 0, sizeof p);
+  p.pixels = between(1, 20);
+  p.channels = (int16_t)(chance(2) ? 4 * between(1, 8) : between(1, 30));
+  p.branches = (int16_t)between(1, 2);
+  p.input_zero_point = (int16_t)between(-128, 127);
+  p.output_zero_point = (int16_t)between(-128, 127);
+  for (int i = 0; i < 4; ++i) {
+    p.coefficient[i].multiplier = between(1, 8380000);
+    p.coefficient[i].zero_point = i % 2 ? between(-10, 10) : between(-70, -58);
+  }
+  uint16_t *shift = take(2 * (size_t)p.channels, 2), *source = take(2 * (size_t)p.channels, 2);
+  shuffle(shift, p.channels);
+  shuffle(source, p.channels);
+  p.shift = shift;
+  p.source = chance(2) ? source : NULL;
+  const size_t n = (size_t)p.pixels * p.channels;
+  const int8_t *in = random_int8(n, -128);
+  const int8_t *coefficients[4];
+  for (int i = 0; i < 4; ++i) coefficients[i] = random_int8((size_t)p.channels, -128);
+  /* Both branches' coefficients may differ by at most 32767 steps of 2^-12. */
+  for (int i = 0; i < 2; ++i) {
+    if (p.coefficient[i].multiplier > 8000000) p.coefficient[i].multiplier = 8000000;
+    p.coefficient[i + 2] = p.coefficient[i];
+  }
+  int8_t *out = take(n, 1);
+  micronet_dyshiftmax(&p, in, coefficients, out, NULL, 0);
+  add_to_checksum(out, n);
+  int8_t *in_place = take(n, 1);
+  memcpy(in_place, in, n);
+  const size_t scratch = MICRONET_DYSHIFTMAX_SCRATCH((size_t)p.channels) * (size_t)between(1, 5);
+  micronet_dyshiftmax(&p, in_place, coefficients, in_place, take(scratch, 8), scratch);
+  expect_same("dyshiftmax in place differs", in_place, out, n);
+}
+
+static void pool_case(void) {
+  const int kernel_h = between(1, 4);
+  const int kernel_w = between(1, 4);
+  const micronet_conv c = random_conv(kernel_h, kernel_w, 1, 1, 9);
+  micronet_pool p = {c.in_h, c.in_w, (int16_t)between(1, 19), c.out_h, c.out_w, c.kernel_h, c.kernel_w,
+                     c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.clamp_min, c.clamp_max};
+  /* A window that is wholly outside of the image has no mean. */
+  if (p.pad_top >= p.kernel_h) p.pad_top = 0;
+  if (p.pad_left >= p.kernel_w) p.pad_left = 0;
+  while ((p.out_h - 1) * p.stride_h - p.pad_top >= p.in_h) --p.out_h;
+  while ((p.out_w - 1) * p.stride_w - p.pad_left >= p.in_w) --p.out_w;
+  const int8_t *in = random_int8((size_t)p.in_h * p.in_w * p.channels, -128);
+  const size_t n = (size_t)p.out_h * p.out_w * p.channels;
+  int8_t *out = take(n, 1);
+  micronet_average_pool(&p, in, out);
+  add_to_checksum(out, n);
+  micronet_max_pool(&p, in, out);
+  add_to_checksum(out, n);
+  const int32_t pixels = chance(8) ? between(250, 700) : between(1, 60);
+  const int8_t *map = random_int8((size_t)pixels * p.channels, -128);
+  int8_t *mean = take((size_t)p.channels, 1);
+  micronet_global_average_pool(pixels, p.channels, map, mean);
+  add_to_checksum(mean, (size_t)p.channels);
+}
+
+static void elementwise_case(void) {
+  const int c = between(1, 17), pixels = between(1, 9);
+  const int32_t lengths[3] = {c * pixels, c, 1};
+  const int which = between(0, 3);
+  micronet_binary p;
+  memset(&p, 0, sizeof p);
+  p.count = c * pixels;
+  p.in1_count = which == 3 ? lengths[between(0, 2)] : p.count;
+  p.in2_count = which == 3 ? p.count : lengths[which];
+  p.in1_zero_point = (int16_t)between(-128, 127);
+  p.in2_zero_point = (int16_t)between(-128, 127);
+  p.output_zero_point = (int16_t)between(-128, 127);
+  random_clamp(&p.clamp_min, &p.clamp_max);
+  p.in1_multiplier = (int32_t)((1u << 30) + random_bits() % (1u << 30));
+  p.in2_multiplier = (int32_t)((1u << 30) + random_bits() % (1u << 30));
+  p.out_multiplier = (int32_t)((1u << 30) + random_bits() % (1u << 30));
+  p.in1_shift = (int8_t)-between(0, 10);
+  p.in2_shift = (int8_t)-between(0, 10);
+  p.out_shift = (int8_t)-between(10, 25);
+  const int8_t *a = random_int8((size_t)p.in1_count, -128);
+  const int8_t *b = random_int8((size_t)p.in2_count, -128);
+  const size_t n = (size_t)p.count;
+  int8_t *out = take(n, 1);
+  micronet_add(&p, a, b, out);
+  add_to_checksum(out, n);
+  p.out_shift = (int8_t)-between(-2, 20);
+  micronet_mul(&p, a, b, out);
+  add_to_checksum(out, n);
+  micronet_maximum(p.count, p.in1_count, p.in2_count, a, b, out);
+  add_to_checksum(out, n);
+  micronet_minimum(p.count, p.in1_count, p.in2_count, a, b, out);
+  add_to_checksum(out, n);
+  const micronet_hard_swish_params swish = {
+      p.in1_zero_point, p.output_zero_point, (int16_t)between(16384, 32767), (int16_t)between(16384, 32767),
+      (int16_t)-between(0, 12), (int16_t)between(-12, 12)};
+  micronet_hard_swish(&swish, p.count, out, out);
+  add_to_checksum(out, n);
+  micronet_lookup(random_int8(256, -128), p.count, out, out);
+  add_to_checksum(out, n);
+  const micronet_softmax_params softmax = {1, p.count, p.in1_multiplier, 24, -248};
+  micronet_softmax(&softmax, out, out);
+  add_to_checksum(out, n);
+}
+
+static void move_case(void) {
+  micronet_pad_params p = {(int16_t)between(1, 5), (int16_t)between(1, 5), (int16_t)between(1, 9),
+                           (int16_t)between(0, 2), (int16_t)between(0, 2), (int16_t)between(0, 2),
+                           (int16_t)between(0, 2), (int16_t)between(0, 2), (int16_t)between(0, 2),
+                           (int8_t)between(-128, 127)};
+  const int32_t pixels = p.in_h * p.in_w;
+  const int8_t *in = random_int8((size_t)pixels * p.in_c, -128);
+  const size_t n = (size_t)(p.in_h + p.top + p.bottom) * (p.in_w + p.left + p.right) * (p.in_c + p.front + p.back);
+  int8_t *out = take(n, 1);
+  micronet_pad(&p, in, out);
+  add_to_checksum(out, n);
+  const int out_c = between(1, 12);
+  uint16_t *index = take(2 * (size_t)out_c, 2);
+  for (int i = 0; i < out_c; ++i) index[i] = (uint16_t)between(0, p.in_c - 1);
+  int8_t *gathered = take((size_t)pixels * out_c, 1);
+  micronet_gather_channels(pixels, p.in_c, out_c, index, in, gathered);
+  add_to_checksum(gathered, (size_t)pixels * out_c);
+}
+
+static const struct {
+  const char *name;
+  void (*run)(void);
+} kernels[] = {
+    {"conv2d", conv_case},           {"column_rgb", column_case},
+    {"depthwise", depthwise_case},   {"grouped_1x1", grouped_case},
+    {"fully_connected", fully_connected_case}, {"dyshiftmax", dyshiftmax_case},
+    {"pool", pool_case},             {"elementwise", elementwise_case},
+    {"move", move_case},
+};
+
+static int fuzz(int cases, uint32_t seed) {
+  for (unsigned k = 0; k < sizeof kernels / sizeof kernels[0]; ++k) {
+    checksum = 2166136261u;
+    for (int i = 0; i < cases; ++i) {
+      state = seed * 2654435761u + (uint32_t)i * 40503u + k + 1;
+      if (state == 0) state = 1;
+      for (int warm = 0; warm < 8; ++warm) random_bits();
+      kernels[k].run();
+      release_all(kernels[k].name);
+    }
+    say(kernels[k].name, checksum);
+  }
+  return failures ? 1 : 0;
+}
+
+#ifdef ON_BOARD
+int main(void) { return fuzz(FUZZ_CASES, 1); }
+#else
+int main(int argc, char **argv) {
+  return fuzz(argc > 1 ? atoi(argv[1]) : 100, argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 1);
+}
+#endif
