@@ -31,6 +31,7 @@ class Source:
         has_labels: every image has one `label` (classification). Without, `objects` has them.
         crop_fraction: the share of the shorter side that the evaluation's centre crop keeps.
         bad_images: those that were met so far and did not decode.
+        object_class_names: of the labels of `objects`; empty where records have none.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Source:
     crop_fraction: float
     read: Callable[[str], tf.data.Dataset] = dataclasses.field(repr=False)
     bad_images: BadImages = dataclasses.field(default_factory=BadImages, repr=False)
+    object_class_names: list[str] = dataclasses.field(default_factory=list, repr=False)
 
     def raw(self, split: str) -> tf.data.Dataset:
         """The records of a split, always in the same order, images still encoded.
@@ -183,7 +185,13 @@ def _tfds_source(builder: tfds.core.DatasetBuilder, name: str) -> Source:
         # The bundled images are drawn at the size that they are meant for: nothing to cut off.
         crop_fraction=1.0 if builder.name == DEFAULT_DATASET else 0.875,
         read=read,
+        object_class_names=list(getattr(_object_features(builder.info).get("label"), "names", [])),
     )
+
+
+def _object_features(info: tfds.core.DatasetInfo) -> dict:
+    """What is recorded about each object of an image; empty where there are none."""
+    return dict(getattr(dict(info.features).get("objects"), "feature", {}))
 
 
 def _label_feature(features, label_key: str | None):
@@ -204,8 +212,7 @@ def _image_and_label(info: tfds.core.DatasetInfo, name: str) -> tuple[str, str |
     if isinstance(info.features, tfds.features.FeaturesDict):
         image_key = pick(tfds.features.Image, "image")
         label_key = pick(tfds.features.ClassLabel, "label")
-        objects = getattr(dict(info.features).get("objects"), "feature", {})
-        if image_key and (label_key or "label" in objects):
+        if image_key and (label_key or "label" in _object_features(info)):
             return image_key, label_key
         found = ", ".join(f"{key} ({type(value).__name__})" for key, value in info.features.items())
     else:
