@@ -150,8 +150,8 @@ static int8_t weights[300000] __attribute__((aligned(8)));
 static int8_t in[100000] __attribute__((aligned(8))), out[100000] __attribute__((aligned(8)));
 static uint8_t scratch[8192] __attribute__((aligned(8)));
 static micronet_channel channels[1024];
-static int32_t bias2[1024];
-static uint16_t shift[1024];
+static int32_t bias2[1024] __attribute__((unused));
+static uint16_t shift[1024] __attribute__((unused));
 #define COUNT(call) do { count_begin(); call; board_report("op", count_end()); } while (0)
 #define CONV(kernel, ...) do { static const micronet_conv p = {__VA_ARGS__, -3, -128, 127, \\
   weights, channels}; COUNT(kernel(&p, in, out)); } while (0)

@@ -35,14 +35,15 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
                   const int8_t *const coefficients[4], int8_t *out) {
   const int32_t step = p->channels;
   const int32_t rounding = p->output_zero_point * (1 << 12) + (1 << 11);
+  in += pixels * step;
+  out += pixels * step;
   for (int j = 0; j < step; ++j, ++out) {
     const int c = p->source ? p->source[j] : j;
     const int8_t *x = in + c;
     const int8_t *x2 = in + p->shift[c];
     int32_t a = widen(&p->coefficient[0], coefficients[0][c]);
     int32_t b = widen(&p->coefficient[1], coefficients[1][c]);
-    int32_t i = 0;
-    const int32_t end = pixels * step;
+    int32_t i = -pixels * step; /* counting up to 0 saves a comparison */
     if (p->branches == 1) {
       const micronet_pair ab = micronet_make_pair(a, b);
       const int32_t base = rounding - p->input_zero_point * (a + b);
@@ -50,7 +51,7 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
         const micronet_pair u = micronet_pkhbt((uint32_t)x[i], (uint32_t)x2[i]);
         out[i] = (int8_t)micronet_ssat8_asr12(micronet_smlad(u, ab, base));
         i += step;
-      } while (i != end);
+      } while (i != 0);
     } else {
       const int32_t a2 = widen(&p->coefficient[2], coefficients[2][c]);
       const int32_t b2 = widen(&p->coefficient[3], coefficients[3][c]);
@@ -63,10 +64,10 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
       do {
         const micronet_pair u = micronet_pkhbt((uint32_t)x[i], (uint32_t)x2[i]);
         const int32_t more = micronet_smlad(u, more_ab, more_base);
-        const int32_t y = micronet_smlad(u, ab, base) + (more & ~(more >> 31));
+        const int32_t y = micronet_smlad(u, ab, base) + micronet_positive_part(more);
         out[i] = (int8_t)micronet_ssat8_asr12(y);
         i += step;
-      } while (i != end);
+      } while (i != 0);
     }
   }
 }

@@ -17,39 +17,60 @@ void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t 
 
 #else
 
-/* `rows` outputs at a time share the loads of x; x is widened (and doubled) once, in the order in which SXTB16 unpacks
+/* Four outputs at a time share the loads of x; x is widened and doubled once, in the order in which SXTB16 unpacks
  * the weights. */
-MICRONET_INLINE void rows_of_weights(const int rows, const micronet_dense *p, const int16_t *x2, const int8_t *w,
-                                     const int32_t *bias2, int8_t *out) {
+#define ROW(r, address)                                                                           \
+  {                                                                                               \
+    const uint32_t word = micronet_load4(address);                                                \
+    acc##r = micronet_smlad(micronet_sxtb16(word), x.first, acc##r);                              \
+    acc##r = micronet_smlad(micronet_sxtb16_odd(word), x.second, acc##r);                         \
+  }
+
+static MICRONET_NOINLINE void four_rows(const micronet_dense *p, const int16_t *wide, const int8_t *w,
+                                        const int32_t *bias2, int8_t *out) {
   const int32_t in_c = p->in_c;
-  int32_t acc[4];
-  for (int r = 0; r < rows; ++r) acc[r] = bias2[r];
   const int8_t *const end = w + (in_c & ~3);
+  const int8_t *w3 = w + 3 * in_c;
+  int32_t acc0 = bias2[0], acc1 = bias2[1], acc2 = bias2[2], acc3 = bias2[3];
   while (w != end) {
-    const micronet_four x = micronet_load_four(x2);
-    const int8_t *row = w;
-    for (int r = 0; r < rows; ++r, row += in_c) {
-      const uint32_t word = micronet_load4(row);
-      acc[r] = micronet_smlad(micronet_sxtb16(word), x.first, acc[r]);
-      acc[r] = micronet_smlad(micronet_sxtb16_odd(word), x.second, acc[r]);
-    }
+    const micronet_four x = micronet_next_four(&wide);
+    ROW(3, w3);
+    ROW(2, w + 2 * in_c);
+    ROW(1, w + in_c);
+    ROW(0, w);
+    w3 += 4;
     w += 4;
-    x2 += 4;
   }
   for (int i = 0; i < (in_c & 3); ++i) {
-    for (int r = 0; r < rows; ++r) acc[r] += w[r * in_c + i] * x2[(i & 1) << 1 | i >> 1];
+    const int32_t x = wide[(i & 1) << 1 | i >> 1];
+    acc0 += w[i] * x;
+    acc1 += w[in_c + i] * x;
+    acc2 += w[2 * in_c + i] * x;
+    acc3 += w3[i] * x;
   }
-  for (int r = 0; r < rows; ++r) out[r] = micronet_requantize(acc[r], p->multiplier, p->offset, p->shift);
+  out[0] = micronet_requantize(acc0, p->multiplier, p->offset, p->shift);
+  out[1] = micronet_requantize(acc1, p->multiplier, p->offset, p->shift);
+  out[2] = micronet_requantize(acc2, p->multiplier, p->offset, p->shift);
+  out[3] = micronet_requantize(acc3, p->multiplier, p->offset, p->shift);
+}
+
+static int8_t one_row(const micronet_dense *p, const int16_t *wide, const int8_t *w, int32_t acc0) {
+  const int8_t *const end = w + (p->in_c & ~3);
+  for (; w != end; w += 4) {
+    const micronet_four x = micronet_next_four(&wide);
+    ROW(0, w);
+  }
+  for (int i = 0; i < (p->in_c & 3); ++i) acc0 += w[i] * wide[(i & 1) << 1 | i >> 1];
+  return micronet_requantize(acc0, p->multiplier, p->offset, p->shift);
 }
 
 void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out, void *scratch) {
-  int16_t *x2 = (int16_t *)scratch;
-  micronet_widen(in, p->in_c, micronet_make_pair(-p->input_zero_point, -p->input_zero_point), x2);
-  for (int i = 0; i < MICRONET_ROUND_UP_4(p->in_c); ++i) x2[i] = (int16_t)(2 * x2[i]);
+  int16_t *wide = (int16_t *)scratch;
+  micronet_widen(in, p->in_c, p->input_zero_point, 1, 4, wide);
   const int8_t *w = p->weights;
   int o = 0;
-  for (; o + 4 <= p->out_c; o += 4, w += 4 * p->in_c) rows_of_weights(4, p, x2, w, p->bias2 + o, out + o);
-  for (; o < p->out_c; ++o, w += p->in_c) rows_of_weights(1, p, x2, w, p->bias2 + o, out + o);
+  for (; o + 4 <= p->out_c; o += 4, w += 4 * p->in_c) four_rows(p, wide, w, p->bias2 + o, out + o);
+  for (; o < p->out_c; ++o, w += p->in_c) out[o] = one_row(p, wide, w, p->bias2[o]);
   micronet_apply_clamp(p->out_c, p->clamp_min, p->clamp_max, out);
 }
 

@@ -27,51 +27,61 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
 
 #else
 
-/* One pixel and group with `fours` * 4 inputs in registers: for each output a row of weights, then its record. */
-MICRONET_INLINE void group_in_registers(const int fours, const int8_t *in, micronet_pair minus_zero_point,
-                                        const int16_t *w, const micronet_channel *record, int8_t *out,
-                                        const int8_t *out_end) {
-  micronet_pair x[8];
-  for (int i = 0; i < fours; ++i) {
-    const uint32_t word = micronet_load4(in + 4 * i);
-    x[2 * i] = micronet_sxtab16(minus_zero_point, word);
-    x[2 * i + 1] = micronet_sxtab16_odd(minus_zero_point, word);
+/* Groups of 4, 8 and 12 inputs: one pixel's group in registers, and for each output a row of weights and a record. */
+#define WIDEN(i)                                                                                  \
+  const uint32_t word##i = micronet_load4(in + 4 * i);                                            \
+  const micronet_pair even##i = micronet_sxtab16(minus_zero_point, word##i);                      \
+  const micronet_pair odd##i = micronet_sxtab16_odd(minus_zero_point, word##i)
+#define FOUR(i)                                                                                   \
+  const micronet_four w##i = micronet_next_four(&w);                                              \
+  acc = micronet_smlad(w##i.first, even##i, acc);                                                 \
+  acc = micronet_smlad(w##i.second, odd##i, acc)
+#define GROUP_OF(name, widen, fours)                                                              \
+  static MICRONET_NOINLINE void name(const int8_t *in, micronet_pair minus_zero_point,            \
+                                     const int16_t *w, const micronet_channel *record,            \
+                                     int8_t *out, const int8_t *out_end) {                        \
+    widen;                                                                                        \
+    do {                                                                                          \
+      const micronet_channel c = micronet_next_channel(&record);                                  \
+      int32_t acc = c.bias2;                                                                      \
+      fours;                                                                                      \
+      *out++ = micronet_requantize(acc, c.multiplier, c.offset, c.shift);                         \
+    } while (out != out_end);                                                                     \
   }
-  do {
-    int32_t acc = record->bias2;
-    for (int i = 0; i < fours; ++i) {
-      const micronet_four pairs = micronet_load_four(w + 4 * i);
-      acc = micronet_smlad(pairs.first, x[2 * i], acc);
-      acc = micronet_smlad(pairs.second, x[2 * i + 1], acc);
+GROUP_OF(group_of_4, WIDEN(0), FOUR(0))
+GROUP_OF(group_of_8, WIDEN(0); WIDEN(1), FOUR(0); FOUR(1))
+GROUP_OF(group_of_12, WIDEN(0); WIDEN(1); WIDEN(2), FOUR(0); FOUR(1); FOUR(2))
+
+/* Any number of inputs: x - zero point goes to scratch, in the order of the weights; two outputs share its loads. */
+static MICRONET_NOINLINE void group_of_any(const int8_t *in, int32_t inputs, int32_t zero_point, const int16_t *w,
+                                           const micronet_channel *record, int8_t *out, const int8_t *out_end,
+                                           int16_t *wide) {
+  const int32_t row = MICRONET_ROUND_UP_4(inputs);
+  micronet_widen(in, inputs, zero_point, 0, 4, wide);
+  while (out != out_end) {
+    /* An odd output at the end is computed twice. */
+    const int pair = out + 1 != out_end;
+    const int16_t *w2 = pair ? w + row : w;
+    const int16_t *x = wide;
+    const int16_t *const x_end = wide + row;
+    int32_t acc = record[0].bias2, acc2 = record[pair].bias2;
+    do {
+      const micronet_four v = micronet_next_four(&x);
+      const micronet_four a = micronet_next_four(&w);
+      acc = micronet_smlad(a.first, v.first, acc);
+      acc = micronet_smlad(a.second, v.second, acc);
+      const micronet_four b = micronet_next_four(&w2);
+      acc2 = micronet_smlad(b.first, v.first, acc2);
+      acc2 = micronet_smlad(b.second, v.second, acc2);
+    } while (x != x_end);
+    w = w2;
+    *out++ = micronet_requantize(acc, record->multiplier, record->offset, record->shift);
+    ++record;
+    if (pair) {
+      *out++ = micronet_requantize(acc2, record->multiplier, record->offset, record->shift);
+      ++record;
     }
-    w += 4 * fours;
-    *out++ = micronet_requantize(acc, record->multiplier, record->offset, record->shift);
-    ++record;
-  } while (out != out_end);
-}
-
-#define GROUP_OF(name, fours)                                                                      \
-  static MICRONET_NOINLINE void name(const int8_t *in, micronet_pair minus_zero_point,             \
-                                     const int16_t *w, const micronet_channel *record,             \
-                                     int8_t *out, const int8_t *out_end) {                         \
-    group_in_registers(fours, in, minus_zero_point, w, record, out, out_end);                      \
   }
-GROUP_OF(group_of_4, 1)
-GROUP_OF(group_of_8, 2)
-GROUP_OF(group_of_12, 3)
-
-/* Any number of inputs: x - zero point goes to scratch, in the order of the weights. */
-static MICRONET_NOINLINE void group_of_any(int inputs, const int8_t *in, micronet_pair minus_zero_point,
-                                           const int16_t *w, const micronet_channel *record, int8_t *out,
-                                           const int8_t *out_end, int16_t *x) {
-  const int row = MICRONET_ROUND_UP_4(inputs);
-  micronet_widen(in, inputs, minus_zero_point, x);
-  do {
-    const int32_t acc = micronet_dot(w, x, row, record->bias2);
-    w += row;
-    *out++ = micronet_requantize(acc, record->multiplier, record->offset, record->shift);
-    ++record;
-  } while (out != out_end);
 }
 
 void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out, void *scratch) {
@@ -89,7 +99,7 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
         case 4: group_of_4(in, minus_zero_point, w, record, out, out_end); break;
         case 8: group_of_8(in, minus_zero_point, w, record, out, out_end); break;
         case 12: group_of_12(in, minus_zero_point, w, record, out, out_end); break;
-        default: group_of_any(group_in, in, minus_zero_point, w, record, out, out_end, (int16_t *)scratch);
+        default: group_of_any(in, group_in, p->input_zero_point, w, record, out, out_end, (int16_t *)scratch);
       }
       in += group_in;
       out += group_out;

@@ -88,11 +88,13 @@ typedef struct {
 void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void *scratch);
 
 /* CONV_2D from 3 channels with kernel_w = 1, stride_w = 1, pad_left = 0 (so out_w = in_w): the first layer.
+ * kernel_h <= MICRONET_MOST_COLUMN_ROWS; a window may lie outside of the image in part, not wholly.
  * weights: [out_c][kernel_h][1][3] as in the flatbuffer.
  * Works row by row from the top: while output row y is written, only input rows from y * stride_h - pad_top
  * to that + kernel_h - 1 are read. So `out` may lie over input rows that are no longer needed: it is enough that for every
  * y the end of output row y lies at or before the first byte of input row max(0, y * stride_h - pad_top).
  */
+#define MICRONET_MOST_COLUMN_ROWS 8
 void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t *out);
 
 /* DEPTHWISE_CONV_2D, any kernel, stride, multiplier (out_c / in_c).

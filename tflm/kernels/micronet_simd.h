@@ -78,13 +78,14 @@ typedef struct {
   micronet_pair first, second;
 } micronet_four;
 
-MICRONET_INLINE micronet_four micronet_load_four(const int16_t *p) {
+MICRONET_INLINE micronet_four micronet_next_four(const int16_t **p) {
   micronet_four four;
 #if MICRONET_ARM_DSP
-  __asm__("ldrd %0, %1, %2" : "=r"(four.first), "=r"(four.second) : "m"(*(const int16_t(*)[4])p));
+  __asm__("ldrd %0, %1, [%2], #8" : "=&r"(four.first), "=&r"(four.second), "+r"(*p) : : "memory");
 #else
-  four.first = micronet_load_pair(p);
-  four.second = micronet_load_pair(p + 2);
+  four.first = micronet_load_pair(*p);
+  four.second = micronet_load_pair(*p + 2);
+  *p += 4;
 #endif
   return four;
 }
@@ -238,41 +239,50 @@ MICRONET_INLINE int8_t micronet_requantize(int32_t acc2, int32_t multiplier, int
   return (int8_t)micronet_ssat8(micronet_smmlar(acc2, multiplier, t) >> shift);
 }
 
-/* 16-bit copies of x - zero point, in the order 0, 2, 1, 3 of every four, padded by zeros to a multiple of 4.
- * `out` is 4-byte aligned. */
-MICRONET_INLINE void micronet_widen(const int8_t *in, int32_t count, micronet_pair minus_zero_point,
-                                    int16_t *out) {
-  for (; count >= 4; count -= 4, in += 4, out += 4) {
-    const uint32_t word = micronet_load4(in);
-    micronet_store_pair(out, micronet_sxtab16(minus_zero_point, word));
-    micronet_store_pair(out + 2, micronet_sxtab16_odd(minus_zero_point, word));
-  }
-  if (count > 0) {
-    const int32_t minus = micronet_low(minus_zero_point);
-    micronet_store_pair(out, micronet_make_pair(in[0] + minus, count > 2 ? in[2] + minus : 0));
-    micronet_store_pair(out + 2, micronet_make_pair(count > 1 ? in[1] + minus : 0, 0));
-  }
+/* A channel record, read by two LDRD that step to the next one. */
+MICRONET_INLINE micronet_channel micronet_next_channel(const micronet_channel **p) {
+#if MICRONET_ARM_DSP
+  micronet_channel c;
+  __asm__("ldrd %0, %1, [%4], #8\n ldrd %2, %3, [%4], #8"
+          : "=&r"(c.bias2), "=&r"(c.multiplier), "=&r"(c.offset), "=&r"(c.shift), "+r"(*p)
+          :
+          : "memory");
+  return c;
+#else
+  return *(*p)++;
+#endif
 }
 
-/* sum + a . b of int16, count a multiple of 4, both 4-byte aligned */
-MICRONET_INLINE int32_t micronet_dot(const int16_t *a, const int16_t *b, int32_t count, int32_t sum) {
-  const int16_t *const end = a + count;
-  if (count & 4) {
-    const micronet_four x = micronet_load_four(a), y = micronet_load_four(b);
-    sum = micronet_smlad(x.first, y.first, sum);
-    sum = micronet_smlad(x.second, y.second, sum);
-    a += 4;
-    b += 4;
+/* BIC x, x ASR #31: the greater of x and 0 */
+MICRONET_INLINE int32_t micronet_positive_part(int32_t x) {
+#if MICRONET_ARM_DSP
+  int32_t result;
+  __asm__("bic %0, %1, %1, asr #31" : "=r"(result) : "r"(x));
+  return result;
+#else
+  return x & ~(x >> 31);
+#endif
+}
+
+/* 16-bit copies of x - zero point, in the order 0, 2, 1, 3 of every four, padded by zeros to a multiple of 4; copies
+ * are times 2 where `doubled`. Fours lie `stride` values apart. `out` is 4-byte aligned. */
+MICRONET_INLINE void micronet_widen(const int8_t *in, int32_t count, int32_t zero_point, const int doubled,
+                                    const int32_t stride, int16_t *out) {
+  const micronet_pair minus = micronet_make_pair(-zero_point, -zero_point);
+  for (; count > 0; count -= 4, in += 4, out += stride) {
+    uint32_t word;
+    micronet_pair even, odd;
+    if (count >= 4) {
+      word = micronet_load4(in);
+      even = micronet_sxtab16(minus, word);
+      odd = micronet_sxtab16_odd(minus, word);
+    } else {
+      even = micronet_make_pair(in[0] - zero_point, count > 2 ? in[2] - zero_point : 0);
+      odd = micronet_make_pair(count > 1 ? in[1] - zero_point : 0, 0);
+    }
+    micronet_store_pair(out, doubled ? micronet_sadd16(even, even) : even);
+    micronet_store_pair(out + 2, doubled ? micronet_sadd16(odd, odd) : odd);
   }
-  for (; a != end; a += 8, b += 8) {
-    const micronet_four x = micronet_load_four(a), y = micronet_load_four(b);
-    const micronet_four u = micronet_load_four(a + 4), v = micronet_load_four(b + 4);
-    sum = micronet_smlad(x.first, y.first, sum);
-    sum = micronet_smlad(x.second, y.second, sum);
-    sum = micronet_smlad(u.first, v.first, sum);
-    sum = micronet_smlad(u.second, v.second, sum);
-  }
-  return sum;
 }
 
 /* TensorFlow Lite's two roundings: y = x * m / 2^31, halves up ... */
