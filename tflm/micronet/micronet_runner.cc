@@ -1,0 +1,108 @@
+// The TensorFlow Lite Micro side of the firmware.
+#include "micronet_runner.h"
+
+#include <new>
+
+#include "tflm_names.h"
+
+namespace micronet {
+namespace {
+
+int32_t CountOf(const TfLiteTensor* tensor) {
+  int32_t count = 1;
+  for (int i = 0; i < tensor->dims->size; ++i) count *= tensor->dims->data[i];
+  return count;
+}
+
+}  // namespace
+
+MicroNetRunner::MicroNetRunner(const ModelInfo& info, const uint8_t* flatbuffer, uint8_t* arena,
+                               size_t arena_bytes)
+    : info_(info),
+      model_(tflite::GetModel(flatbuffer)),
+      arena_(arena),
+      arena_bytes_(arena_bytes),
+      ops_registered_(RegisterOps(resolver_)) {}
+
+MicroNetRunner::~MicroNetRunner() {
+  if (interpreter_ != nullptr) interpreter_->~MicroInterpreter();
+}
+
+// What TFLM would only log, or not survive.
+Status MicroNetRunner::CheckModel() {
+  const int32_t version = static_cast<int32_t>(model_->version());
+  if (version != TFLITE_SCHEMA_VERSION) {
+    return {StatusCode::kSchemaVersion, version, TFLITE_SCHEMA_VERSION};
+  }
+  for (const tflite::OperatorCode* code : *model_->operator_codes()) {
+    // Old files keep the number in the field of one byte.
+    const int32_t builtin = code->builtin_code() > code->deprecated_builtin_code()
+                                ? static_cast<int32_t>(code->builtin_code())
+                                : static_cast<int32_t>(code->deprecated_builtin_code());
+    const bool custom = builtin == static_cast<int32_t>(tflite::BuiltinOperator_CUSTOM);
+    const bool known =
+        custom ? resolver_.FindOp(code->custom_code()->c_str()) != nullptr
+               : resolver_.FindOp(static_cast<tflite::BuiltinOperator>(builtin)) != nullptr;
+    if (!known || !ops_registered_) return {StatusCode::kOpMissing, builtin, 0};
+  }
+  return {};
+}
+
+// TFLM's constructor and planner trust the arena to hold at least their own records.
+Status MicroNetRunner::CheckArena() const {
+  const tflite::SubGraph* graph = (*model_->subgraphs())[0];
+  const size_t least = 2048 + graph->tensors()->size() * sizeof(TfLiteEvalTensor) +
+                       graph->operators()->size() * sizeof(TfLiteNode) +
+                       static_cast<size_t>(info_.input_bytes());
+  if (arena_bytes_ >= least) return {};
+  const int32_t needed =
+      info_.arena_bytes > static_cast<int32_t>(least) ? info_.arena_bytes : static_cast<int32_t>(least);
+  return {StatusCode::kArenaTooSmall, static_cast<int32_t>(arena_bytes_), needed};
+}
+
+Status MicroNetRunner::CheckEnds() {
+  const TfLiteTensor* input = interpreter_->input(0);
+  const TfLiteTensor* output = interpreter_->output(0);
+  if (input->type != kTfLiteInt8) return {StatusCode::kInputType, input->type, kTfLiteInt8};
+  if (output->type != kTfLiteInt8) return {StatusCode::kOutputType, output->type, kTfLiteInt8};
+  if (CountOf(input) != info_.input_bytes()) {
+    return {StatusCode::kInputShape, CountOf(input), info_.input_bytes()};
+  }
+  if (CountOf(output) != info_.classes) {
+    return {StatusCode::kOutputShape, CountOf(output), info_.classes};
+  }
+  return {};
+}
+
+Status MicroNetRunner::Init() {
+  input_ = output_ = nullptr;
+  if (interpreter_ != nullptr) interpreter_->~MicroInterpreter();
+  interpreter_ = nullptr;
+  Status status = CheckModel();
+  if (status.ok()) status = CheckArena();
+  if (!status.ok()) return status;
+  interpreter_ = new (place_) tflite::MicroInterpreter(model_, resolver_, arena_, arena_bytes_);
+  if (interpreter_->AllocateTensors() != kTfLiteOk) {
+    if (static_cast<int32_t>(arena_bytes_) < info_.arena_bytes) {
+      return {StatusCode::kArenaTooSmall, static_cast<int32_t>(arena_bytes_), info_.arena_bytes};
+    }
+    return {StatusCode::kAllocation};
+  }
+  status = CheckEnds();
+  if (!status.ok()) return status;
+  input_ = interpreter_->typed_input_tensor<int8_t>(0);
+  output_ = interpreter_->typed_output_tensor<int8_t>(0);
+  return {};
+}
+
+Status MicroNetRunner::Invoke() {
+  if (input_ == nullptr) return {StatusCode::kNotReady};
+  if (interpreter_->Invoke() != kTfLiteOk) return {StatusCode::kInvoke};
+  return {};
+}
+
+int32_t MicroNetRunner::arena_used() const {
+  return input_ == nullptr ? 0 : static_cast<int32_t>(interpreter_->arena_used_bytes());
+}
+
+}  // namespace micronet
