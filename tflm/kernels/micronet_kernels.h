@@ -82,9 +82,9 @@ typedef struct {
 
 /* CONV_2D, one group, any kernel; dense 1x1 too.
  * weights: [out_c][kernel_h][kernel_w][in_c] as in the flatbuffer.
- * scratch: MICRONET_CONV2D_SCRATCH(kernel_h * kernel_w * in_c) bytes (two patches of int16).
+ * scratch: MICRONET_CONV2D_SCRATCH(kernel_h * kernel_w * in_c) bytes (two patches of int16, one of int8).
  */
-#define MICRONET_CONV2D_SCRATCH(patch) (4 * MICRONET_ROUND_UP_4(patch))
+#define MICRONET_CONV2D_SCRATCH(patch) (5 * MICRONET_ROUND_UP_4(patch))
 void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void *scratch);
 
 /* CONV_2D from 3 channels with kernel_w = 1, stride_w = 1, pad_left = 0 (so out_w = in_w): the first layer.

@@ -264,6 +264,15 @@ MICRONET_INLINE int32_t micronet_positive_part(int32_t x) {
 #endif
 }
 
+/* memcpy for short runs, where a library's call costs more than the copying. */
+MICRONET_INLINE void micronet_copy(int8_t *to, const int8_t *from, int32_t count) {
+  for (; count >= 4; count -= 4, to += 4, from += 4) {
+    const uint32_t word = micronet_load4(from);
+    memcpy(to, &word, 4);
+  }
+  while (count-- > 0) *to++ = *from++;
+}
+
 /* 16-bit copies of x - zero point, in the order 0, 2, 1, 3 of every four, padded by zeros to a multiple of 4; copies
  * are times 2 where `doubled`. Fours lie `stride` values apart. `out` is 4-byte aligned. */
 MICRONET_INLINE void micronet_widen(const int8_t *in, int32_t count, int32_t zero_point, const int doubled,
