@@ -191,7 +191,7 @@ def mutate(raw, mutations, end=None):
     return bytes(raw[:end])
 
 
-@settings(max_examples=300, deadline=2000)
+@settings(max_examples=150, deadline=None)
 @given(MUTATIONS, st.one_of(st.none(), st.integers(0, len(RAW))))
 def test_mutated_bytes_give_a_model_or_an_error(mutations, end):
     try:
@@ -204,7 +204,7 @@ def test_mutated_bytes_give_a_model_or_an_error(mutations, end):
             assert tensor.data is None or tensor.data.nbytes == tensor.nbytes
 
 
-@settings(max_examples=100, deadline=2000)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=400))
 def test_noise_behind_the_identifier(noise):
     with pytest.raises(UserError):
@@ -254,9 +254,9 @@ print("ran", ran)
 @pytest.mark.slow
 def test_what_passes_does_not_crash_the_interpreter():
     here = Path(__file__).parent
-    code = _SURVIVE.format(tests=str(here), seed=7, count=600)
+    code = _SURVIVE.format(tests=str(here), seed=7, count=300)
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=here.parent, capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    assert int(result.stdout.split()[-1]) > 50
+    assert int(result.stdout.split()[-1]) > 30

@@ -11,8 +11,7 @@ follow is followed here first, with every length charged to a budget of the file
 import os
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from micronet_keras.convert.operators import check_operator
+from micronet_keras.convert.tflite_model import Model, Operator, Tensor
 from micronet_keras.errors import UserError
 
 _IDENTIFIER = b"TFL3"
@@ -53,86 +53,6 @@ _ENUMERATED_OPTIONS = {
     "fused_activation_function": _names(schema.ActivationFunctionType),
     "weights_format": _names(schema.FullyConnectedOptionsWeightsFormat),
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Tensor:
-    """One tensor. Real value = scale * (stored - zero_point).
-
-    Attributes:
-        index: its place in `Model.tensors`.
-        name: as stored; may be empty.
-        shape: positive sizes; () is a scalar. A batch of "any size" reads as 1.
-        dtype: numpy type, little-endian.
-        scale: float32, length 0 (not quantized), 1 (per tensor) or shape[quantized_dimension].
-        zero_point: int64, as long as `scale`.
-        quantized_dimension: the axis of per-channel scales.
-        data: the constant's read-only values in `shape`, or None for an activation.
-    """
-
-    index: int
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    scale: np.ndarray
-    zero_point: np.ndarray
-    quantized_dimension: int
-    data: np.ndarray | None
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the values."""
-        return self.size * self.dtype.itemsize
-
-
-@dataclass(frozen=True, eq=False)
-class Operator:
-    """One operator. `inputs` holds -1 where an optional input (such as a bias) is left out.
-
-    `options` has the schema's fields in snake case: `stride_h`, `padding` ("SAME" or "VALID"),
-    `fused_activation_function` ("NONE", "RELU", "RELU6", ...); empty when the file stores none.
-    """
-
-    index: int
-    name: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    options: Mapping[str, Any]
-    custom_name: str | None = None
-    custom_options: bytes = b""
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A model with one subgraph; `operators` are in an order that can be run."""
-
-    tensors: tuple[Tensor, ...]
-    operators: tuple[Operator, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    description: str
-    nbytes: int
-    raw: bytes = field(repr=False)
-
-    def shapes(self, operator: Operator) -> str:
-        """The operator for an error message: name, index, shapes in and out."""
-
-        def text(indices):
-            return ", ".join(
-                "-" if i < 0 else "x".join(map(str, self.tensors[i].shape)) or "scalar"
-                for i in indices
-            )
-
-        name = operator.custom_name or operator.name
-        return (
-            f"operator {operator.index} {name} ({text(operator.inputs)} -> "
-            f"{text(operator.outputs)})"
-        )
 
 
 class _Corrupt(Exception):

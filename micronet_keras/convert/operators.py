@@ -5,15 +5,11 @@ a gather index beyond the axis, makes it read outside its memory. `check_operato
 model that is read, so that later code may rely on shapes and types that fit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from micronet_keras.convert.flatbuffer import Operator, Tensor
+from micronet_keras.convert.tflite_model import Operator, Tensor
 
 
 class _Misfit(Exception):

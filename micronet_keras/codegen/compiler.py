@@ -1,0 +1,133 @@
+"""From an int8 `.tflite` to a folder of plain C."""
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from micronet_keras.codegen import emit, host
+from micronet_keras.codegen.emit import Program
+from micronet_keras.codegen.fold import fold_gathers, resolve_windows
+from micronet_keras.codegen.fuse import fuse_dy_shift_max
+from micronet_keras.codegen.graph import graph_of, remove_reshapes
+from micronet_keras.codegen.memory import plan_arena
+from micronet_keras.codegen.steps import steps_of
+from micronet_keras.convert.flatbuffer import Model, read_model
+from micronet_keras.errors import UserError
+from micronet_keras.files import refuse_existing, replacing
+
+KERNELS = Path(__file__).resolve().parents[2] / "tflm" / "kernels"
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """What `compile_model` made.
+
+    Attributes:
+        program: the steps and the memory plan.
+        folder: where the C lies.
+        name: prefix of the symbols.
+        constant_bytes: bytes of the weights and tables in flash.
+    """
+
+    program: Program
+    folder: Path
+    name: str
+    constant_bytes: int
+
+
+def compile_model(
+    source: str | os.PathLike | bytes,
+    folder: str | os.PathLike,
+    *,
+    name: str = "micronet",
+    fuse: bool = True,
+    force: bool = False,
+) -> Compiled:
+    """Compiles an int8 flatbuffer to C99 without an interpreter or a heap.
+
+    The folder gets model.h, model.c and the kernels that they call, and compiles by itself:
+    `cc -std=c99 *.c`. Without DY-ShiftMax in the model, or with `fuse=False`, the code gives TF
+    Lite Micro's results bit for bit; fused, DY-ShiftMax is rounded once instead of five times.
+
+    Args:
+        source: a `.tflite` file or its bytes; int8, one input, one output, batch 1.
+        folder: where to write; must not exist, unless `force`.
+        name: prefix of the C functions and, in capitals, of the macros.
+        fuse: make one kernel call of every DY-ShiftMax.
+        force: replace an existing folder.
+
+    Raises:
+        UserError: the file is no such model, an operator is not supported, the folder exists or
+            cannot be written, or the machine has no C compiler (for the self-test).
+
+    Example:
+
+    >>> compile_model("model.tflite", "out/c").program.arena.plan.size
+    31104
+    """
+    if not re.fullmatch("[a-z][a-z0-9_]*", name):
+        raise UserError(f"name {name!r} is no C prefix; use small letters, digits and _")
+    refuse_existing(folder, force)
+    model = read_model(source)
+    origin = "a flatbuffer" if isinstance(source, bytes) else Path(source).name
+    program = plan(model, fuse=fuse, origin=origin)
+    with replacing(folder) as temporary:
+        constant_bytes = _write(program, temporary, name)
+    return Compiled(program, Path(folder), name, constant_bytes)
+
+
+def plan(model: Model, *, fuse: bool = True, origin: str = "a flatbuffer") -> Program:
+    """The passes from the flatbuffer to placed steps, without writing anything."""
+    graph = graph_of(model)
+    remove_reshapes(graph)
+    resolve_windows(graph)
+    if fuse:
+        fuse_dy_shift_max(graph)
+    fold_gathers(graph)
+    steps = steps_of(graph)
+    return Program(origin, graph.input, graph.output, steps, plan_arena(graph, steps))
+
+
+def _write(program: Program, folder: Path, name: str) -> int:
+    folder.mkdir()
+    (folder / "model.h").write_text(emit.header(program, name))
+    copy_kernels({step.kernel for step in program.steps}, folder)
+    text, constant_bytes = emit.source(program, name, None)
+    (folder / "model.c").write_text(text)
+    noise = emit.selftest_input(program.input.size)
+    expected = host.run(folder, name, noise[None])[0]
+    text, constant_bytes = emit.source(program, name, expected)
+    (folder / "model.c").write_text(text)
+    return constant_bytes
+
+
+def copy_kernels(functions: set[str], folder: Path) -> None:
+    """Copies the files that define these kernels and the kernels that those call, and the headers.
+
+    Raises:
+        UserError: the kernels' sources are not where the package was installed from.
+    """
+    texts = {path: path.read_text() for path in sorted(KERNELS.glob("*.c"))}
+    if not texts:
+        raise UserError(f"{KERNELS} has no kernels; install the package from its source folder")
+    home = {
+        function: path
+        for path, text in texts.items()
+        for function in re.findall(r"^void (micronet_\w+)\(", text, re.MULTILINE)
+    }
+    unknown = functions - set(home)
+    if unknown:
+        raise UserError(f"{KERNELS} does not define {', '.join(sorted(unknown))}")
+    # What the inline functions of a header call may be called from every file.
+    headers = sorted(KERNELS.glob("*.h"))
+    inline = "".join(h.read_text() for h in headers if h.name != "micronet_kernels.h")
+    needed, waiting = set(), {home[function] for function in functions}
+    while waiting:
+        path = waiting.pop()
+        needed.add(path)
+        called = re.findall(r"\b(micronet_\w+)\(", texts[path] + inline)
+        waiting |= {home[function] for function in called if function in home} - needed
+    for path in (*needed, *headers):
+        shutil.copyfile(path, folder / path.name)

@@ -1,0 +1,85 @@
+"""TensorFlow Lite's fixed-point arithmetic: how real scales become integers.
+
+Bit-exact with TF Lite Micro (tensorflow/lite/kernels/internal/quantization_util.cc,
+kernel_util.cc), so the order and the width of every floating-point step matters.
+"""
+
+import math
+
+import numpy as np
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """Splits a real multiplier >= 0 into (m, shift): real = m / 2^31 * 2^shift, m in [2^30, 2^31).
+
+    Multipliers below 2^-32 become (0, 0), those of 2^30 and above the largest pair.
+    """
+    if real == 0.0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    # C's round(): halves away from zero. fraction is positive.
+    multiplier = math.floor(fraction * 2.0**31 + 0.5)
+    if multiplier == 1 << 31:
+        multiplier >>= 1
+        shift += 1
+    if shift < -31:
+        return 0, 0
+    if shift > 30:
+        return (1 << 31) - 1, 30
+    return multiplier, shift
+
+
+def requantize(acc: int, multiplier: int, shift: int) -> int:
+    """MultiplyByQuantizedMultiplier in its two roundings (a saturating doubling high multiply,
+    then a shift that rounds halves away from zero), on an accumulator that fits 32 bits."""
+    acc <<= max(shift, 0)
+    product = acc * multiplier
+    nudge = 1 << 30 if product >= 0 else 1 - (1 << 30)
+    high = abs(product + nudge) >> 31
+    high = high if product + nudge >= 0 else -high
+    right = max(-shift, 0)
+    remainder = high & ((1 << right) - 1)
+    threshold = ((1 << right) - 1 >> 1) + (1 if high < 0 else 0)
+    return (high >> right) + (1 if remainder > threshold else 0)
+
+
+def float32_product(a: float, b: float) -> float:
+    """a * b in single precision, as C multiplies two floats."""
+    return float(np.float32(a) * np.float32(b))
+
+
+def activation_bounds(activation: str, scale: float, zero_point: int) -> tuple[int, int] | None:
+    """Least and greatest int8 output of a fused activation; None for an unknown activation."""
+
+    def step(value: float) -> int:
+        ratio = np.float32(value) / np.float32(scale)
+        return zero_point + int(math.floor(abs(ratio) + 0.5)) * (1 if value >= 0 else -1)
+
+    real = {"NONE": (None, None), "RELU": (0, None), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
+    if activation not in real:
+        return None
+    low, high = real[activation]
+    return (
+        -128 if low is None else max(-128, step(low)),
+        127 if high is None else min(127, step(high)),
+    )
+
+
+def hard_swish_parameters(scale_in: float, scale_out: float) -> tuple[int, int, int, int]:
+    """(output multiplier, output exponent, reluish multiplier, reluish exponent), in float32."""
+    high_resolution = np.float32(1.0 / 128.0) * np.float32(scale_in)
+    output = float(high_resolution / np.float32(scale_out))
+    reluish = float(high_resolution / np.float32(3.0 / 32768.0))
+
+    def split16(real: float) -> tuple[int, int]:
+        multiplier, exponent = quantize_multiplier(real)
+        return (32767 if multiplier >= 0x7FFF8000 else (multiplier + 0x8000) >> 16), exponent
+
+    return (*split16(output), *split16(reluish))
+
+
+def softmax_parameters(beta: float, scale_in: float) -> tuple[int, int, int]:
+    """(input multiplier, left shift, least difference that still counts)."""
+    real = min(float(np.float32(beta)) * scale_in * (1 << 26), 2.0**31 - 1.0)
+    multiplier, shift = quantize_multiplier(real)
+    return multiplier, shift, -int(math.floor(31.0 * 2.0**26 / 2.0**shift))
