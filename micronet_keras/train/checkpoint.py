@@ -1,0 +1,100 @@
+"""Checkpoints: a `.keras` file that also holds what an exact continuation needs.
+
+Keras leaves random-number states out of `.keras` files, and the raw weights beside their running
+average have no place there either. All of it goes into one extra member of the same zip file, so
+that model and state are replaced in one atomic step; `keras.saving.load_model` ignores the member.
+"""
+
+import contextlib
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from micronet_keras.errors import UserError
+from micronet_keras.files import replacing
+
+_MEMBER = "training_state.npz"
+
+
+def save_checkpoint(
+    path: str | os.PathLike,
+    model: keras.Model,
+    arrays: list[np.ndarray] | None = None,
+    history: list[dict] | None = None,
+) -> None:
+    """Writes `model` to `path` (`.keras`), with the training state when `arrays` are given.
+
+    Raises:
+        UserError: the place cannot be written (no permission, disk full). What was there stays.
+    """
+    with replacing(path) as temporary:
+        model.save(temporary)
+        if arrays is not None:
+            state = io.BytesIO()
+            np.savez(state, *arrays, history=json.dumps(history))
+            with zipfile.ZipFile(temporary, "a") as archive:
+                archive.writestr(_MEMBER, state.getvalue())
+
+
+def read_checkpoint(path: str | os.PathLike) -> tuple[list[np.ndarray], list[dict]]:
+    """The arrays and the history that `save_checkpoint` stored.
+
+    Raises:
+        UserError: `path` is not such a file, or is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            state = io.BytesIO(archive.read(_MEMBER))
+        with np.load(state, allow_pickle=False) as stored:
+            arrays = [stored[f"arr_{index}"] for index in range(len(stored.files) - 1)]
+            return arrays, json.loads(stored["history"].item())
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} is not a checkpoint of a training run, or is damaged ({error}); "
+            "--force starts anew"
+        ) from error
+
+
+def training_variables(model: keras.Model, average=None) -> list[keras.Variable]:
+    """Every variable that decides how the training of a compiled model goes on.
+
+    Weights, random-number states, optimizer state and, with a `WeightAverage`, its variables;
+    always in the same order for the same model.
+    """
+    # Dropout and the like keep their random-number state in `variables`, not in `weights`.
+    extra = average.variables if average else []
+    return [*model.variables, *model.optimizer.variables, *extra]
+
+
+def capture(variables: list[keras.Variable]) -> list[np.ndarray]:
+    """Copies of the values."""
+    return [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in variables]
+
+
+def restore(variables: list[keras.Variable], arrays: list[np.ndarray], path: Path) -> None:
+    """Assigns all arrays, or none where they do not fit.
+
+    Raises:
+        UserError: number or shape of the arrays differ from the variables'.
+    """
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [array.shape for array in arrays]:
+        raise UserError(f"{path} belongs to another model; name another output or pass --force")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def all_finite(arrays: list[np.ndarray]) -> bool:
+    return all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
+
+
+def remove_leftovers(path: Path) -> None:
+    """Removes what a run that was killed while writing `path` left beside it."""
+    for leftover in path.parent.glob(f".{'[0-9a-f]' * 12}.{path.name}"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()

@@ -1,0 +1,89 @@
+"""Starting from the weights of another model: a run before, a converted checkpoint."""
+
+import os
+from pathlib import Path
+
+import keras
+
+from micronet_keras.errors import UserError
+
+
+def transfer_weights(
+    model: keras.Model, source: str | os.PathLike | keras.Model, skip_head: bool = False
+) -> list[str]:
+    """Copies the weights of `source` into `model`, layer by layer of the same name.
+
+    Everything is compared before anything is assigned.
+
+    Args:
+        model: what receives the weights.
+        source: a `.keras` file, e.g. `best.keras` of a run, or a model.
+        skip_head: layers that differ in nothing but the number of classes keep the weights that
+            they have in `model`.
+
+    Returns:
+        Names of the skipped layers.
+
+    Raises:
+        UserError: not a Keras model file, damaged, a layer is missing, unknown or of another shape;
+            the model is unchanged.
+
+    Example:
+
+    >>> transfer_weights(MicroNetM0(classes=5), "out/m0/best.keras", skip_head=True)
+    ['logits_dense', 'logits_bn']
+    """
+    origin = model.name if isinstance(source, keras.Model) else str(source)
+    if not isinstance(source, keras.Model):
+        source = read_keras(source)
+    theirs = {layer.name: layer.weights for layer in source.layers if layer.weights}
+    ours = {layer.name: layer.weights for layer in model.layers if layer.weights}
+    classes = (source.output_shape[-1], model.output_shape[-1])
+
+    complaints = [f"no layer {name!r}" for name in ours if name not in theirs]
+    complaints += [f"unknown layer {name!r}" for name in theirs if name not in ours]
+    head = []
+    for name in [name for name in ours if name in theirs]:
+        shapes = [[tuple(weight.shape) for weight in weights[name]] for weights in (theirs, ours)]
+        if shapes[0] == shapes[1]:
+            continue
+        if _only_classes_differ(*shapes, classes):
+            head.append(name)
+        else:
+            complaints.append(f"layer {name!r} has shapes {shapes[0]} instead of {shapes[1]}")
+    if complaints:
+        shown = "; ".join(complaints[:4]) + ("; ..." if len(complaints) > 4 else "")
+        raise UserError(f"{origin} does not fit {model.name}: {shown}")
+    if head and not skip_head:
+        raise UserError(
+            f"{origin} is for {classes[0]} classes, the dataset has {classes[1]}; "
+            "--skip_head starts with a new last layer"
+        )
+    for name, weights in ours.items():
+        if name not in head:
+            for weight, value in zip(weights, theirs[name], strict=True):
+                weight.assign(value.value)
+    return head
+
+
+def read_keras(path: str | os.PathLike) -> keras.Model:
+    """Loads a `.keras` file, not compiled.
+
+    Raises:
+        UserError: there is no such file, it is not a Keras model, or is damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Of every kind, for a damaged archive, JSON or HDF5 inside.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{path} is not a Keras model file, or is damaged: {reason}") from error
+
+
+def _only_classes_differ(theirs: list[tuple], ours: list[tuple], classes: tuple[int, int]) -> bool:
+    return len(theirs) == len(ours) and all(
+        one == other or (one[:-1] == other[:-1] and (one[-1], other[-1]) == classes)
+        for one, other in zip(theirs, ours, strict=True)
+    )

@@ -1,0 +1,55 @@
+"""The training curve as a picture."""
+
+import os
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from micronet_keras.files import replacing
+
+
+def plot_history(history: Sequence[dict], path: str | os.PathLike, title: str = "") -> None:
+    """Draws loss and accuracy over the epochs, the best epoch marked, into a PNG file.
+
+    Args:
+        history: one row per epoch with `epoch`, `loss`, `accuracy`, `val_loss` and `val_accuracy`,
+            as `train_classifier` returns them.
+        path: of the PNG file; replaced when it exists.
+        title: shown above the panels.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    epochs = [row["epoch"] for row in history]
+    best = max(history, key=lambda row: row["val_accuracy"])
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure.suptitle(title)
+    loss_panel, accuracy_panel = figure.subplots(1, 2)
+    marker = "o" if len(epochs) <= 40 else None
+    for panel, name, scale, label in (
+        (loss_panel, "loss", 1, "loss (cross-entropy)"),
+        (accuracy_panel, "accuracy", 100, "accuracy (%)"),
+    ):
+        for column, legend, colour in (
+            (name, "training", "tab:blue"),
+            (f"val_{name}", "validation", "tab:orange"),
+        ):
+            values = [scale * row[column] for row in history]
+            panel.plot(epochs, values, marker=marker, markersize=3, color=colour, label=legend)
+        panel.axvline(best["epoch"], color="tab:green", linestyle=":", label="best epoch")
+        panel.set(xlabel="epoch", ylabel=label)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.grid(alpha=0.3)
+    top = (best["epoch"], 100 * best["val_accuracy"])
+    accuracy_panel.plot(*top, "*", color="tab:green", markersize=13)
+    accuracy_panel.annotate(
+        f"{top[1]:.2f} % in epoch {top[0]}",
+        top,
+        xytext=(-8, -22),
+        textcoords="offset points",
+        ha="right",
+    )
+    accuracy_panel.legend(loc="lower right")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)

@@ -1,0 +1,174 @@
+"""The folder of a training run: settings, history, logs and results, each written atomically."""
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from micronet_keras.errors import UserError
+from micronet_keras.files import replacing
+from micronet_keras.train.checkpoint import remove_leftovers
+
+
+class RunFolder:
+    """Names and writes the files of one run.
+
+    | file | what it holds |
+    |---|---|
+    | `config.json` | the settings of the run; another run with other settings is refused |
+    | `best.keras` | the model of the epoch with the best validation result |
+    | `last.keras` | the model of the last finished epoch, with all that resuming needs |
+    | `history.csv` | one row per finished epoch |
+    | `tensorboard/` | the same numbers for TensorBoard |
+    | `curve.png`, `summary.json` | written when the run is finished |
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        self.config = self.folder / "config.json"
+        self.best = self.folder / "best.keras"
+        self.last = self.folder / "last.keras"
+        self.history = self.folder / "history.csv"
+        self.tensorboard = self.folder / "tensorboard"
+        self.curve = self.folder / "curve.png"
+        self.summary = self.folder / "summary.json"
+        self._files = (
+            self.last, self.best, self.history, self.curve, self.summary, self.config
+        )  # fmt: skip
+
+    def open(self, settings: dict, force: bool = False) -> bool:
+        """Checks that the folder may take a run with these settings; nothing is written yet.
+
+        Args:
+            settings: JSON values, compared with those that the folder was started with.
+            force: whatever run is there will be removed.
+
+        Returns:
+            Whether there is a checkpoint to resume from.
+
+        Raises:
+            UserError: the folder holds a run with other settings, or files of unknown origin.
+        """
+        self._settings = json.loads(json.dumps(settings))
+        self._force = force
+        if force:
+            return False
+        if self.config.exists():
+            self._compare(self._settings)
+        else:
+            for path in self._files:
+                if path.exists():
+                    raise UserError(
+                        f"{path} exists, but no config.json that says how it came about; "
+                        "name another output or pass --force to replace it"
+                    )
+        return self.last.exists()
+
+    def claim(self) -> None:
+        """Writes the settings; with force, removes the earlier run.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        if self._force:
+            self._clear()
+        # Written again when it is there: an unwritable folder shows now, not after an epoch.
+        with replacing(self.config) as temporary:
+            temporary.write_text(json.dumps(self._settings, indent=2) + "\n")
+        for path in self._files:
+            remove_leftovers(path)
+
+    def write_history(self, history: Sequence[dict]) -> None:
+        """Writes all rows: a killed and resumed run leaves neither gaps nor doubles."""
+        with replacing(self.history) as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(history[0]))
+            writer.writeheader()
+            writer.writerows(history)
+
+    def write_summary(self, summary: dict) -> None:
+        with replacing(self.summary) as temporary:
+            temporary.write_text(json.dumps(summary, indent=2) + "\n")
+
+    def read_summary(self) -> dict | None:
+        """The summary of a finished run, None where there is none."""
+        if not self.summary.exists():
+            return None
+        return json.loads(self.summary.read_text())
+
+    def _compare(self, settings: dict) -> None:
+        try:
+            started_with = json.loads(self.config.read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot read {self.config}: {error}; --force starts anew") from error
+        names = [
+            name
+            for name in [*started_with, *settings]
+            if started_with.get(name) != settings.get(name)
+        ]
+        if names:
+            differences = ", ".join(
+                f"{name}={_shown(started_with.get(name))} (now {_shown(settings.get(name))})"
+                for name in dict.fromkeys(names)
+            )
+            raise UserError(
+                f"{self.folder} holds a run with {differences}; "
+                "name another output, or pass --force to start anew there"
+            )
+
+    def _clear(self) -> None:
+        # The configuration goes last: while it is there, the folder is known to be ours.
+        try:
+            shutil.rmtree(self.tensorboard, ignore_errors=True)
+            for path in self._files:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot remove {error.filename}: {error.strerror}") from error
+
+
+def _shown(value) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class TensorBoardLog:
+    """Scalars per epoch under `tensorboard/`, rewritten from the history when a run resumes."""
+
+    def __init__(self, folder: Path, history: Sequence[dict]):
+        import tensorflow as tf
+
+        self._tf = tf
+        # `tf.summary.scalar` would need TensorBoard itself, which only who looks has to install.
+        self._scalar = tf.compat.v1.SummaryMetadata()
+        self._scalar.plugin_data.plugin_name = "scalars"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            self._writers = {
+                "train": tf.summary.create_file_writer(str(folder / "train")),
+                "validation": tf.summary.create_file_writer(str(folder / "validation")),
+            }
+        except tf.errors.OpError as error:
+            raise UserError(f"cannot write {folder}: {error.message}") from error
+        for row in history:
+            self.add(row)
+
+    def add(self, row: dict) -> None:
+        """Adds one row of the history; `val_` columns appear as curves of "validation"."""
+        for name, value in row.items():
+            if name == "epoch":
+                continue
+            writer = self._writers["validation" if name.startswith("val_") else "train"]
+            with writer.as_default():
+                self._tf.summary.write(
+                    f"epoch/{name.removeprefix('val_')}",
+                    float(value),
+                    step=row["epoch"],
+                    metadata=self._scalar,
+                )
+        for writer in self._writers.values():
+            writer.flush()
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
