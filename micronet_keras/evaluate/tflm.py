@@ -41,12 +41,15 @@ def measure_arena(model: bytes) -> int:
 
 
 class TFLMInterpreter:
-    """An int8 classifier on TensorFlow Lite Micro.
+    """An int8 model on TensorFlow Lite Micro.
 
     Args:
-        model: bytes of a ``.tflite`` file with one input and one output.
+        model: bytes of a ``.tflite`` file with one input; an image.
 
     Attributes:
+        input: the tensor of the image.
+        outputs: the tensors of the answer, in the order of the model's outputs.
+        output: the first of them.
         arena_bytes: see `measure_arena`.
 
     Raises:
@@ -60,20 +63,34 @@ class TFLMInterpreter:
 
     def __init__(self, model: bytes):
         parsed = read_model(model)
-        self.input, self.output = (
-            parsed.tensors[ends[0]] for ends in (parsed.inputs, parsed.outputs)
-        )
+        self.input = parsed.tensors[parsed.inputs[0]]
+        self.outputs = [parsed.tensors[index] for index in parsed.outputs]
+        self.output = self.outputs[0]
         self.arena_bytes = measure_arena(model)
         self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=self.arena_bytes)
 
     def invoke(self, image: np.ndarray) -> np.ndarray:
-        """Runs one image: int8 [1, height, width, channels] -> the int8 output."""
+        """Runs one image: int8 [1, height, width, channels] -> the (first) int8 output."""
+        return self.invoke_all(image)[0]
+
+    def invoke_all(self, image: np.ndarray) -> list[np.ndarray]:
+        """Runs one image: int8 [1, height, width, channels] -> all int8 outputs."""
         self._interpreter.set_input(image, 0)
         self._interpreter.invoke()
-        return self._interpreter.get_output(0).copy()
+        return [self._interpreter.get_output(i).copy() for i in range(len(self.outputs))]
 
     def predict(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels 0 to 255 [n, height, width, channels] -> real outputs, float32 [n, ...].
+        """Pixels 0 to 255 [n, height, width, channels] -> the (first) output, float32 [n, ...].
+
+        Raises:
+            UserError: the images are not of the size that the model takes.
+        """
+        raw = np.concatenate([self.invoke(image[None]) for image in self.quantize(pixels)])
+        scale, zero_point = self.output.scale[0], self.output.zero_point[0]
+        return ((raw.astype(np.int32) - zero_point) * scale).astype(np.float32)
+
+    def quantize(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels 0 to 255 [n, height, width, channels] as the model takes them: int8, pixel - 128.
 
         Raises:
             UserError: the images are not of the size that the model takes.
@@ -84,10 +101,7 @@ class TFLMInterpreter:
                 f"the model takes images of {expected}, these are {tuple(pixels.shape[1:])}; "
                 "choose that image size"
             )
-        images = (np.asarray(pixels, np.int16) - 128).astype(np.int8)
-        raw = np.concatenate([self.invoke(image[None]) for image in images])
-        scale, zero_point = self.output.scale[0], self.output.zero_point[0]
-        return ((raw.astype(np.int32) - zero_point) * scale).astype(np.float32)
+        return (np.asarray(pixels, np.int16) - 128).astype(np.int8)
 
 
 def _probe(model: bytes, arena: int) -> subprocess.CompletedProcess:
