@@ -25,20 +25,22 @@ import struct
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
+from micronet_keras.codegen.fold import resolve_windows
 from micronet_keras.codegen.fuse import (
     coefficient_multiplier,
     fuse_dy_shift_max,
     is_channel_gather,
 )
 from micronet_keras.codegen.graph import Graph, Node, Value
-from micronet_keras.convert.flatbuffer import Model, read_model
+from micronet_keras.convert.flatbuffer import Model, Operator, read_model
+from micronet_keras.convert.kernel_ops import kernel_operator, kernel_step
 from micronet_keras.convert.rewrite import operator_code, pack, unpack
 
 CUSTOM_NAME = "MicroNetDYShiftMax"
 _HEADER = struct.Struct("<BBBBHbb4i4i")
 
 
-def fuse(model: bytes) -> bytes:
+def fuse(model: bytes, layers: bool = False) -> bytes:
     """Replaces every DY-ShiftMax that the kernel can take by one custom operator.
 
     A channel shuffle behind it becomes part of it. All else stays as it is; a model without
@@ -46,9 +48,12 @@ def fuse(model: bytes) -> bytes:
 
     Args:
         model: bytes of an int8 ``.tflite`` file.
+        layers: make custom operators of the convolutions and dense layers too (see
+            `micronet_keras.convert.kernel_ops`). They give the same results as the builtin ones,
+            in a fraction of the instructions and of the arena.
 
     Returns:
-        The bytes of a ``.tflite`` file that needs the custom operator (see the module).
+        The bytes of a ``.tflite`` file that needs the custom operators of tflm/micronet.
 
     Raises:
         UserError: not a usable ``.tflite`` file.
@@ -61,6 +66,8 @@ def fuse(model: bytes) -> bytes:
     graph, tensor_of = _matching_graph(parsed)
     fuse_dy_shift_max(graph)
     _absorb_shuffles(graph)
+    if layers:
+        resolve_windows(graph)
 
     objects = unpack(model)
     subgraph = objects.subgraphs[0]
@@ -75,6 +82,9 @@ def fuse(model: bytes) -> bytes:
             operator.outputs = [tensor_of[node.output]]
             operator.customOptions = np.frombuffer(custom_options(node), np.uint8)
             subgraph.operators.append(operator)
+        elif layers and "weights" in node.attributes and (step := kernel_step(node)):
+            ends = tensor_of[node.inputs[0]], tensor_of[node.output]
+            subgraph.operators.append(kernel_operator(objects, step, *ends))
         elif node.kind != "MODEL_OUTPUT":
             index = _operator_index(node)
             if index not in taken:
@@ -128,6 +138,8 @@ def _matching_graph(model: Model) -> tuple[Graph, dict[Value, int]]:
         inputs = [value(i) for i in operator.inputs if i >= 0]
         if operator.name == "GATHER":
             attributes["constant"] = inputs.pop().data
+        attributes |= _weights(model, operator)
+        inputs = inputs[:1] if "weights" in attributes else inputs
         kind = operator.name
         if any(model.tensors[i].dtype != np.int8 for i in operator.outputs):
             kind += " (not int8)"
@@ -139,6 +151,22 @@ def _matching_graph(model: Model) -> tuple[Graph, dict[Value, int]]:
     outputs = [value(i) for i in model.outputs]
     nodes.append(Node("MODEL_OUTPUT", outputs, outputs[0], {}, ""))
     return Graph(nodes, value(model.inputs[0]), outputs[0]), tensor_of
+
+
+def _weights(model: Model, operator: Operator) -> dict:
+    """What a layer's kernel needs; nothing for an operator that is no such layer."""
+    if operator.name not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+        return {}
+    x, filter_ = (model.tensors[i] for i in operator.inputs[:2])
+    bias = model.tensors[operator.inputs[2]] if operator.inputs[2:] not in ((), (-1,)) else None
+    fixed = filter_.data is not None and (bias is None or bias.data is not None)
+    if x.dtype != np.int8 or not fixed or filter_.zero_point.any() or x.shape[0] != 1:
+        return {}
+    return {
+        "weights": filter_.data,
+        "weight_scales": filter_.scale.astype(np.float64),
+        "bias": None if bias is None else bias.data.ravel(),
+    }
 
 
 def _absorb_shuffles(graph: Graph) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from micronet_keras.convert.flatbuffer import read_model
 from micronet_keras.convert.fuse import CUSTOM_NAME
+from micronet_keras.convert.kernel_ops import NAMES
 from micronet_keras.errors import UserError
 from micronet_keras.files import replacing
 
@@ -52,10 +52,9 @@ _ADD = {
     "TRANSPOSE_CONV": "AddTransposeConv",
     "UNPACK": "AddUnpack",
 }
-# Operators that tflm/micronet can run by this project's kernels, and the functions that register them.
-OUR_KERNELS = {
-    "CONV_2D": "RegisterConv2D",
-    "DEPTHWISE_CONV_2D": "RegisterDepthwiseConv2D",
+# Custom operators: the function of tflm/micronet that adds them, and its header.
+_CUSTOM = {CUSTOM_NAME: ("AddDYShiftMax", "dy_shift_max_op.h")} | {
+    name: (f"Add{name.removeprefix('MicroNet')}", "kernel_ops.h") for name in NAMES
 }
 
 
@@ -65,53 +64,44 @@ def operators_of(model: bytes) -> list[str]:
     return sorted({o.custom_name or o.name for o in parsed.operators})
 
 
-def op_resolver_header(model: bytes, our_kernels: Iterable[str] = ()) -> str:
-    """The text of ``op_resolver.h``.
+def op_resolver_header(model: bytes) -> str:
+    """The text of ``op_resolver.h``: a C++17 header that defines `micronet::OpResolver` and
+    `micronet::RegisterOps`.
 
     Args:
         model: bytes of a ``.tflite`` file.
-        our_kernels: builtin operators that run by this project's kernels instead of TFLM's; those
-            of `OUR_KERNELS` are possible. Operators that the model has not are ignored.
-
-    Returns:
-        A C++17 header that defines `micronet::OpResolver` and `micronet::RegisterOps`.
 
     Raises:
         UserError: the model is not usable, or has an operator that no resolver here knows.
     """
-    ours = set(our_kernels)
-    if ours - set(OUR_KERNELS):
-        unknown = ", ".join(sorted(ours - set(OUR_KERNELS)))
-        raise UserError(f"no kernel here for {unknown}; there is one for {', '.join(OUR_KERNELS)}")
     names = operators_of(model)
     calls = []
-    includes = ['#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"']
+    includes = {'#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"'}
     for name in names:
-        if name == CUSTOM_NAME:
-            calls.append("AddDYShiftMax(resolver)")
-            includes.append('#include "dy_shift_max_op.h"')
-        elif name not in _ADD:
-            raise UserError(
-                f"operator {name} cannot be registered; known are {', '.join(_ADD)}, {CUSTOM_NAME}"
-            )
-        elif name in ours:
-            calls.append(f"resolver.{_ADD[name]}({OUR_KERNELS[name]}())")
-            includes.append('#include "convolution_ops.h"')
-        else:
+        if name in _CUSTOM:
+            function, header = _CUSTOM[name]
+            calls.append(f"{function}(resolver)")
+            includes.add(f'#include "{header}"')
+        elif name in _ADD:
             calls.append(f"resolver.{_ADD[name]}()")
+        else:
+            raise UserError(
+                f"operator {name} cannot be registered; known are {', '.join([*_ADD, *_CUSTOM])}"
+            )
     body = " &&\n         ".join(f"{call} == kTfLiteOk" for call in calls)
+    includes.add('#include "tflm_names.h"')
     return f"""\
 // The operators of one model, and no others. Generated from the flatbuffer.
 #ifndef MICRONET_OP_RESOLVER_H_
 #define MICRONET_OP_RESOLVER_H_
 
-{chr(10).join(sorted(set(includes)))}
+{chr(10).join(sorted(includes))}
 
 namespace micronet {{
 
 using OpResolver = tflite::MicroMutableOpResolver<{len(names)}>;
 
-// Returns false when the resolver is full, which it cannot be unless it is given twice.
+// Returns false when the resolver is full: when it was given twice.
 inline bool RegisterOps(OpResolver& resolver) {{
   return {body};
 }}
@@ -122,9 +112,7 @@ inline bool RegisterOps(OpResolver& resolver) {{
 """
 
 
-def write_op_resolver(
-    path: str | os.PathLike, model: bytes, our_kernels: Iterable[str] = ()
-) -> Path:
+def write_op_resolver(path: str | os.PathLike, model: bytes) -> Path:
     """Writes `op_resolver_header` to `path`.
 
     Raises:
@@ -134,7 +122,7 @@ def write_op_resolver(
 
     >>> write_op_resolver("op_resolver.h", Path("model.tflite").read_bytes())
     """
-    text = op_resolver_header(model, our_kernels)
+    text = op_resolver_header(model)
     with replacing(path) as temporary:
         temporary.write_text(text)
     return Path(path)

@@ -77,6 +77,24 @@ def constant(model: schema.ModelT, values: np.ndarray) -> int:
     return len(model.buffers) - 1
 
 
+_TYPES = {
+    np.dtype(np.int8): schema.TensorType.INT8,
+    np.dtype(np.int16): schema.TensorType.INT16,
+    np.dtype(np.int32): schema.TensorType.INT32,
+}
+
+
+def add_tensor(
+    model: schema.ModelT, name: str, shape: tuple[int, ...], dtype: type, buffer: int = 0
+) -> int:
+    """Adds a tensor without quantization; returns its index."""
+    tensor = schema.TensorT()
+    tensor.name, tensor.shape, tensor.buffer = name.encode(), np.array(shape, np.int32), buffer
+    tensor.type = _TYPES[np.dtype(dtype)]
+    model.subgraphs[0].tensors.append(tensor)
+    return len(model.subgraphs[0].tensors) - 1
+
+
 def _prune(model: schema.ModelT) -> None:
     graph = model.subgraphs[0]
     used = {int(i) for i in (*graph.inputs, *graph.outputs)}
