@@ -31,63 +31,88 @@ void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
 
 #else
 
-/* Channel by channel. A strip is a run of outputs of one channel that use the same taps: along a 1-D kernel's other axis
- * that is a whole line of the map, so that weights and record stay in registers and borders are just shorter kernels.
- * The input's zero point is folded into the strip's bias: sum w * (x - z) = sum w * x - z * sum w. */
+/* Two ways.
+ *
+ * Strips, channel by channel, for 1-D kernels. A strip is a run of outputs of one channel that use the same taps: along the
+ * kernel's other axis that is a whole line of the map, so that weights and record stay in registers and borders are just
+ * shorter kernels. The input's zero point is folded into the strip's bias: sum w * (x - z) = sum w * x - z * sum w.
+ *
+ * Quads, pixel by pixel and four channels at a time, for 2-D kernels and for maps so small that starting strips would cost
+ * more than the strips. */
+
+#define MOST_TAPS 6
+
 typedef struct {
-  const int8_t *in;
-  int8_t *out;
   int32_t tap_step, in_step, out_step; /* bytes from tap to tap, from output to output */
   int32_t count;
-  const micronet_channel *record;
+  int32_t multiplier, offset, shift;
+  micronet_pair w01, w23, w45;
+  micronet_pair last; /* the last weight over the shift: one register for both */
 } strip;
 
-/* The registers of an Armv7E-M hold all of this for up to 6 taps when shift and the last tap share one. */
-#define STRIP(name, sum_of_taps)                                                                  \
-  static void name(const strip *s, int32_t bias2, const int16_t *w) {                             \
-    const int8_t *x = s->in;                                                                      \
-    int8_t *out = s->out;                                                                         \
-    const int32_t step = s->tap_step, in_step = s->in_step, out_step = s->out_step;               \
-    const int32_t multiplier = s->record->multiplier, offset = s->record->offset;                 \
-    const int32_t shift = s->record->shift;                                                       \
-    const micronet_pair w01 = micronet_make_pair(w[0], w[1]);                                     \
-    const micronet_pair w23 = micronet_make_pair(w[2], w[3]);                                     \
-    const micronet_pair w45 = micronet_make_pair(w[4], w[5]);                                     \
-    (void)step, (void)w23, (void)w45;                                                             \
+/* Written so that all fits the 14 registers for up to 5 taps. */
+#define STRIP(name, sum_of_taps, moved)                                                           \
+  static void name(const strip *s, const int8_t *x, int8_t *out, int32_t bias2) {                 \
+    const int32_t t = s->tap_step, out_step = s->out_step, in_step = s->in_step - (moved) * t;    \
+    const int32_t multiplier = s->multiplier, offset = s->offset;                                 \
+    const micronet_pair w01 = s->w01, w23 = s->w23, w45 = s->w45, last = s->last;                 \
     int32_t count = s->count;                                                                     \
+    (void)w01, (void)w23, (void)w45;                                                              \
     do {                                                                                          \
       int32_t acc = bias2;                                                                        \
       sum_of_taps;                                                                                \
-      *out = micronet_requantize(acc, multiplier, offset, shift);                                 \
+      *out = micronet_requantize_packed(acc, multiplier, offset, last);                           \
       x += in_step;                                                                               \
       out += out_step;                                                                            \
     } while (--count);                                                                            \
   }
-#define TAP0 acc = micronet_smlabb((uint32_t)x[0], w01, acc)
-#define TAP1 acc = micronet_smlabt((uint32_t)x[step], w01, acc)
-#define TAP2 acc = micronet_smlabb((uint32_t)x[2 * step], w23, acc)
-#define TAP3 acc = micronet_smlabt((uint32_t)x[3 * step], w23, acc)
-#define TAP4 acc = micronet_smlabb((uint32_t)x[4 * step], w45, acc)
-#define TAP5 acc = micronet_smlabt((uint32_t)x[5 * step], w45, acc)
+#define TAP(smla, value, w) acc = smla((uint32_t)(value), w, acc)
+#define TAP_0 TAP(micronet_smlabb, x[0], w01)
+#define TAP_1 TAP(micronet_smlabt, x[t], w01)
+#define TAP_2 TAP(micronet_smlabb, x[0], w23)
+#define TAP_3 TAP(micronet_smlabt, x[t], w23)
+#define TAP_4 TAP(micronet_smlabb, micronet_load1_twice(x, t), w45)
+#define TAP_5 TAP(micronet_smlabt, x[3 * t], w45)
+#define MOVE x += 2 * t
 
-STRIP(strip_1, TAP0)
-STRIP(strip_2, TAP0; TAP1)
-STRIP(strip_3, TAP0; TAP1; TAP2)
-STRIP(strip_4, TAP0; TAP1; TAP2; TAP3)
-STRIP(strip_5, TAP0; TAP1; TAP2; TAP3; TAP4)
-STRIP(strip_6, TAP0; TAP1; TAP2; TAP3; TAP4; TAP5)
+STRIP(strip_1, TAP(micronet_smlabt, x[0], last), 0)
+STRIP(strip_2, TAP_0; TAP_1, 0)
+STRIP(strip_3, TAP_0; TAP_1; TAP(micronet_smlabt, micronet_load1_twice(x, t), last), 0)
+STRIP(strip_4, TAP_0; TAP_1; MOVE; TAP_2; TAP_3, 2)
+STRIP(strip_5, TAP_0; TAP_1; MOVE; TAP_2; TAP_3; TAP(micronet_smlabt, micronet_load1_twice(x, t), last), 2)
+STRIP(strip_6, TAP_0; TAP_1; MOVE; TAP_2; TAP_3; TAP_4; TAP_5, 2)
 
-#define MOST_TAPS 6
+static void (*const strip_of[MOST_TAPS])(const strip *, const int8_t *, int8_t *, int32_t) = {
+    strip_1, strip_2, strip_3, strip_4, strip_5, strip_6};
 
-static void run_strip(const strip *s, int taps, int32_t bias2, const int16_t *w) {
-  switch (taps) {
-    case 1: strip_1(s, bias2, w); break;
-    case 2: strip_2(s, bias2, w); break;
-    case 3: strip_3(s, bias2, w); break;
-    case 4: strip_4(s, bias2, w); break;
-    case 5: strip_5(s, bias2, w); break;
-    default: strip_6(s, bias2, w); break;
+/* Three taps, in_step and out_step equal or as 1 to 2: one index, counted up to 0, walks input and output. */
+#define INDEXED_STRIP(name, out_index)                                                            \
+  static void name(const strip *s, const int8_t *x0, int8_t *out, int32_t bias2) {                \
+    const int32_t in_step = s->in_step;                                                           \
+    const int32_t multiplier = s->multiplier, offset = s->offset;                                 \
+    const micronet_pair w01 = s->w01, last = s->last;                                             \
+    int32_t i = -in_step * s->count;                                                              \
+    x0 -= i;                                                                                      \
+    out -= out_index;                                                                             \
+    const int8_t *x1 = x0 + s->tap_step;                                                          \
+    const int8_t *x2 = x1 + s->tap_step;                                                          \
+    do {                                                                                          \
+      int32_t acc = bias2;                                                                        \
+      TAP(micronet_smlabb, x0[i], w01);                                                           \
+      TAP(micronet_smlabt, x1[i], w01);                                                           \
+      TAP(micronet_smlabt, x2[i], last);                                                          \
+      out[out_index] = micronet_requantize_packed(acc, multiplier, offset, last);                 \
+      i += in_step;                                                                               \
+    } while (i != 0);                                                                             \
   }
+INDEXED_STRIP(strip_3_equal_steps, i)
+INDEXED_STRIP(strip_3_double_steps, 2 * i)
+
+static void set_weights(strip *s, const int16_t *w, int32_t taps) {
+  s->w01 = micronet_make_pair(w[0], w[1]);
+  s->w23 = micronet_make_pair(w[2], w[3]);
+  s->w45 = micronet_make_pair(w[4], w[5]);
+  s->last = micronet_make_pair(s->shift, w[taps - 1]);
 }
 
 /* One axis of the map: how many places, and how far apart in memory. */
@@ -96,82 +121,206 @@ typedef struct {
   int32_t in_pitch, out_pitch;
 } axis;
 
-/* A kernel along one axis; every output line across it is a strip. */
-static void depthwise_1d(const micronet_conv *p, int taps, const axis *along, const axis *across, const int8_t *in, int8_t *out) {
-  const int multiplier = p->out_c / p->in_c;
-  strip s;
-  s.tap_step = along->in_pitch;
-  s.in_step = across->stride * across->in_pitch;
-  s.out_step = across->out_pitch;
-  s.count = across->out;
-  s.record = p->channels;
-  for (int o = 0, copies = 0; o < p->out_c; ++o, ++s.record) {
-    int16_t w[2 * MOST_TAPS] = {0};
+static void depthwise_strips(const micronet_conv *p, int taps, const axis *along, const axis *across, const int8_t *in,
+                             int8_t *out) {
+  const int32_t in_c = p->in_c, out_c = p->out_c, zero_point = p->input_zero_point;
+  const micronet_channel *record = p->channels;
+  strip whole = {along->in_pitch, across->stride * across->in_pitch, across->out_pitch, across->out, 0, 0, 0, 0, 0, 0, 0};
+  void (*run)(const strip *, const int8_t *, int8_t *, int32_t) = strip_of[taps - 1];
+  if (taps == 3 && whole.out_step == whole.in_step) run = strip_3_equal_steps;
+  if (taps == 3 && whole.out_step == 2 * whole.in_step) run = strip_3_double_steps;
+  int32_t phase = 0; /* moves to the next input after out_c / in_c outputs */
+  for (int o = 0; o < out_c; ++o, ++record, ++out) {
+    int16_t w[2 * MOST_TAPS] = {0}; /* zeros behind the taps: a shorter kernel at the border may load them */
     int32_t sum = 0;
-    for (int t = 0; t < taps; ++t) {
-      w[t] = (int16_t)(2 * p->weights[t * p->out_c + o]);
+    const int8_t *v = p->weights + o;
+    for (int t = 0; t < taps; ++t, v += out_c) {
+      w[t] = (int16_t)(2 * *v);
       sum += w[t];
     }
-    const int32_t full_bias2 = s.record->bias2 - p->input_zero_point * sum;
+    whole.multiplier = record->multiplier;
+    whole.offset = record->offset;
+    whole.shift = record->shift;
+    set_weights(&whole, w, taps);
+    const int32_t bias2 = record->bias2 - zero_point * sum;
     int32_t start = -along->pad;
-    for (int i = 0; i < along->out; ++i, start += along->stride) {
-      const int first = start < 0 ? -start : 0;
-      const int end = start + taps > along->in ? along->in - start : taps;
-      int32_t bias2 = full_bias2;
-      for (int t = 0; t < first; ++t) bias2 += p->input_zero_point * w[t];
-      for (int t = end; t < taps; ++t) bias2 += p->input_zero_point * w[t];
-      s.in = in + (start + first) * along->in_pitch;
-      s.out = out + i * along->out_pitch;
-      run_strip(&s, end - first, bias2, w + first);
+    const int8_t *x = in + start * along->in_pitch;
+    int8_t *out_line = out;
+    for (int i = 0; i < along->out; ++i) {
+      const int32_t beyond = start + taps - along->in; /* taps that lie behind the image */
+      if (start >= 0 && beyond <= 0) {
+        run(&whole, x, out_line, bias2);
+      } else {
+        const int32_t first = start < 0 ? -start : 0;
+        const int32_t end = beyond > 0 ? taps - beyond : taps;
+        strip part = whole;
+        int32_t inside = 0;
+        for (int32_t t = first; t < end; ++t) inside += w[t];
+        set_weights(&part, w + first, end - first);
+        strip_of[end - first - 1](&part, x + first * along->in_pitch, out_line,
+                                  record->bias2 - zero_point * inside);
+      }
+      start += along->stride;
+      x += along->stride * along->in_pitch;
+      out_line += along->out_pitch;
     }
-    ++out;
-    if (++copies == multiplier) {
-      copies = 0;
+    phase += in_c;
+    if (phase == out_c) {
+      phase = 0;
       ++in;
     }
   }
 }
 
-/* out[y][x][o] = requantized(bias2[o] + sum over taps inside of the image of
- *                            2 * w[ky][kx][o] * (in[y * stride - pad + ky][x * stride - pad + kx][o / multiplier] - zero point)) */
-static void depthwise_2d(const micronet_conv *p, const int8_t *in, int8_t *out) {
-  const int multiplier = p->out_c / p->in_c;
-  int8_t *o_ptr = out;
+/* One output pixel: the taps inside of the image are `outer` times `inner` ones. */
+typedef struct {
+  const int8_t *x, *w;
+  int32_t inner, outer;
+  int32_t x_inner, w_inner; /* bytes from tap to tap */
+  int32_t x_outer, w_outer; /* from the end of one inner run to the next run */
+} window;
+
+/* acc0..3: the sums of four neighbouring channels. The inputs are four (`word`) or one (`single`). */
+#define QUAD_TAP(weights_word, word, single)                                                      \
+  {                                                                                               \
+    LOAD_INPUTS(word, single);                                                                    \
+    const uint32_t weights = weights_word;                                                        \
+    const micronet_pair even = micronet_sxtb16(weights), odd = micronet_sxtb16_odd(weights);      \
+    acc0 = micronet_smlabb(x_even, even, acc0);                                                   \
+    acc1 = micronet_smlabb(x_odd, odd, acc1);                                                     \
+    acc2 = X_HIGH_SMLA(x_even, even, acc2);                                                       \
+    acc3 = X_HIGH_SMLA(x_odd, odd, acc3);                                                         \
+  }
+#define QUAD_SUMS                                                                                 \
+  int32_t acc0 = 0, acc1 = 0, acc2 = 0, acc3 = 0;                                                 \
+  const int8_t *x = v->x + x_offset, *w = v->w + channel;                                         \
+  for (int32_t m = v->outer; m > 0; --m) {                                                        \
+    const int32_t xs = v->x_inner, ws = v->w_inner;                                               \
+    int32_t n = v->inner;                                                                         \
+    for (; n >= 3; n -= 3) {                                                                      \
+      QUAD_TAP(micronet_load4(w), micronet_load4(x), x[0]);                                       \
+      QUAD_TAP(micronet_load4(w + ws), micronet_load4(x + xs), x[xs]);                            \
+      QUAD_TAP(micronet_load4_twice(w, ws), micronet_load4_twice(x, xs), x[2 * xs]);              \
+      x += 3 * xs;                                                                                \
+      w += 3 * ws;                                                                                \
+    }                                                                                             \
+    for (; n > 0; --n) {                                                                          \
+      QUAD_TAP(micronet_load4(w), micronet_load4(x), x[0]);                                       \
+      x += xs;                                                                                    \
+      w += ws;                                                                                    \
+    }                                                                                             \
+    x += v->x_outer;                                                                              \
+    w += v->w_outer;                                                                              \
+  }                                                                                               \
+  const int32_t sums[4] = {acc0, acc1, acc2, acc3};                                               \
+  finish_quad(sums, record + channel, out + channel)
+
+MICRONET_INLINE void finish_quad(const int32_t sums[4], const micronet_channel *record, int8_t *out) {
+  micronet_channel c = micronet_next_channel(&record);
+  out[0] = micronet_requantize(c.bias2 + sums[0] * 2, c.multiplier, c.offset, c.shift);
+  c = micronet_next_channel(&record);
+  out[1] = micronet_requantize(c.bias2 + sums[1] * 2, c.multiplier, c.offset, c.shift);
+  c = micronet_next_channel(&record);
+  out[2] = micronet_requantize(c.bias2 + sums[2] * 2, c.multiplier, c.offset, c.shift);
+  c = micronet_next_channel(&record);
+  out[3] = micronet_requantize(c.bias2 + sums[3] * 2, c.multiplier, c.offset, c.shift);
+}
+
+/* Multiplier 1: four channels have four inputs. */
+static MICRONET_NOINLINE void quads_of_inputs(const window *v, int32_t channels, int32_t zero_point,
+                                              const micronet_channel *record, int8_t *out) {
+#define LOAD_INPUTS(word, single)                                                                 \
+  const uint32_t inputs = word;                                                                   \
+  const micronet_pair x_even = micronet_sxtab16(minus, inputs), x_odd = micronet_sxtab16_odd(minus, inputs)
+#define X_HIGH_SMLA micronet_smlatt
+  const micronet_pair minus = micronet_make_pair(-zero_point, -zero_point);
+  for (int32_t channel = 0; channel < channels; channel += 4) {
+    const int32_t x_offset = channel;
+    QUAD_SUMS;
+  }
+#undef LOAD_INPUTS
+#undef X_HIGH_SMLA
+}
+
+/* Multiplier 4, 8 ..: four channels share an input. */
+static MICRONET_NOINLINE void quads_of_one_input(const window *v, int32_t channels, int32_t zero_point,
+                                                 const micronet_channel *record, int8_t *out, int32_t multiplier) {
+#define LOAD_INPUTS(word, single)                                                                 \
+  const micronet_pair x_even = (uint32_t)((single) - zero_point), x_odd = x_even
+#define X_HIGH_SMLA micronet_smlabt
+  int32_t x_offset = 0;
+  for (int32_t channel = 0, next = multiplier; channel < channels; channel += 4) {
+    if (channel == next) {
+      ++x_offset;
+      next += multiplier;
+    }
+    QUAD_SUMS;
+  }
+#undef LOAD_INPUTS
+#undef X_HIGH_SMLA
+}
+
+/* Any multiplier. */
+static MICRONET_NOINLINE void one_by_one(const window *v, int32_t channels, int32_t zero_point, const micronet_channel *record,
+                                         int8_t *out, int32_t multiplier) {
+  for (int32_t channel = 0; channel < channels; ++channel, ++record) {
+    int32_t acc2 = record->bias2;
+    const int8_t *x = v->x + channel / multiplier, *w = v->w + channel;
+    for (int32_t m = v->outer; m > 0; --m, x += v->x_outer, w += v->w_outer) {
+      for (int32_t n = v->inner; n > 0; --n, x += v->x_inner, w += v->w_inner) acc2 += 2 * *w * (*x - zero_point);
+    }
+    out[channel] = micronet_requantize(acc2, record->multiplier, record->offset, record->shift);
+  }
+}
+
+static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *out) {
+  const int32_t in_c = p->in_c, out_c = p->out_c, multiplier = out_c / in_c;
+  const int32_t in_pitch = p->in_w * in_c, w_pitch = p->kernel_w * out_c;
   for (int y = 0; y < p->out_h; ++y) {
-    for (int x = 0; x < p->out_w; ++x) {
-      for (int o = 0; o < p->out_c; ++o) {
-        const micronet_channel *record = &p->channels[o];
-        int32_t acc = record->bias2;
-        for (int ky = 0; ky < p->kernel_h; ++ky) {
-          const int in_y = y * p->stride_h - p->pad_top + ky;
-          for (int kx = 0; kx < p->kernel_w; ++kx) {
-            const int in_x = x * p->stride_w - p->pad_left + kx;
-            if (in_y < 0 || in_y >= p->in_h || in_x < 0 || in_x >= p->in_w) continue;
-            const int8_t v = in[((size_t)in_y * p->in_w + in_x) * p->in_c + o / multiplier];
-            acc += 2 * p->weights[(ky * p->kernel_w + kx) * p->out_c + o] * (v - p->input_zero_point);
-          }
-        }
-        *o_ptr++ = micronet_requantize(acc, record->multiplier, record->offset, record->shift);
+    const int top = y * p->stride_h - p->pad_top;
+    const int ky = top < 0 ? -top : 0;
+    const int rows = (top + p->kernel_h > p->in_h ? p->in_h - top : p->kernel_h) - ky;
+    for (int x = 0; x < p->out_w; ++x, out += out_c) {
+      const int left = x * p->stride_w - p->pad_left;
+      const int kx = left < 0 ? -left : 0;
+      const int columns = (left + p->kernel_w > p->in_w ? p->in_w - left : p->kernel_w) - kx;
+      window v = {in + (top + ky) * in_pitch + (left + kx) * in_c, p->weights + ky * w_pitch + kx * out_c,
+                  columns, rows, in_c, out_c, in_pitch - columns * in_c, w_pitch - columns * out_c};
+      if (columns == 1 || rows <= 0 || columns <= 0) { /* a column: its taps are the inner ones */
+        const window column = {v.x, v.w, rows, columns, in_pitch, w_pitch, 0, 0};
+        v = column;
+        if (rows <= 0) v.outer = 0;
+      }
+      if (multiplier == 1 && out_c % 4 == 0) {
+        quads_of_inputs(&v, out_c, p->input_zero_point, p->channels, out);
+      } else if (multiplier % 4 == 0) {
+        quads_of_one_input(&v, out_c, p->input_zero_point, p->channels, out, multiplier);
+      } else {
+        one_by_one(&v, out_c, p->input_zero_point, p->channels, out, multiplier);
       }
     }
   }
 }
 
-/* A strip of one output column or row needs every place of the other axis inside of the image. */
-static int plain_axis(const axis *a) { return a->pad == 0 && (a->out - 1) * a->stride < a->in; }
-static int every_output_sees_the_image(const axis *a, int kernel) {
-  return a->pad < kernel && (a->out - 1) * a->stride - a->pad < a->in;
+/* Whether a kernel along `along` can run in strips: every output sees the image, and across it nothing is padded. */
+static int strips_fit(const axis *along, int taps, const axis *across) {
+  return taps <= MOST_TAPS && along->pad < taps && (along->out - 1) * along->stride - along->pad < along->in &&
+         across->pad == 0 && (across->out - 1) * across->stride < across->in;
 }
+
+/* On shorter strips than this, quads are faster. */
+#define SHORTEST_STRIP 6
 
 void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
   const axis vertical = {p->in_h, p->out_h, p->stride_h, p->pad_top, p->in_w * p->in_c, p->out_w * p->out_c};
   const axis horizontal = {p->in_w, p->out_w, p->stride_w, p->pad_left, p->in_c, p->out_c};
-  if (p->kernel_w == 1 && p->kernel_h <= MOST_TAPS && plain_axis(&horizontal) && every_output_sees_the_image(&vertical, p->kernel_h)) {
-    depthwise_1d(p, p->kernel_h, &vertical, &horizontal, in, out);
-  } else if (p->kernel_h == 1 && p->kernel_w <= MOST_TAPS && plain_axis(&vertical) && every_output_sees_the_image(&horizontal, p->kernel_w)) {
-    depthwise_1d(p, p->kernel_w, &horizontal, &vertical, in, out);
+  const int quads = p->out_c == p->in_c && p->out_c % 4 == 0;
+  if (p->kernel_w == 1 && strips_fit(&vertical, p->kernel_h, &horizontal) && !(quads && p->out_w < SHORTEST_STRIP)) {
+    depthwise_strips(p, p->kernel_h, &vertical, &horizontal, in, out);
+  } else if (p->kernel_h == 1 && strips_fit(&horizontal, p->kernel_w, &vertical) && !(quads && p->out_h < SHORTEST_STRIP)) {
+    depthwise_strips(p, p->kernel_w, &horizontal, &vertical, in, out);
   } else {
-    depthwise_2d(p, in, out);
+    depthwise_pixels(p, in, out);
   }
   micronet_apply_clamp((int32_t)p->out_h * p->out_w * p->out_c, p->clamp_min, p->clamp_max, out);
 }

@@ -35,7 +35,8 @@
 #define MICRONET_NOINLINE
 #endif
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && defined(__GNUC__)
+/* Without optimisation the portable code is used: some loops need every register of the machine. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && defined(__GNUC__) && defined(__OPTIMIZE__)
 #define MICRONET_ARM_DSP 1
 #else
 #define MICRONET_ARM_DSP 0
@@ -60,6 +61,26 @@ MICRONET_INLINE uint32_t micronet_load4(const int8_t *p) {
   uint32_t word;
   memcpy(&word, p, 4);
   return word;
+}
+
+/* The same, and one int8, at p + 2 * step: LDR with a shifted index, which saves the compiler a register. */
+MICRONET_INLINE uint32_t micronet_load4_twice(const int8_t *p, int32_t step) {
+#if MICRONET_ARM_DSP
+  uint32_t word;
+  __asm__("ldr %0, [%1, %2, lsl #1]" : "=r"(word) : "r"(p), "r"(step) : "memory");
+  return word;
+#else
+  return micronet_load4(p + 2 * step);
+#endif
+}
+MICRONET_INLINE int32_t micronet_load1_twice(const int8_t *p, int32_t step) {
+#if MICRONET_ARM_DSP
+  int32_t value;
+  __asm__("ldrsb %0, [%1, %2, lsl #1]" : "=r"(value) : "r"(p), "r"(step) : "memory");
+  return value;
+#else
+  return p[2 * step];
+#endif
 }
 
 /* Two int16 from a 4-byte aligned array. */
@@ -237,6 +258,19 @@ MICRONET_INLINE int8_t micronet_requantize(int32_t acc2, int32_t multiplier, int
                                            int32_t shift) {
   const int32_t t = micronet_wrap_add(offset, acc2 >> 31);
   return (int8_t)micronet_ssat8(micronet_smmlar(acc2, multiplier, t) >> shift);
+}
+
+/* The same where the shift is the low half of `packed`: ASR by a register looks at its lowest byte only. */
+MICRONET_INLINE int8_t micronet_requantize_packed(int32_t acc2, int32_t multiplier, int32_t offset,
+                                                  micronet_pair packed) {
+  const int32_t t = micronet_wrap_add(offset, acc2 >> 31);
+  int32_t y = micronet_smmlar(acc2, multiplier, t);
+#if MICRONET_ARM_DSP
+  __asm__("asr %0, %0, %1" : "+r"(y) : "r"(packed));
+#else
+  y >>= micronet_low(packed);
+#endif
+  return (int8_t)micronet_ssat8(y);
 }
 
 /* A channel record, read by two LDRD that step to the next one. */
