@@ -21,6 +21,7 @@ from micronet_keras.lower.graph import (
     Graph,
     HardSwish,
     Input,
+    ResizeBilinear,
     Softmax,
 )
 
@@ -56,6 +57,7 @@ class Builder(Protocol):
     def dense(self, name, x, kernel, bias, relu=False, fixed=None) -> Tensor: ...
     def gather(self, x, indices) -> Tensor: ...
     def pool(self, x) -> Tensor: ...
+    def resize_bilinear(self, x, factors) -> Tensor: ...
     def mul(self, name, x, y) -> Tensor: ...
     def add(self, name: str | None, x, y, relu6) -> Tensor:
         """A sum without a name is not quantized: what reads it carries its own range back."""
@@ -96,6 +98,8 @@ def _emit(node, inputs: list[Tensor], builder: Builder) -> Tensor:
             return builder.add(node.name, *inputs, node.relu6)
         case GlobalAveragePool():
             return builder.pool(*inputs)
+        case ResizeBilinear():
+            return builder.resize_bilinear(*inputs, node.factors)
         case HardSwish():
             return builder.hard_swish(node.name, *inputs)
         case Softmax():

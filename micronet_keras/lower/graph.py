@@ -120,6 +120,16 @@ class GlobalAveragePool(Node):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class ResizeBilinear(Node):
+    """Bilinear enlargement by whole `factors` of height and width.
+
+    Pixels are sampled at their centres (``half_pixel_centers``), as Keras does on every backend.
+    """
+
+    factors: Pair
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class HardSwish(Node):
     """``x * relu6(x + 3) / 6``."""
 

@@ -23,6 +23,7 @@ from micronet_keras.lower.graph import (
     HardSwish,
     Input,
     Relu6,
+    ResizeBilinear,
     Softmax,
 )
 from micronet_keras.lower.permute import fold_permutations, fuse_relu6
@@ -37,8 +38,8 @@ def lower(model: keras.Model, normalization: str | None = "imagenet") -> Graph:
     Args:
         model: built of this package's layers and of Conv2D, DepthwiseConv2D (padding "same", or
             kernel size 1), Dense, BatchNormalization, ReLU(6), Activation ("relu6", "hard_swish",
-            "softmax", "linear"), Softmax, Add, GlobalAveragePooling2D, Flatten, Dropout; of a fixed
-            image size.
+            "softmax", "linear"), Softmax, Add, GlobalAveragePooling2D, Flatten, Dropout,
+            UpSampling2D(interpolation="bilinear"); of a fixed image size.
         normalization: "imagenet" when the model takes what `preprocess_input` returns: the graph
             then takes pixels, and the int8 input is ``pixel - 128``. None: it takes what the model
             takes.
@@ -145,6 +146,8 @@ class _Lowering:
                 return self._put(Softmax(name, (x,)))
             case keras.layers.GlobalAveragePooling2D():
                 return self._put(GlobalAveragePool(name, (x,)))
+            case keras.layers.UpSampling2D(interpolation="bilinear", data_format="channels_last"):
+                return self._put(ResizeBilinear(name, (x,), layer.size))
             case keras.layers.Flatten() if self._sizes[x] == (1, 1):
                 return x
             case keras.layers.Dropout():
@@ -241,6 +244,8 @@ class _Lowering:
         if changes:
             node = dataclasses.replace(node, **changes)
         height, width = self._sizes[node.inputs[0]]
+        if isinstance(node, ResizeBilinear):
+            height, width = height * node.factors[0], width * node.factors[1]
         down, right = getattr(node, "strides", (1, 1))
         size = (-(-height // down), -(-width // right))
         self._sizes[node.name] = (1, 1) if isinstance(node, GlobalAveragePool) else size

@@ -26,6 +26,7 @@ from micronet_keras.lower.graph import (
     Input,
     Node,
     Relu6,
+    ResizeBilinear,
     Softmax,
 )
 
@@ -60,7 +61,7 @@ class _Folding:
                 self._order[node.name] = inverse(node.indices)[self._order[source]]
             case GlobalAveragePool(inputs=(source,)) | HardSwish(inputs=(source,)):
                 self._keep(node, self._order[source])
-            case Relu6(inputs=(source,)):
+            case Relu6(inputs=(source,)) | ResizeBilinear(inputs=(source,)):
                 self._keep(node, self._order[source])
             case DepthwiseConv(inputs=(source,)):
                 order = self._order[source]

@@ -74,6 +74,10 @@ class _TensorFlowBuilder:
     def pool(self, x):
         return tf.nn.avg_pool2d(x, x.shape[1:3], 1, "VALID")
 
+    def resize_bilinear(self, x, factors):
+        height, width = x.shape[1:3]
+        return tf.image.resize(x, (height * factors[0], width * factors[1]))
+
     def mul(self, name, x, y):
         return self._quantized(name, x * y)
 

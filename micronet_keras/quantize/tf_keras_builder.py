@@ -194,6 +194,9 @@ class TfKerasBuilder:
     def pool(self, x):
         return tf_keras.layers.AveragePooling2D(x.shape[1:3], 1)(x)
 
+    def resize_bilinear(self, x, factors):
+        return tf_keras.layers.UpSampling2D(factors, interpolation="bilinear")(x)
+
     def mul(self, name, x, y):
         return self._wrapped(name, tf_keras.layers.Multiply(), [x, y])
 
