@@ -177,87 +177,108 @@ typedef struct {
   const int8_t *x, *w;
   int32_t inner, outer;
   int32_t x_inner, w_inner; /* bytes from tap to tap */
-  int32_t x_outer, w_outer; /* from the end of one inner run to the next run */
+  int32_t x_outer, w_outer; /* from line to line of taps, less what the inner steps went */
 } window;
 
-/* acc0..3: the sums of four neighbouring channels. The inputs are four (`word`) or one (`single`). */
-#define QUAD_TAP(weights_word, word, single)                                                      \
-  {                                                                                               \
-    LOAD_INPUTS(word, single);                                                                    \
-    const uint32_t weights = weights_word;                                                        \
-    const micronet_pair even = micronet_sxtb16(weights), odd = micronet_sxtb16_odd(weights);      \
-    acc0 = micronet_smlabb(x_even, even, acc0);                                                   \
-    acc1 = micronet_smlabb(x_odd, odd, acc1);                                                     \
-    acc2 = X_HIGH_SMLA(x_even, even, acc2);                                                       \
-    acc3 = X_HIGH_SMLA(x_odd, odd, acc3);                                                         \
-  }
-#define QUAD_SUMS                                                                                 \
-  int32_t acc0 = 0, acc1 = 0, acc2 = 0, acc3 = 0;                                                 \
-  const int8_t *x = v->x + x_offset, *w = v->w + channel;                                         \
-  for (int32_t m = v->outer; m > 0; --m) {                                                        \
-    const int32_t xs = v->x_inner, ws = v->w_inner;                                               \
-    int32_t n = v->inner;                                                                         \
-    for (; n >= 3; n -= 3) {                                                                      \
-      QUAD_TAP(micronet_load4(w), micronet_load4(x), x[0]);                                       \
-      QUAD_TAP(micronet_load4(w + ws), micronet_load4(x + xs), x[xs]);                            \
-      QUAD_TAP(micronet_load4_twice(w, ws), micronet_load4_twice(x, xs), x[2 * xs]);              \
-      x += 3 * xs;                                                                                \
-      w += 3 * ws;                                                                                \
-    }                                                                                             \
-    for (; n > 0; --n) {                                                                          \
-      QUAD_TAP(micronet_load4(w), micronet_load4(x), x[0]);                                       \
-      x += xs;                                                                                    \
-      w += ws;                                                                                    \
-    }                                                                                             \
-    x += v->x_outer;                                                                              \
-    w += v->w_outer;                                                                              \
-  }                                                                                               \
-  const int32_t sums[4] = {acc0, acc1, acc2, acc3};                                               \
-  finish_quad(sums, record + channel, out + channel)
+typedef struct {
+  int32_t sum0, sum1, sum2, sum3; /* of four neighbouring channels */
+} quad;
 
-MICRONET_INLINE void finish_quad(const int32_t sums[4], const micronet_channel *record, int8_t *out) {
-  micronet_channel c = micronet_next_channel(&record);
-  out[0] = micronet_requantize(c.bias2 + sums[0] * 2, c.multiplier, c.offset, c.shift);
-  c = micronet_next_channel(&record);
-  out[1] = micronet_requantize(c.bias2 + sums[1] * 2, c.multiplier, c.offset, c.shift);
-  c = micronet_next_channel(&record);
-  out[2] = micronet_requantize(c.bias2 + sums[2] * 2, c.multiplier, c.offset, c.shift);
-  c = micronet_next_channel(&record);
-  out[3] = micronet_requantize(c.bias2 + sums[3] * 2, c.multiplier, c.offset, c.shift);
+/* One tap of four channels with an input each: ten instructions, kept together because the compiler's scheduling of them
+ * needs more registers than there are. */
+#if MICRONET_ARM_DSP
+#define QUAD_TAP(name, address, index)                                                            \
+  MICRONET_INLINE void name(quad *q, const int8_t *x, int32_t xs, const int8_t *w, int32_t ws,    \
+                            micronet_pair minus) {                                                \
+    uint32_t a, b, c, d;                                                                          \
+    __asm__("ldr %[a], [%[x]" address "\n ldr %[b], [%[w]" index "\n"                             \
+            "sxtab16 %[c], %[minus], %[a]\n sxtab16 %[a], %[minus], %[a], ror #8\n"               \
+            "sxtb16 %[d], %[b]\n sxtb16 %[b], %[b], ror #8\n"                                     \
+            "smlabb %[s0], %[c], %[d], %[s0]\n smlabb %[s1], %[a], %[b], %[s1]\n"                 \
+            "smlatt %[s2], %[c], %[d], %[s2]\n smlatt %[s3], %[a], %[b], %[s3]\n"                 \
+            : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [s0] "+&r"(q->sum0),        \
+              [s1] "+&r"(q->sum1), [s2] "+&r"(q->sum2), [s3] "+&r"(q->sum3)                       \
+            : [x] "r"(x), [xs] "r"(xs), [w] "r"(w), [ws] "r"(ws), [minus] "r"(minus)              \
+            : "memory");                                                                          \
+  }
+QUAD_TAP(quad_tap_0, "]", "]")
+QUAD_TAP(quad_tap_1, ", %[xs]]", ", %[ws]]")
+QUAD_TAP(quad_tap_2, ", %[xs], lsl #1]", ", %[ws], lsl #1]")
+#else
+#define QUAD_TAP(name, tap)                                                                       \
+  MICRONET_INLINE void name(quad *q, const int8_t *x, int32_t xs, const int8_t *w, int32_t ws,    \
+                            micronet_pair minus) {                                                \
+    const uint32_t inputs = micronet_load4(x + (tap) * xs), weights = micronet_load4(w + (tap) * ws); \
+    const micronet_pair c = micronet_sxtab16(minus, inputs), a = micronet_sxtab16_odd(minus, inputs); \
+    const micronet_pair d = micronet_sxtb16(weights), b = micronet_sxtb16_odd(weights);           \
+    q->sum0 = micronet_smlabb(c, d, q->sum0);                                                     \
+    q->sum1 = micronet_smlabb(a, b, q->sum1);                                                     \
+    q->sum2 = micronet_smlatt(c, d, q->sum2);                                                     \
+    q->sum3 = micronet_smlatt(a, b, q->sum3);                                                     \
+  }
+QUAD_TAP(quad_tap_0, 0)
+QUAD_TAP(quad_tap_1, 1)
+QUAD_TAP(quad_tap_2, 2)
+#endif
+
+MICRONET_INLINE int8_t *finish_quad(const quad *q, const micronet_channel **record, int8_t *out) {
+  micronet_channel c = micronet_next_channel(record);
+  *out++ = micronet_requantize(c.bias2 + q->sum0 * 2, c.multiplier, c.offset, c.shift);
+  c = micronet_next_channel(record);
+  *out++ = micronet_requantize(c.bias2 + q->sum1 * 2, c.multiplier, c.offset, c.shift);
+  c = micronet_next_channel(record);
+  *out++ = micronet_requantize(c.bias2 + q->sum2 * 2, c.multiplier, c.offset, c.shift);
+  c = micronet_next_channel(record);
+  *out++ = micronet_requantize(c.bias2 + q->sum3 * 2, c.multiplier, c.offset, c.shift);
+  return out;
 }
 
 /* Multiplier 1: four channels have four inputs. */
 static MICRONET_NOINLINE void quads_of_inputs(const window *v, int32_t channels, int32_t zero_point,
                                               const micronet_channel *record, int8_t *out) {
-#define LOAD_INPUTS(word, single)                                                                 \
-  const uint32_t inputs = word;                                                                   \
-  const micronet_pair x_even = micronet_sxtab16(minus, inputs), x_odd = micronet_sxtab16_odd(minus, inputs)
-#define X_HIGH_SMLA micronet_smlatt
   const micronet_pair minus = micronet_make_pair(-zero_point, -zero_point);
   for (int32_t channel = 0; channel < channels; channel += 4) {
-    const int32_t x_offset = channel;
-    QUAD_SUMS;
+    quad q = {0, 0, 0, 0};
+    const int8_t *x = v->x + channel, *w = v->w + channel;
+    int32_t m = v->outer;
+    do {
+      const int32_t xs = v->x_inner, ws = v->w_inner;
+      int32_t n = v->inner;
+      for (; n >= 3; n -= 3) {
+        quad_tap_0(&q, x, xs, w, ws, minus);
+        quad_tap_1(&q, x, xs, w, ws, minus);
+        quad_tap_2(&q, x, xs, w, ws, minus);
+        x += 3 * xs;
+        w += 3 * ws;
+      }
+      if (n >= 1) quad_tap_0(&q, x, xs, w, ws, minus);
+      if (n == 2) quad_tap_1(&q, x, xs, w, ws, minus);
+      x += n * xs + v->x_outer;
+      w += n * ws + v->w_outer;
+    } while (--m > 0);
+    out = finish_quad(&q, &record, out);
   }
-#undef LOAD_INPUTS
-#undef X_HIGH_SMLA
 }
 
 /* Multiplier 4, 8 ..: four channels share an input. */
 static MICRONET_NOINLINE void quads_of_one_input(const window *v, int32_t channels, int32_t zero_point,
                                                  const micronet_channel *record, int8_t *out, int32_t multiplier) {
-#define LOAD_INPUTS(word, single)                                                                 \
-  const micronet_pair x_even = (uint32_t)((single) - zero_point), x_odd = x_even
-#define X_HIGH_SMLA micronet_smlabt
-  int32_t x_offset = 0;
-  for (int32_t channel = 0, next = multiplier; channel < channels; channel += 4) {
-    if (channel == next) {
-      ++x_offset;
-      next += multiplier;
+  for (int32_t channel = 0; channel < channels; channel += 4) {
+    quad q = {0, 0, 0, 0};
+    const int8_t *x = v->x + channel / multiplier, *w = v->w + channel;
+    for (int32_t m = v->outer; m > 0; --m, x += v->x_outer, w += v->w_outer) {
+      for (int32_t n = v->inner; n > 0; --n, x += v->x_inner, w += v->w_inner) {
+        const uint32_t weights = micronet_load4(w);
+        const micronet_pair even = micronet_sxtb16(weights), odd = micronet_sxtb16_odd(weights);
+        const uint32_t input = (uint32_t)(*x - zero_point);
+        q.sum0 = micronet_smlabb(input, even, q.sum0);
+        q.sum1 = micronet_smlabb(input, odd, q.sum1);
+        q.sum2 = micronet_smlabt(input, even, q.sum2);
+        q.sum3 = micronet_smlabt(input, odd, q.sum3);
+      }
     }
-    QUAD_SUMS;
+    out = finish_quad(&q, &record, out);
   }
-#undef LOAD_INPUTS
-#undef X_HIGH_SMLA
 }
 
 /* Any multiplier. */
@@ -309,7 +330,7 @@ static int strips_fit(const axis *along, int taps, const axis *across) {
 }
 
 /* On shorter strips than this, quads are faster. */
-#define SHORTEST_STRIP 6
+#define SHORTEST_STRIP 7
 
 void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
   const axis vertical = {p->in_h, p->out_h, p->stride_h, p->pad_top, p->in_w * p->in_c, p->out_w * p->out_c};
