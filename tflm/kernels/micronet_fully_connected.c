@@ -18,13 +18,34 @@ void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t 
 #else
 
 /* Four outputs at a time share the loads of x; x is widened and doubled once, in the order in which SXTB16 unpacks
- * the weights. */
-#define ROW(r, address)                                                                           \
-  {                                                                                               \
-    const uint32_t word = micronet_load4(address);                                                \
-    acc##r = micronet_smlad(micronet_sxtb16(word), x.first, acc##r);                              \
-    acc##r = micronet_smlad(micronet_sxtb16_odd(word), x.second, acc##r);                         \
+ * the weights. The five instructions of four MACs are kept together: scheduled apart, they need more registers than
+ * there are. */
+#if MICRONET_ARM_DSP
+#define ROW(name, address, moves)                                                                 \
+  MICRONET_INLINE int32_t name(const int8_t **w, int32_t step, micronet_four x, int32_t acc) {    \
+    uint32_t a, b;                                                                                \
+    __asm__("ldr %[a], " address "\n sxtb16 %[b], %[a]\n sxtb16 %[a], %[a], ror #8\n"             \
+            "smlad %[acc], %[b], %[x0], %[acc]\n smlad %[acc], %[a], %[x1], %[acc]\n"             \
+            : [a] "=&r"(a), [b] "=&r"(b), [acc] "+&r"(acc), [w] "+&r"(*w)                         \
+            : [x0] "r"(x.first), [x1] "r"(x.second), [step] "r"(step)                             \
+            : "memory");                                                                          \
+    return acc;                                                                                   \
   }
+ROW(row_here, "[%[w]], #4", 1)
+ROW(row_one_below, "[%[w], %[step]]", 0)
+ROW(row_two_below, "[%[w], %[step], lsl #1]", 0)
+#else
+#define ROW(name, rows, moves)                                                                    \
+  MICRONET_INLINE int32_t name(const int8_t **w, int32_t step, micronet_four x, int32_t acc) {    \
+    const uint32_t word = micronet_load4(*w + (rows) * step);                                     \
+    *w += 4 * (moves);                                                                            \
+    acc = micronet_smlad(micronet_sxtb16(word), x.first, acc);                                    \
+    return micronet_smlad(micronet_sxtb16_odd(word), x.second, acc);                              \
+  }
+ROW(row_here, 0, 1)
+ROW(row_one_below, 1, 0)
+ROW(row_two_below, 2, 0)
+#endif
 
 static MICRONET_NOINLINE void four_rows(const micronet_dense *p, const int16_t *wide, const int8_t *w,
                                         const int32_t *bias2, int8_t *out) {
@@ -34,12 +55,10 @@ static MICRONET_NOINLINE void four_rows(const micronet_dense *p, const int16_t *
   int32_t acc0 = bias2[0], acc1 = bias2[1], acc2 = bias2[2], acc3 = bias2[3];
   while (w != end) {
     const micronet_four x = micronet_next_four(&wide);
-    ROW(3, w3);
-    ROW(2, w + 2 * in_c);
-    ROW(1, w + in_c);
-    ROW(0, w);
-    w3 += 4;
-    w += 4;
+    acc3 = row_here(&w3, in_c, x, acc3);
+    acc2 = row_two_below(&w, in_c, x, acc2);
+    acc1 = row_one_below(&w, in_c, x, acc1);
+    acc0 = row_here(&w, in_c, x, acc0); /* and moves on */
   }
   for (int i = 0; i < (in_c & 3); ++i) {
     const int32_t x = wide[(i & 1) << 1 | i >> 1];
@@ -56,10 +75,7 @@ static MICRONET_NOINLINE void four_rows(const micronet_dense *p, const int16_t *
 
 static int8_t one_row(const micronet_dense *p, const int16_t *wide, const int8_t *w, int32_t acc0) {
   const int8_t *const end = w + (p->in_c & ~3);
-  for (; w != end; w += 4) {
-    const micronet_four x = micronet_next_four(&wide);
-    ROW(0, w);
-  }
+  while (w != end) acc0 = row_here(&w, 0, micronet_next_four(&wide), acc0);
   for (int i = 0; i < (p->in_c & 3); ++i) acc0 += w[i] * wide[(i & 1) << 1 | i >> 1];
   return micronet_requantize(acc0, p->multiplier, p->offset, p->shift);
 }
