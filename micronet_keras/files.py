@@ -55,6 +55,18 @@ def refuse_existing(path: str | os.PathLike, force: bool = False) -> None:
         raise UserError(f"{path} exists already; name another output or pass --force to replace it")
 
 
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """The content of a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)

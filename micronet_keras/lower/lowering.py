@@ -8,7 +8,7 @@ from collections import Counter
 import keras
 import numpy as np
 
-from micronet_keras import layers, models
+from micronet_keras import layers
 from micronet_keras.lower import folding
 from micronet_keras.lower.graph import (
     Add,
@@ -27,6 +27,7 @@ from micronet_keras.lower.graph import (
     Softmax,
 )
 from micronet_keras.lower.permute import fold_permutations, fuse_relu6
+from micronet_keras.models import imagenet
 
 
 def lower(model: keras.Model, normalization: str | None = "imagenet") -> Graph:
@@ -57,7 +58,7 @@ def lower(model: keras.Model, normalization: str | None = "imagenet") -> Graph:
     """
     graph = _Lowering(model).graph
     if normalization == "imagenet":
-        folding.take_pixels(graph, models.IMAGENET_MEAN, models.IMAGENET_STD)
+        folding.take_pixels(graph, imagenet.MEAN, imagenet.STD)
     elif normalization is not None:
         raise ValueError(f'normalization must be "imagenet" or None. Received: {normalization!r}')
     return fuse_relu6(fold_permutations(graph))
@@ -79,7 +80,7 @@ class _Lowering:
         self.graph.outputs = [self._output(tensor) for tensor in model.outputs]
 
     def _lower(self, layer) -> None:
-        name, inputs = layer.name, [self._names[id(tensor)] for tensor in _inputs(layer)]
+        name, inputs = layer.name, [self._name(tensor) for tensor in _inputs(layer)]
         match layer:
             case keras.layers.InputLayer():
                 outputs = [self._image(layer)]
@@ -235,8 +236,17 @@ class _Lowering:
             total = self._put(Add(name if i == 0 else f"{name}_{i}", (total, other)))
         return total
 
+    def _name(self, tensor) -> str:
+        """The node that stands for a Keras tensor; a layer shows those of its first use only."""
+        if id(tensor) not in self._names:
+            raise ValueError(
+                "A layer that is used more than once cannot be lowered. "
+                f"Received: one that makes {tensor.name!r} of shape {tensor.shape}"
+            )
+        return self._names[id(tensor)]
+
     def _output(self, tensor) -> str:
-        name = self._names[id(tensor)]
+        name = self._name(tensor)
         # Pooled vectors keep their rank inside the graph.
         return name if len(tensor.shape) == 4 else self._put(Flatten(f"{name}/flat", (name,)))
 
@@ -268,12 +278,7 @@ def _operations(model: keras.Model) -> list:
 def _inputs(operation) -> list:
     if isinstance(operation, keras.layers.InputLayer):
         return []
-    try:
-        return keras.tree.flatten(operation.input)
-    except (AttributeError, ValueError) as error:
-        raise ValueError(
-            f"A layer that is used more than once cannot be lowered. Received: {operation.name!r}"
-        ) from error
+    return keras.tree.flatten(operation.input)
 
 
 def _weights(variable) -> np.ndarray:

@@ -1,14 +1,17 @@
 """Post-training quantization and quantization-aware training."""
 
 from micronet_keras.quantize.calibrate import calibrate, post_training_quantize
+from micronet_keras.quantize.classification import QuantizeConfig, quantize_classifier
 from micronet_keras.quantize.qat import QuantizeAwareModel, fine_tune, quantize_aware
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
 
 __all__ = [
     "QuantizeAwareModel",
+    "QuantizeConfig",
     "QuantizedGraph",
     "calibrate",
     "fine_tune",
     "post_training_quantize",
     "quantize_aware",
+    "quantize_classifier",
 ]

@@ -138,7 +138,7 @@ def fine_tune(
 
     done = tf.Variable(0, dtype=tf.int64)
     state = tf.train.Checkpoint(
-        weights=qat.variables, optimizer=optimizer.variables, epochs_done=done
+        weights=qat.variables, optimizer=list(optimizer.variables), epochs_done=done
     )
     manager = tf.train.CheckpointManager(state, os.fspath(backup), max_to_keep=1)
     try:

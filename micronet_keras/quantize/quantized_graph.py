@@ -6,7 +6,6 @@ import dataclasses
 import json
 import math
 import os
-import zipfile
 
 import numpy as np
 
@@ -31,11 +30,13 @@ class QuantizedGraph:
         graph: the lowered graph; weights are float and not yet rounded.
         ranges: (low, high) of every tensor that has a calibrated range, by its name.
         class_names: what the outputs mean; may be empty.
+        sample: one image, uint8 [height, width, 3], for the test vector; None when there is none.
     """
 
     graph: Graph
     ranges: dict[str, Range]
     class_names: tuple[str, ...] = ()
+    sample: np.ndarray | None = None
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes one ``.npz`` file.
@@ -50,6 +51,8 @@ class QuantizedGraph:
             "ranges": self.ranges,
             "class_names": self.class_names,
         }
+        if self.sample is not None:
+            arrays["sample"] = self.sample
         arrays["listing"] = np.frombuffer(json.dumps(listing).encode(), np.uint8)
         with replacing(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **arrays)
@@ -67,6 +70,7 @@ class QuantizedGraph:
                 graph = Graph()
                 for packed in listing["nodes"]:
                     graph.add(_unpack(packed, arrays))
+                sample = arrays.get("sample")
             graph.outputs = [graph[name].name for name in listing["outputs"]]
             ranges = {
                 name: (float(low), float(high)) for name, (low, high) in listing["ranges"].items()
@@ -75,18 +79,15 @@ class QuantizedGraph:
                 math.isfinite(low) and low < high < math.inf for low, high in ranges.values()
             ):
                 raise ValueError("a range is empty")
-            return QuantizedGraph(graph, ranges, tuple(map(str, listing["class_names"])))
+            if sample is not None and (
+                sample.dtype != np.uint8 or sample.shape != graph.input.shape
+            ):
+                raise ValueError("the sample is no image for this model")
+            class_names = tuple(map(str, listing["class_names"]))
+            return QuantizedGraph(graph, ranges, class_names, sample)
         except FileNotFoundError as error:
             raise UserError(f"{path}: no such file; scripts/quantize.py writes it") from error
-        except (
-            OSError,
-            EOFError,
-            KeyError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            zipfile.BadZipFile,
-        ) as error:
+        except Exception as error:  # Of every kind, for a damaged archive, array or listing.
             raise UserError(
                 f"{path} is not a quantized graph or is damaged ({error}); "
                 "write it again with scripts/quantize.py"

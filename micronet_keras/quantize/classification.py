@@ -1,0 +1,119 @@
+"""Quantizing an image classifier on a dataset, from the trained model to the quantized graph."""
+
+import dataclasses
+import os
+
+import keras
+import numpy as np
+
+from micronet_keras import data
+from micronet_keras.errors import UserError
+from micronet_keras.lower import lower
+from micronet_keras.quantize.calibrate import post_training_quantize
+from micronet_keras.quantize.qat import fine_tune, quantize_aware
+from micronet_keras.quantize.quantized_graph import QuantizedGraph
+from micronet_keras.settings import documented, setting
+
+
+@documented
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QuantizeConfig:
+    """How a classifier is quantized.
+
+    Raises:
+        UserError: a field is out of its range.
+    """
+
+    epochs: int = setting(
+        2, "epochs of quantization-aware training; 0 is post-training quantization"
+    )
+    batch_size: int = setting(64, "images per step")
+    learning_rate: float = setting(0.01, "learning rate at the start; it falls to 0 along a cosine")
+    calibration_images: int = setting(512, "training images that give the first ranges")
+    min_scale: float = setting(0.5, "smallest share of the area that random crops keep")
+    seed: int = setting(0, "of order and augmentation of the fine-tuning")
+    train_split: str = setting("train", "the split to calibrate and train on")
+    validation_split: str = setting("", "the split to watch after each epoch; empty is none")
+
+    def __post_init__(self):
+        for name, smallest in (("epochs", 0), ("batch_size", 1), ("calibration_images", 1)):
+            if getattr(self, name) < smallest:
+                raise UserError(f"{name} must be at least {smallest}, not {getattr(self, name)}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise UserError(f"learning_rate must be above 0, not {self.learning_rate}")
+        if not 0 < self.min_scale <= 1:
+            raise UserError(f"min_scale must be above 0 and at most 1, not {self.min_scale}")
+
+
+def quantize_classifier(
+    model: keras.Model,
+    source: data.Source,
+    config: QuantizeConfig,
+    backup: str | os.PathLike,
+    verbose: int | str = "auto",
+) -> QuantizedGraph:
+    """Quantizes `model`, with fine-tuning when ``config.epochs`` is above 0.
+
+    Args:
+        model: a trained classifier that takes what `preprocess_input` returns.
+        source: the dataset that it was trained on.
+        config: see `QuantizeConfig`.
+        backup: folder for the state of an unfinished fine-tuning; the same call resumes from it.
+        verbose: progress as of ``keras.Model.fit``.
+
+    Raises:
+        UserError: the dataset has no such split, too few images, or another number of classes.
+        ValueError: a layer cannot be lowered.
+
+    Example:
+
+    >>> quantized = quantize_classifier(model, load_dataset(), QuantizeConfig(), "out/backup")
+    >>> quantized.save("out/model.npz")
+    """
+    classes = model.output_shape[-1]
+    if classes != len(source.class_names):
+        raise UserError(
+            f"the model has {classes} classes, dataset {source.name} has "
+            f"{len(source.class_names)}; choose the dataset that it was trained on"
+        )
+    graph = lower(model)
+    if graph.input.shape[0] != graph.input.shape[1]:
+        raise UserError(f"the images must be square, the model takes {graph.input.shape}")
+    size = graph.input.shape[0]
+    images = [
+        pixels
+        for pixels, _ in data.eval_batches(source, config.train_split, size, config.batch_size)
+        .take(-(-config.calibration_images // config.batch_size))
+        .as_numpy_iterator()
+    ]
+    if config.epochs == 0:
+        quantized = post_training_quantize(graph, images, source.class_names)
+        return dataclasses.replace(quantized, sample=images[0][0])
+
+    steps = source.splits[config.train_split] // config.batch_size
+    if steps == 0:
+        raise UserError(
+            f"split {config.train_split!r} has {source.splits[config.train_split]} images, fewer "
+            f"than a batch of {config.batch_size}; choose a smaller batch"
+        )
+
+    def batches(first_epoch: int):
+        return data.train_batches(
+            source,
+            config.train_split,
+            size,
+            config.batch_size,
+            config.seed,
+            first_epoch,
+            config.epochs,
+            min_scale=config.min_scale,
+        )
+
+    validation = None
+    if config.validation_split:
+        validation = data.eval_batches(source, config.validation_split, size, config.batch_size)
+    qat = quantize_aware(graph, images)
+    fine_tune(qat, batches, steps, config.epochs, backup, config.learning_rate, validation, verbose)
+    return dataclasses.replace(
+        qat.quantized_graph(source.class_names), sample=np.array(images[0][0])
+    )

@@ -1,0 +1,60 @@
+"""Quantizes a trained classifier: with quantization-aware training (QAT) or post-training (PTQ).
+
+It writes one file, which scripts/convert.py turns into an int8 flatbuffer and C arrays. A
+fine-tuning that was stopped goes on with the same command.
+
+Examples:
+
+  # Two epochs of QAT on the bundled dataset.
+  python scripts/quantize.py --model=out/shapes/best.keras --out=out/shapes/qat.npz
+
+  # PTQ: ranges from 512 training images, no training.
+  python scripts/quantize.py --model=out/shapes/best.keras --mode=ptq --out=out/shapes/ptq.npz
+
+  # Your own pictures, trained with scripts/train.py before.
+  python scripts/quantize.py --model=out/flowers/best.keras --dataset=./flowers --epochs=4 \\
+      --out=out/flowers/qat.npz
+"""
+
+import dataclasses
+
+import keras
+from absl import flags
+
+from micronet_keras import cli, data
+from micronet_keras.files import refuse_existing
+from micronet_keras.quantize import QuantizeConfig, quantize_classifier
+from micronet_keras.settings import define_flags, given_flags
+from micronet_keras.train.fine_tuning import read_keras
+
+_MODEL = flags.DEFINE_string("model", None, "the trained .keras file", required=True)
+_MODE = flags.DEFINE_enum("mode", "qat", ["qat", "ptq"], "with fine-tuning or without")
+_DATASET = flags.DEFINE_string(
+    "dataset", data.DEFAULT_DATASET, "a TFDS name, or a folder with a sub-folder per class"
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
+_OUT = flags.DEFINE_string("out", "out/quantized.npz", "the file to write")
+_FORCE = flags.DEFINE_boolean("force", False, "replace --out when it exists")
+define_flags(QuantizeConfig)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    refuse_existing(_OUT.value, _FORCE.value)
+    config = QuantizeConfig(**given_flags(QuantizeConfig))
+    if _MODE.value == "ptq":
+        config = dataclasses.replace(config, epochs=0)
+    keras.utils.set_random_seed(config.seed)
+    model = read_keras(_MODEL.value)
+    source = data.load_dataset(_DATASET.value, _DATA_DIR.value)
+    quantized = quantize_classifier(model, source, config, backup=f"{_OUT.value}.unfinished")
+    quantized.save(_OUT.value)
+    print(f"{_OUT.value}: {_MODE.value.upper()} of {_MODEL.value}; next: scripts/convert.py")
+
+
+def run() -> None:
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()
