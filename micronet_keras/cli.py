@@ -8,13 +8,16 @@ from absl import app, flags
 from micronet_keras.errors import UserError
 
 
-def run(main: Callable[[list[str]], int | None]) -> None:
+def run(main: Callable[[list[str]], int | None], positional: str | None = None) -> None:
     """Runs a script's `main(argv)` and exits.
 
-    Exit status: what `main` returns (None is 0); 2 for a wrong flag or a `UserError`, printed as one
-    line on standard error; 130 for Ctrl-C.
+    Arguments that are no flags are refused; with `positional`, the name by which messages call it,
+    one is allowed and reaches `main` as argv[1].
+
+    Exit status: what `main` returns (None is 0); 2 for a wrong flag or a `UserError`, printed as
+    one line on standard error; 130 for Ctrl-C.
     """
-    app.run(lambda argv: _guarded(main, argv), flags_parser=_parse)
+    app.run(lambda argv: _guarded(main, argv, positional), flags_parser=_parse)
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -25,10 +28,15 @@ def _parse(argv: list[str]) -> list[str]:
         sys.exit(2)
 
 
-def _guarded(main: Callable[[list[str]], int | None], argv: list[str]) -> int | None:
+def _guarded(
+    main: Callable[[list[str]], int | None], argv: list[str], positional: str | None
+) -> int | None:
     try:
-        if len(argv) > 1:
-            raise UserError(f"unexpected argument {argv[1]!r}; --help lists the flags")
+        allowed = 2 if positional else 1
+        if len(argv) > allowed:
+            hint = f"; one {positional} is enough" if positional else ""
+            message = f"unexpected argument {argv[allowed]!r}{hint}; --help lists the flags"
+            raise UserError(message)
         return main(argv)
     except UserError as error:
         _complain(str(error))

@@ -28,13 +28,13 @@ class Compiled:
         program: the steps and the memory plan.
         folder: where the C lies.
         name: prefix of the symbols.
-        constant_bytes: bytes of the weights and tables in flash.
+        source: the text of model.c and what it says of its constants.
     """
 
     program: Program
     folder: Path
     name: str
-    constant_bytes: int
+    source: emit.Source
 
 
 def compile_model(
@@ -74,8 +74,8 @@ def compile_model(
     origin = "a flatbuffer" if isinstance(source, bytes) else Path(source).name
     program = plan(model, fuse=fuse, origin=origin)
     with replacing(folder) as temporary:
-        constant_bytes = _write(program, temporary, name)
-    return Compiled(program, Path(folder), name, constant_bytes)
+        written = _write(program, temporary, name)
+    return Compiled(program, Path(folder), name, written)
 
 
 def plan(model: Model, *, fuse: bool = True, origin: str = "a flatbuffer") -> Program:
@@ -90,17 +90,16 @@ def plan(model: Model, *, fuse: bool = True, origin: str = "a flatbuffer") -> Pr
     return Program(origin, graph.input, graph.output, steps, plan_arena(graph, steps))
 
 
-def _write(program: Program, folder: Path, name: str) -> int:
+def _write(program: Program, folder: Path, name: str) -> emit.Source:
     folder.mkdir()
     (folder / "model.h").write_text(emit.header(program, name))
     copy_kernels({step.kernel for step in program.steps}, folder)
-    text, constant_bytes = emit.source(program, name, None)
-    (folder / "model.c").write_text(text)
+    (folder / "model.c").write_text(emit.source(program, name, None).text)
     noise = emit.selftest_input(program.input.size)
     expected = host.run(folder, name, noise[None])[0]
-    text, constant_bytes = emit.source(program, name, expected)
-    (folder / "model.c").write_text(text)
-    return constant_bytes
+    source = emit.source(program, name, expected)
+    (folder / "model.c").write_text(source.text)
+    return source
 
 
 def copy_kernels(functions: set[str], folder: Path) -> None:

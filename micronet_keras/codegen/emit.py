@@ -24,6 +24,16 @@ class Program:
     arena: Arena
 
 
+@dataclass(frozen=True)
+class Source:
+    """`model.c`: its text, the bytes of its constant arrays, and for every step the names of the
+    constants that no step before it has used."""
+
+    text: str
+    constant_bytes: int
+    step_constants: list[list[str]]
+
+
 class _Constants:
     """The constants of a program, each stored once."""
 
@@ -32,6 +42,10 @@ class _Constants:
         self.lines: list[str] = []
         self.bytes = 0
         self._known: dict[tuple, str] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._known.values())
 
     def array(self, array: Array) -> str:
         values = np.ascontiguousarray(array.values, np.int64)
@@ -141,8 +155,8 @@ int {name}_selftest(void);
 """
 
 
-def source(program: Program, name: str, expected: np.ndarray | None) -> tuple[str, int]:
-    """The text of `model.c`, and the bytes of its constant arrays.
+def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
+    """Writes `model.c`.
 
     Args:
         program: what to write.
@@ -150,11 +164,17 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> tuple[st
         expected: the output for the self-test's input; None writes zeros (to find it out).
     """
     constants = _Constants(name)
-    calls = []
+    calls, step_constants = [], []
     for index, step in enumerate(program.steps):
         calls += [f"  /* {part} */" for part in textwrap.wrap(step.label, _LINE - 8)]
+        before = len(constants.names)
         calls += [f"  MODEL_STEP({index});", *_call(step, index, program.arena, constants)]
+        step_constants.append(constants.names[before:])
     wanted = np.zeros(program.output.size, np.int8) if expected is None else expected
+    checks = sorted({f"{s.scratch_macro} <= {s.scratch}" for s in program.steps if s.scratch})
+    checks = "\n".join(
+        f"typedef char {name}_scratch_{i}[{check} ? 1 : -1];" for i, check in enumerate(checks)
+    )
     selftest = constants.array(Array("int8_t", wanted))
     upper, arena = name.upper(), program.arena
     body = "\n".join(calls)
@@ -180,6 +200,9 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> tuple[st
 #define MODEL_ALIGNED
 #endif
 #endif
+
+/* The kernels ask for no more scratch memory than was planned. */
+{checks}
 
 {tables}
 
@@ -216,7 +239,7 @@ int {name}_selftest(void) {{
   return 0;
 }}
 """
-    return text, constants.bytes
+    return Source(text, constants.bytes, step_constants)
 
 
 def selftest_input(size: int) -> np.ndarray:

@@ -35,12 +35,7 @@ def requantize(acc: int, multiplier: int, shift: int) -> int:
     acc <<= max(shift, 0)
     product = acc * multiplier
     nudge = 1 << 30 if product >= 0 else 1 - (1 << 30)
-    high = abs(product + nudge) >> 31
-    high = high if product + nudge >= 0 else -high
-    right = max(-shift, 0)
-    remainder = high & ((1 << right) - 1)
-    threshold = ((1 << right) - 1 >> 1) + (1 if high < 0 else 0)
-    return (high >> right) + (1 if remainder > threshold else 0)
+    return _divide_by_power(_truncate(product + nudge, 31), max(-shift, 0))
 
 
 def float32_product(a: float, b: float) -> float:
@@ -65,17 +60,58 @@ def activation_bounds(activation: str, scale: float, zero_point: int) -> tuple[i
     )
 
 
-def hard_swish_parameters(scale_in: float, scale_out: float) -> tuple[int, int, int, int]:
-    """(output multiplier, output exponent, reluish multiplier, reluish exponent), in float32."""
+def hard_swish_table(
+    scale_in: float, zero_point_in: int, scale_out: float, zero_point_out: int
+) -> np.ndarray:
+    """HARD_SWISH of every int8 from -128 to 127, by TensorFlow Lite's 16-bit arithmetic
+    (tensorflow/lite/kernels/internal/reference/hard_swish.h). ValueError if out's scale is too
+    small for it."""
     high_resolution = np.float32(1.0 / 128.0) * np.float32(scale_in)
-    output = float(high_resolution / np.float32(scale_out))
-    reluish = float(high_resolution / np.float32(3.0 / 32768.0))
+    output, exponent = _split16(float(high_resolution / np.float32(scale_out)))
+    reluish, reluish_exponent = _split16(float(high_resolution / np.float32(3.0 / 32768.0)))
+    if exponent > 0:
+        raise ValueError(f"output scale too small for hard-swish. Received: {scale_out}")
 
-    def split16(real: float) -> tuple[int, int]:
-        multiplier, exponent = quantize_multiplier(real)
-        return (32767 if multiplier >= 0x7FFF8000 else (multiplier + 0x8000) >> 16), exponent
+    def of(q: int) -> int:
+        x = (q - zero_point_in) * 128
+        gate = x
+        if reluish_exponent > 0:
+            gate = _int16(gate << (reluish_exponent - 1))
+        gate = _high_multiply16(gate, reluish)
+        if reluish_exponent > 0:
+            gate = _int16(gate << 1)
+        elif reluish_exponent < 0:
+            gate = _divide_by_power(gate, -reluish_exponent)
+        gate = (gate + (1 << 15)) >> 1
+        product = _truncate(gate * _high_multiply16(x, output), 15)
+        return _divide_by_power(product, -exponent) + zero_point_out
 
-    return (*split16(output), *split16(reluish))
+    return np.clip([of(q) for q in range(-128, 128)], -128, 127)
+
+
+def _split16(real: float) -> tuple[int, int]:
+    multiplier, exponent = quantize_multiplier(real)
+    return (32767 if multiplier >= 0x7FFF8000 else (multiplier + 0x8000) >> 16), exponent
+
+
+def _int16(value: int) -> int:
+    return min(max(value, -32768), 32767)
+
+
+def _truncate(value: int, bits: int) -> int:
+    """Division by a power of two, toward zero."""
+    return value >> bits if value >= 0 else -(-value >> bits)
+
+
+def _high_multiply16(a: int, b: int) -> int:
+    product = a * b
+    return _truncate(product + ((1 << 14) if product >= 0 else 1 - (1 << 14)), 15)
+
+
+def _divide_by_power(value: int, bits: int) -> int:
+    """Division by a power of two, to the nearest, halves away from zero."""
+    half = (1 << bits) >> 1
+    return (value + half) >> bits if value >= 0 else -((-value + half) >> bits)
 
 
 def softmax_parameters(beta: float, scale_in: float) -> tuple[int, int, int]:

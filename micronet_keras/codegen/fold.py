@@ -25,22 +25,26 @@ def resolve_windows(graph: Graph) -> None:
         dilation = tuple(options.get(f"dilation_{axis}_factor", 1) for axis in "hw")
         windows = zip(node.inputs[0].shape[1:3], kernel, stride, dilation, strict=True)
         pad = [leading_padding(*window, options["padding"]) for window in windows]
-        if "weights" in options:
+        if "weights" in options and dilation == (1, 1):
             for axis in (0, 1):
-                pad[axis] -= dilation[axis] * _cut(node, axis + 1, pad[axis] // dilation[axis])
+                pad[axis] -= _cut(node, axis + 1, stride[axis], pad[axis])
             kernel = options["weights"].shape[1:3]
         options |= {"stride": stride, "dilation": dilation, "pad": tuple(pad), "kernel": kernel}
 
 
-def _cut(node: Node, axis: int, most: int) -> int:
-    """Removes zero taps at both ends of an axis, at its start not more than there is padding (which
-    must not get negative); returns how many at its start."""
+def _cut(node: Node, axis: int, stride: int, pad: int) -> int:
+    """Removes zero taps at both ends of an axis; returns how many at its start.
+
+    What stays must leave the padding at least 0 and no window wholly outside of the image.
+    """
     weights = node.attributes["weights"]
     others = tuple(i for i in range(4) if i != axis)
     used = np.flatnonzero(np.any(weights != 0, axis=others))
     if not used.size:
         return 0
-    first, last = min(int(used[0]), most), int(used[-1])
+    last_window = (node.output.shape[axis] - 1) * stride - pad
+    first = min(int(used[0]), pad, node.inputs[0].shape[axis] - 1 - last_window)
+    last = max(int(used[-1]), pad)
     node.attributes["weights"] = np.take(weights, range(first, last + 1), axis)
     return first
 

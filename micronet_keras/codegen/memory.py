@@ -48,6 +48,16 @@ class Plan:
         ends = [o + b.size for o, b in zip(self.offsets, self.buffers, strict=True)]
         return max(ends, default=0)
 
+    def in_use(self, step: int) -> int:
+        """Bytes of the arena that hold something at a step; overlaps count once."""
+        alive = [(o, o + b.size) for o, b in zip(self.offsets, self.buffers, strict=True)
+                 if b.first <= step <= b.last]  # fmt: skip
+        total = reached = 0
+        for start, end in sorted(alive):
+            total += max(0, end - max(start, reached))
+            reached = max(reached, end)
+        return total
+
     @property
     def optimal(self) -> bool:
         """Whether no plan for these steps in this order can be smaller."""
@@ -149,7 +159,7 @@ def plan_offsets(buffers: list[Buffer], lags: dict[tuple[int, int], int] | None 
         return max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0)
 
     best: list[int] = []
-    for order in _first_orders(buffers):
+    for order in _first_orders(buffers, lags):
         offsets = place(order)
         if not best or height(offsets) < height(best):
             best = offsets
@@ -165,15 +175,23 @@ def plan_offsets(buffers: list[Buffer], lags: dict[tuple[int, int], int] | None 
     return Plan(list(buffers), best, lags, bound)
 
 
-def _first_orders(buffers: list[Buffer]) -> Iterable[Sequence[int]]:
+def _first_orders(buffers: list[Buffer], lags) -> Iterable[Sequence[int]]:
     indices = range(len(buffers))
     if len(buffers) <= _EXHAUSTIVE:
-        return itertools.permutations(indices)
-    return [
-        sorted(indices, key=lambda i: (-buffers[i].size, buffers[i].first - buffers[i].last)),
-        sorted(indices, key=lambda i: (-buffers[i].size, buffers[i].last)),
-        sorted(indices, key=lambda i: (-buffers[i].size, -buffers[i].last)),
-    ]
+        yield from itertools.permutations(indices)
+        return
+    for key in (
+        lambda b: (-b.size, b.first - b.last),
+        lambda b: (-b.size, b.last),
+        lambda b: (-b.size, -b.last),
+    ):
+        order = sorted(indices, key=lambda i, key=key: key(buffers[i]))
+        # An input can lie above an output that is there already; the reverse needs luck.
+        for out, into in lags:
+            if order.index(into) < order.index(out):
+                order.remove(into)
+                order.insert(order.index(out) + 1, into)
+        yield order
 
 
 def _varied(buffers: list[Buffer], offsets: list[int], rng: random.Random) -> list[int]:

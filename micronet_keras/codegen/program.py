@@ -36,6 +36,7 @@ class Step:
             int, "scratch", or a list of Values (an array of pointers).
         inputs, output: the activations that it reads and writes.
         scratch: bytes that it needs beside them.
+        scratch_macro: how micronet_kernels.h states them; the C checks that they agree.
         in_place: it may write over its (equally large) input.
         lag: for a kernel that works from the first row to the last: how many bytes `output` must
             begin below the input at least, so that nothing is overwritten before it is read; None
@@ -49,6 +50,7 @@ class Step:
     inputs: list[Value]
     output: Value
     scratch: int = 0
+    scratch_macro: str = ""
     in_place: bool = False
     lag: int | None = None
     macs: int = 0

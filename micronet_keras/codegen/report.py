@@ -4,14 +4,13 @@ from micronet_keras.codegen.emit import Program
 
 
 def plan_text(program: Program) -> str:
-    """A line a step (kernel, bytes alive, MACs), then a line a buffer (offset, bytes, steps)."""
+    """A line a step (kernel, bytes in use, MACs), then a line a buffer (offset, bytes, steps)."""
     plan = program.arena.plan
-    lines = [f"{'step':>4}  {'kernel':28}  {'output':>14}  {'alive':>8}  {'MACs':>9}"]
+    lines = [f"{'step':>4}  {'kernel':28}  {'output':>14}  {'in use':>8}  {'MACs':>9}"]
     for i, step in enumerate(program.steps):
-        alive = sum(b.size for b in plan.buffers if b.first <= i <= b.last)
         shape = "x".join(map(str, step.output.shape[1:]))
         kernel = step.kernel.removeprefix("micronet_")
-        lines.append(f"{i:4}  {kernel:28}  {shape:>14}  {alive:8}  {step.macs:9}")
+        lines.append(f"{i:4}  {kernel:28}  {shape:>14}  {plan.in_use(i):8}  {step.macs:9}")
     lines += ["", f"{'offset':>7}  {'bytes':>7}  {'steps':>9}  buffer"]
     for offset, buffer in sorted(zip(plan.offsets, plan.buffers, strict=True), key=_by_time):
         span = f"{buffer.first}..{buffer.last}"

@@ -1,0 +1,69 @@
+"""Compiles an int8 .tflite to plain C: no interpreter, no heap, one static arena.
+
+--out gets model.h and model.c, the kernels that they call, plan.txt (the memory plan) and plan.png
+(the same drawn: bytes over steps). The folder compiles by itself:
+
+  cc -std=c99 -Wall -Wextra -c out/c/*.c
+
+Dynamic Shift-Max is recognised and becomes one call; --nofuse compiles operator by operator, which
+gives TensorFlow Lite Micro's results bit for bit.
+
+Example:
+
+  python scripts/compile.py --model=out/demo/model.tflite --out=out/c
+"""
+
+import tempfile
+from pathlib import Path
+
+from absl import flags
+
+from micronet_keras import board, cli
+from micronet_keras.codegen import Compiled, compile_model, draw_plan, plan_text
+from micronet_keras.errors import UserError
+
+_MODEL = flags.DEFINE_string("model", None, "the int8 .tflite", required=True)
+_OUT = flags.DEFINE_string("out", "out/c", "the folder to write")
+_NAME = flags.DEFINE_string("name", "micronet", "prefix of the C functions and macros")
+_FUSE = flags.DEFINE_boolean("fuse", True, "make one call of every Dynamic Shift-Max")
+_FORCE = flags.DEFINE_boolean("force", False, "replace --out when it exists")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    compiled = compile_model(
+        _MODEL.value, _OUT.value, name=_NAME.value, fuse=_FUSE.value, force=_FORCE.value
+    )
+    text = plan_text(compiled.program)
+    print(text)
+    (compiled.folder / "plan.txt").write_text(text + "\n")
+    draw_plan(compiled.program, compiled.folder / "plan.png")
+    print(f"flash: {compiled.source.constant_bytes} bytes of weights and tables")
+    print(f"       {_code(compiled)}")
+    print(f"{_OUT.value}: {', '.join(sorted(path.name for path in compiled.folder.iterdir()))}")
+
+
+def _code(compiled: Compiled) -> str:
+    """The size of the code on the smallest board, if there is a cross compiler to ask."""
+    sources = sorted(compiled.folder.glob("*.c"))
+    cortex_m4 = board.find("cortex-m4")
+    with tempfile.TemporaryDirectory() as folder:
+        main_c = Path(folder) / "main.c"
+        main_c.write_text(
+            f'#include "model.h"\nint main(void) {{ return {compiled.name}_invoke(0, 0); }}\n'
+        )
+        try:
+            elf = board.build(
+                cortex_m4, [main_c, *sources], Path(folder) / "main.elf", include=[compiled.folder]
+            )
+        except UserError as error:
+            return f"code not measured: {error}"
+        return f"{board.footprint(elf).code} bytes of code on a Cortex-M4"
+
+
+def run() -> None:
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()
