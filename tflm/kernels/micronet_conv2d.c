@@ -1,5 +1,5 @@
 /* CONV_2D with any kernel, one group. */
-#include "micronet_simd.h"
+#include "micronet_helium.h"
 
 #if MICRONET_USE_REFERENCE
 
@@ -49,6 +49,41 @@ static void gather_patch(const micronet_conv *p, const int8_t *in, int y, int x,
   }
 }
 
+MICRONET_INLINE int is_direct(const micronet_conv *p) {
+  return p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && p->pad_top == 0 &&
+         p->pad_left == 0;
+}
+
+#if MICRONET_USE_HELIUM
+
+/* Pixel by pixel, four output channels at a time. */
+void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void *scratch) {
+  const int32_t patch = p->kernel_h * p->kernel_w * p->in_c;
+  const int direct = is_direct(p);
+  int8_t *const start = out;
+  for (int y = 0; y < p->out_h; ++y) {
+    for (int x = 0; x < p->out_w; ++x, out += p->out_c) {
+      const int8_t *v = in;
+      if (direct) {
+        in += patch;
+      } else {
+        gather_patch(p, in, y, x, (int8_t *)scratch);
+        v = (const int8_t *)scratch;
+      }
+      for (int32_t o = 0; o < p->out_c; o += 4) {
+        const mve_pred16_t lanes = vctp32q((uint32_t)(p->out_c - o));
+        const micronet_records r = micronet_load_records(p->channels + o, lanes);
+        const int32x4_t acc2 = micronet_four_rows(v, p->weights + (size_t)o * patch, patch, p->out_c - o, p->input_zero_point);
+        vstrbq_p_s32(out + o, micronet_requantize4(vaddq_s32(acc2, r.bias2), r.multiplier, r.offset, r.minus_shift),
+                     lanes);
+      }
+    }
+  }
+  micronet_apply_clamp((int32_t)(out - start), p->clamp_min, p->clamp_max, start);
+}
+
+#else
+
 /* Two output channels of two pixels. `wide`: both pixels' patches, widened and doubled, a four of the one and a four of the
  * other in turn. */
 static MICRONET_NOINLINE void two_by_two(int32_t patch, const int16_t *wide, const int8_t *w, int32_t w_step,
@@ -90,8 +125,7 @@ static MICRONET_NOINLINE void two_by_two(int32_t patch, const int16_t *wide, con
 void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void *scratch) {
   const int32_t patch = p->kernel_h * p->kernel_w * p->in_c;
   const int32_t pixels = (int32_t)p->out_h * p->out_w;
-  const int direct = p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 &&
-                     p->pad_top == 0 && p->pad_left == 0;
+  const int direct = is_direct(p);
   int16_t *wide = (int16_t *)scratch;
   int8_t *gathered = (int8_t *)(wide + 2 * MICRONET_ROUND_UP_4(patch));
   int y = 0, x = 0;
@@ -124,4 +158,5 @@ void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void
   micronet_apply_clamp(pixels * p->out_c, p->clamp_min, p->clamp_max, out);
 }
 
+#endif
 #endif

@@ -1,10 +1,12 @@
 /* Dynamic Shift-Max in one pass. */
-#include "micronet_simd.h"
+#include "micronet_helium.h"
 
+#if !MICRONET_USE_HELIUM
 /* A coefficient in steps of 2^-12 output steps per input step. */
 static int32_t widen(const micronet_coefficient *coefficient, int8_t q) {
   return ((q - coefficient->zero_point) * coefficient->multiplier + (1 << 15)) >> 16;
 }
+#endif
 
 #if MICRONET_USE_REFERENCE
 
@@ -27,7 +29,61 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
   }
 }
 
-#else
+#elif MICRONET_USE_HELIUM
+
+/* Four channels of a pixel at once. A vector holds x and x2 of each, {x, x2, x, x2 ..}, and
+ * VQRDMLADH is the dual multiply-accumulate with the one rounding: (2 * (8 xA + 8 x2 B) + 2^15) >> 16. */
+
+static int32x4_t widen_coefficients(const micronet_coefficient *c, const int8_t *q, uint32x4_t channel, mve_pred16_t lanes) {
+  const int32x4_t v = vsubq_n_s32(vldrbq_gather_offset_z_s32(q, channel, lanes), c->zero_point);
+  return vshrq_n_s32(vaddq_n_s32(vmulq_n_s32(v, c->multiplier), 1 << 15), 16);
+}
+
+static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int8_t *in,
+                  const int8_t *const coefficients[4], int8_t *out) {
+  const int32_t channels = p->channels;
+  const int16x8_t eight = vdupq_n_s16(8);
+  const int16_t minus = (int16_t)(-8 * p->input_zero_point);
+  for (int32_t j = 0; j < channels; j += 4) {
+    const mve_pred16_t lanes = vctp32q((uint32_t)(channels - j));
+    const uint32x4_t c = p->source ? vldrhq_z_u32(p->source + j, lanes) : vaddq_n_u32(vidupq_n_u32(0, 1), (uint32_t)j);
+    const uint32x4_t c2 = vldrhq_gather_shifted_offset_z_u32(p->shift, c, lanes);
+    const uint16x8_t at = vreinterpretq_u16_u32(vsliq_n_u32(c, c2, 16));
+    const int32x4_t a1 = widen_coefficients(&p->coefficient[0], coefficients[0], c, lanes);
+    const int32x4_t b1 = widen_coefficients(&p->coefficient[1], coefficients[1], c, lanes);
+    const int16x8_t ab1 = vreinterpretq_s16_s32(vsliq_n_s32(a1, b1, 16));
+    /* Lanes beyond the last channel read channel 0 and are not stored. */
+    const int8_t *x = in;
+    int8_t *to = out + j;
+    if (p->branches == 1) {
+      for (int32_t n = pixels; n > 0; --n) {
+        const int16x8_t u = vmlasq_n_s16(vldrbq_gather_offset_s16(x, at), eight, minus);
+        int16x8_t y = vqrdmladhq_s16(vdupq_n_s16(0), u, ab1);
+        y = vaddq_n_s16(y, p->output_zero_point);
+        vstrbq_p_s32(to, vreinterpretq_s32_s8(vqmovnbq_s16(vdupq_n_s8(0), y)), lanes);
+        x += channels;
+        to += channels;
+      }
+    } else {
+      const int32x4_t a2 = widen_coefficients(&p->coefficient[2], coefficients[2], c, lanes);
+      const int32x4_t b2 = widen_coefficients(&p->coefficient[3], coefficients[3], c, lanes);
+      const int16x8_t ba2 = vreinterpretq_s16_s32(vsliq_n_s32(b2, a2, 16));
+      int16x8_t y = vdupq_n_s16(0);
+      for (int32_t n = pixels; n > 0; --n) {
+        const int16x8_t u = vmlasq_n_s16(vldrbq_gather_offset_s16(x, at), eight, minus);
+        y = vqrdmladhq_s16(y, u, ab1);  /* even lanes */
+        y = vqrdmladhxq_s16(y, u, ba2); /* odd lanes */
+        int16x8_t z = vmaxq_s16(y, vrev32q_s16(y));
+        z = vaddq_n_s16(z, p->output_zero_point);
+        vstrbq_p_s32(to, vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(z), z)), lanes);
+        x += channels;
+        to += channels;
+      }
+    }
+  }
+}
+
+#elif MICRONET_USE_DSP
 
 /* Channel by channel, so that the coefficients stay in registers and any permutation costs nothing.
  * With u = {x, x2} in one register: y2 = b . u, and y1 = y2 + (a - b) . u, so the larger one is y2 + max(0, (a - b) . u). */

@@ -1,5 +1,5 @@
 /* FULLY_CONNECTED with per-tensor weights. */
-#include "micronet_simd.h"
+#include "micronet_helium.h"
 
 #if MICRONET_USE_REFERENCE
 
@@ -15,7 +15,22 @@ void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t 
   micronet_apply_clamp(p->out_c, p->clamp_min, p->clamp_max, out);
 }
 
-#else
+#elif MICRONET_USE_HELIUM
+
+void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out, void *scratch) {
+  const int32x4_t multiplier = vdupq_n_s32(p->multiplier), offset = vdupq_n_s32(p->offset);
+  const int32x4_t minus_shift = vdupq_n_s32(-p->shift);
+  (void)scratch;
+  for (int32_t o = 0; o < p->out_c; o += 4) {
+    const mve_pred16_t lanes = vctp32q((uint32_t)(p->out_c - o));
+    int32x4_t acc2 = micronet_four_rows(in, p->weights + (size_t)o * p->in_c, p->in_c, p->out_c - o, p->input_zero_point);
+    acc2 = vaddq_s32(acc2, vldrwq_z_s32(p->bias2 + o, lanes));
+    vstrbq_p_s32(out + o, micronet_requantize4(acc2, multiplier, offset, minus_shift), lanes);
+  }
+  micronet_apply_clamp(p->out_c, p->clamp_min, p->clamp_max, out);
+}
+
+#elif MICRONET_USE_DSP
 
 /* Four outputs at a time share the loads of x; x is widened and doubled once, in the order in which SXTB16 unpacks
  * the weights. The five instructions of four MACs are kept together: scheduled apart, they need more registers than

@@ -1,5 +1,5 @@
 /* CONV_2D 1x1 with groups: the micro-factorized pointwise convolution. */
-#include "micronet_simd.h"
+#include "micronet_helium.h"
 
 #if MICRONET_USE_REFERENCE
 
@@ -25,7 +25,47 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
   micronet_apply_clamp(p->pixels * p->out_c, p->clamp_min, p->clamp_max, out);
 }
 
-#else
+#elif MICRONET_USE_HELIUM
+
+/* Eight MACs an instruction, four outputs to a vector. */
+void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out, void *scratch) {
+  const int32_t group_in = p->in_c / p->groups, group_out = p->out_c / p->groups;
+  const int32_t row = MICRONET_ROUND_UP_4(group_in);
+  int8_t *const start = out;
+  int16_t *wide = (int16_t *)scratch;
+  const mve_pred16_t first = vctp16q((uint32_t)row);
+  const mve_pred16_t second = vctp16q(row > 8 ? (uint32_t)row - 8 : 0);
+  for (int32_t pixel = 0; pixel < p->pixels; ++pixel) {
+    const int16_t *w = p->weights2;
+    const micronet_channel *record = p->channels;
+    for (int32_t group = 0; group < p->groups; ++group, in += group_in) {
+      micronet_widen(in, group_in, p->input_zero_point, 0, 4, wide);
+      const int16x8_t x0 = vldrhq_z_s16(wide, first), x1 = vldrhq_z_s16(wide + 8, second);
+      for (int32_t left = group_out; left > 0; left -= 4) {
+        int32_t acc[4] = {0, 0, 0, 0};
+        const int32_t n = left < 4 ? left : 4;
+        for (int32_t o = 0; o < n; ++o, w += row) {
+          int32_t sum = vmladavq_s16(x0, vldrhq_z_s16(w, first));
+          if (row > 8) sum = vmladavaq_s16(sum, x1, vldrhq_z_s16(w + 8, second));
+          for (int32_t i = 16; i < row; i += 8) {
+            const mve_pred16_t rest = vctp16q((uint32_t)(row - i));
+            sum = vmladavaq_s16(sum, vldrhq_z_s16(wide + i, rest), vldrhq_z_s16(w + i, rest));
+          }
+          acc[o] = sum;
+        }
+        const mve_pred16_t lanes = vctp32q((uint32_t)n);
+        const micronet_records r = micronet_load_records(record, lanes);
+        const int32x4_t acc2 = vaddq_s32(vldrwq_s32(acc), r.bias2);
+        vstrbq_p_s32(out, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift), lanes);
+        record += n;
+        out += n;
+      }
+    }
+  }
+  micronet_apply_clamp(p->pixels * p->out_c, p->clamp_min, p->clamp_max, start);
+}
+
+#elif MICRONET_USE_DSP
 
 /* Groups of 4, 8 and 12 inputs: one pixel's group in registers, and for each output a row of weights and a record. */
 #define WIDEN(i)                                                                                  \
