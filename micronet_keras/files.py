@@ -71,4 +71,6 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        # The parent may be no folder at all; the error that matters is being raised already.
+        with contextlib.suppress(OSError):
+            path.unlink()
