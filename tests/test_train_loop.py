@@ -228,6 +228,33 @@ def test_a_model_that_is_not_built_is_refused(tmp_path):
         train(tmp_path, model=keras.Sequential([keras.layers.Dense(3)], name="open"))
 
 
+def test_data_that_end_early_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="6 batches per epoch. Received: 5 in epoch 1"):
+        train(tmp_path, data=lambda first_epoch: tiny_training.batches(0).take(5))
+    assert not RunFolder(tmp_path).last.exists()
+
+
+def test_mixed_float16_resumes_with_its_loss_scale(tmp_path):
+    config = dataclasses.replace(CONFIG, epochs=3)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model, _ = train(whole, config)
+        with pytest.raises(Exception, match="power cut"):
+            train(
+                stopped,
+                config,
+                data=lambda first: tiny_training.batches(first, spoil=_power_cut_in(1)),
+            )
+        train(stopped, config)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert len(checkpoint.training_variables(model)) > len(model.variables) + 6
+    for have, want in zip(_outcome(stopped)[0], _outcome(whole)[0], strict=True):
+        np.testing.assert_array_equal(have, want)
+
+
 def test_full_disk_keeps_the_checkpoint(uninterrupted, tmp_path):
     def stream(first_epoch):
         return tiny_training.batches(first_epoch, spoil=_power_cut_in(2))

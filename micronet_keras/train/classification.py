@@ -10,7 +10,7 @@ import keras
 from micronet_keras import data
 from micronet_keras.errors import UserError
 from micronet_keras.models import preprocess_input
-from micronet_keras.train.loop import run_training
+from micronet_keras.train.loop import data_of_any_length, run_training
 from micronet_keras.train.optimizer import SmoothedCrossentropy
 from micronet_keras.train.plot import plot_history
 from micronet_keras.train.recipes import TrainConfig
@@ -113,7 +113,8 @@ def train_classifier(
     test = {"accuracy": None, "loss": None}
     if config.test_split:
         test_data = _evaluation(source, config.test_split, config)
-        test = trainee.evaluate(test_data, return_dict=True, verbose=0)
+        with data_of_any_length():
+            test = trainee.evaluate(test_data, return_dict=True, verbose=0)
     summary = _summarize(model, source, config, history, steps_per_epoch, test)
     plot_history(history, run.curve, title=f"{model.name} on {source.name}")
     run.write_summary(summary)

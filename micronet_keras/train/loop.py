@@ -1,9 +1,11 @@
 """The training loop: Keras' `fit`, stopped and resumed exactly, whatever the task."""
 
+import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 
 import keras
 
@@ -80,7 +82,7 @@ def run_training(
     Raises:
         UserError: the loss or a weight is not finite any more (the checkpoints hold the last good
             state), a file cannot be written, or the checkpoint is damaged.
-        ValueError: the model is not built.
+        ValueError: the model is not built, or the data end early.
     """
     if not model.built:
         raise ValueError(f"the model must be built. Received: {model.name} without an input shape")
@@ -110,35 +112,59 @@ def run_training(
         print(f"resuming after epoch {first_epoch} of {config.epochs}", flush=True)
         run.write_history(history)
     keeper = _Keeper(run, variables, average, history, monitor, schedule, saved_model or model)
-    model.fit(
-        stream,
-        validation_data=validation_data,
-        initial_epoch=first_epoch,
-        epochs=config.epochs,
-        steps_per_epoch=steps_per_epoch,
-        shuffle=False,
-        callbacks=[_StopAtNaN(run), *([average] if average else []), keeper],
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+    with data_of_any_length():
+        model.fit(
+            stream,
+            validation_data=validation_data,
+            initial_epoch=first_epoch,
+            epochs=config.epochs,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=False,
+            callbacks=[_Guard(run, steps_per_epoch), *([average] if average else []), keeper],
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
     return history
 
 
-class _StopAtNaN(keras.callbacks.Callback):
-    """Ends the run at the first step with a loss that is not a finite number."""
+@contextlib.contextmanager
+def data_of_any_length() -> Iterator[None]:
+    """Silences Keras' warning about data that end unexpectedly.
+
+    It comes whenever a dataset does not know its length, as one that leaves out bad images.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Your input ran out of data")
+        yield
+
+
+class _Guard(keras.callbacks.Callback):
+    """Ends the run at the first step with a loss that is not finite, or when the data end early."""
 
     # Reads nothing but its arguments, so that Keras need not wait for it after every step.
     async_safe = True
 
-    def __init__(self, run: RunFolder):
+    def __init__(self, run: RunFolder, steps_per_epoch: int):
         super().__init__()
         self._run = run
+        self._steps_per_epoch = steps_per_epoch
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
+        self._steps = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._steps != self._steps_per_epoch:
+            raise ValueError(
+                f"the training data must have {self._steps_per_epoch} batches per epoch. "
+                f"Received: {self._steps} in epoch {epoch + 1}"
+            )
 
     def on_train_batch_end(self, batch, logs=None):
+        self._steps = batch + 1
         if not math.isfinite(logs["loss"]):
-            raise _not_finite(self._run, f"the loss became {logs['loss']}", self._epoch, batch + 1)
+            raise _not_finite(
+                self._run, f"the loss became {logs['loss']}", self._epoch, self._steps
+            )
 
 
 class _Keeper(keras.callbacks.Callback):

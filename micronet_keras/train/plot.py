@@ -27,9 +27,9 @@ def plot_history(history: Sequence[dict], path: str | os.PathLike, title: str = 
     figure.suptitle(title)
     loss_panel, accuracy_panel = figure.subplots(1, 2)
     marker = "o" if len(epochs) <= 40 else None
-    for panel, name, scale, label in (
-        (loss_panel, "loss", 1, "loss (cross-entropy)"),
-        (accuracy_panel, "accuracy", 100, "accuracy (%)"),
+    for panel, name, scale, label, corner in (
+        (loss_panel, "loss", 1, "loss (cross-entropy)", "upper right"),
+        (accuracy_panel, "accuracy", 100, "accuracy (%)", "lower right"),
     ):
         for column, legend, colour in (
             (name, "training", "tab:blue"),
@@ -37,19 +37,11 @@ def plot_history(history: Sequence[dict], path: str | os.PathLike, title: str = 
         ):
             values = [scale * row[column] for row in history]
             panel.plot(epochs, values, marker=marker, markersize=3, color=colour, label=legend)
-        panel.axvline(best["epoch"], color="tab:green", linestyle=":", label="best epoch")
+        note = f"best epoch: {best['epoch']}, validation {best[f'val_{name}'] * scale:.4g}"
+        panel.axvline(best["epoch"], color="tab:green", linestyle=":", label=note)
         panel.set(xlabel="epoch", ylabel=label)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.grid(alpha=0.3)
-    top = (best["epoch"], 100 * best["val_accuracy"])
-    accuracy_panel.plot(*top, "*", color="tab:green", markersize=13)
-    accuracy_panel.annotate(
-        f"{top[1]:.2f} % in epoch {top[0]}",
-        top,
-        xytext=(-8, -22),
-        textcoords="offset points",
-        ha="right",
-    )
-    accuracy_panel.legend(loc="lower right")
+        panel.legend(loc=corner)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
