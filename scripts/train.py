@@ -1,0 +1,152 @@
+"""Trains MicroNet-M0 .. M3 to classify images, from a preset that any flag overrides.
+
+A run that was stopped, in whatever way, goes on with the same command and ends as if it had never
+been stopped. In --out it leaves best.keras, last.keras, config.json, history.csv, tensorboard/ and,
+when it is finished, curve.png and summary.json.
+
+Examples:
+
+  # M0 on the bundled dataset, in minutes, on a laptop's processor.
+  python scripts/train.py --out=out/shapes
+
+  # The authors' recipe for M3 on ImageNet; TFDS has no labels for its test split.
+  python scripts/train.py --model=m3 --preset=m3 --dataset=imagenet2012 --data_dir=/data/tfds \\
+      --validation_split=validation --test_split=validation --out=out/m3
+
+  # Fine-tune the first one on your own pictures: a folder with a sub-folder per class.
+  python scripts/train.py --dataset=./flowers --weights=out/shapes/best.keras --skip_head \\
+      --learning_rate=0.02 --epochs=20 --out=out/flowers
+
+Presets: m0, m1, m2, m3 are the authors' for ImageNet (600 epochs), quick suits small datasets.
+"""
+
+import dataclasses
+
+import keras
+from absl import flags
+
+from micronet_keras import cli, data, models
+from micronet_keras.errors import UserError
+from micronet_keras.train import (
+    RECIPES,
+    TrainConfig,
+    make_repeatable,
+    train_classifier,
+    transfer_weights,
+    with_batch_size,
+)
+
+MODELS = {
+    "m0": models.MicroNetM0,
+    "m1": models.MicroNetM1,
+    "m2": models.MicroNetM2,
+    "m3": models.MicroNetM3,
+}
+
+_MODEL = flags.DEFINE_enum("model", "m0", list(MODELS), "which MicroNet")
+_PRESET = flags.DEFINE_enum("preset", "quick", list(RECIPES), "where the flags below start from")
+_DATASET = flags.DEFINE_string(
+    "dataset", data.DEFAULT_DATASET, "a TFDS name, or a folder with a sub-folder per class"
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
+_OUT = flags.DEFINE_string("out", "out/train", "folder of the run")
+_WEIGHTS = flags.DEFINE_string(
+    "weights",
+    None,
+    "what to start from: best.keras of another run (or any .keras file), a .weights.h5 file, "
+    "an authors' .pth file, or imagenet",
+)
+_SKIP_HEAD = flags.DEFINE_boolean(
+    "skip_head", False, "start with a new last layer where --weights has other classes"
+)
+_SCALE = flags.DEFINE_boolean(
+    "scale_learning_rate",
+    False,
+    "scale the preset's learning rate in proportion to --batch_size (it is not scaled unasked)",
+)
+_FORCE = flags.DEFINE_boolean("force", False, "discard the run that is in --out and start anew")
+
+
+def _define_config_flags() -> None:
+    define = {
+        bool: flags.DEFINE_boolean,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+    for field in dataclasses.fields(TrainConfig):
+        text = f"{field.metadata['help']}; the preset's when not given"
+        define[field.type](field.name, None, text)
+
+
+_define_config_flags()
+
+
+def config_from_flags() -> TrainConfig:
+    """The preset with the given flags in place of its fields."""
+    given = {
+        field.name: flags.FLAGS[field.name].value
+        for field in dataclasses.fields(TrainConfig)
+        if flags.FLAGS[field.name].value is not None
+    }
+    config = RECIPES[_PRESET.value]
+    try:
+        if _SCALE.value:
+            if "learning_rate" in given:
+                raise UserError("--scale_learning_rate and --learning_rate exclude each other")
+            config = with_batch_size(config, given.get("batch_size", config.batch_size))
+        return dataclasses.replace(config, **given)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def build_model(config: TrainConfig, classes: int) -> keras.Model:
+    """The model of the flags with its initial weights."""
+    build = MODELS[_MODEL.value]
+    shape = (config.image_size, config.image_size, 3)
+    model = build(input_shape=shape, classes=classes, dropout_rate=config.dropout)
+    weights = _WEIGHTS.value
+    if weights == "imagenet":
+        transfer_weights(model, build(input_shape=shape, weights="imagenet"), _SKIP_HEAD.value)
+    elif weights and weights.endswith(".pth"):
+        models.load_pytorch_checkpoint(model, weights, skip_head=_SKIP_HEAD.value)
+    elif weights and weights.endswith(".weights.h5"):
+        models.load_weights_file(model, weights)
+    elif weights:
+        transfer_weights(model, weights, _SKIP_HEAD.value)
+    return model
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    config = config_from_flags()
+    source = data.load_dataset(_DATASET.value, _DATA_DIR.value)
+    policy = keras.config.dtype_policy()
+    make_repeatable(config)
+    keras.config.set_dtype_policy(config.precision)
+    try:
+        result = train_classifier(
+            build_model(config, len(source.class_names)),
+            source,
+            config,
+            _OUT.value,
+            settings={"model": _MODEL.value, "weights": _WEIGHTS.value},
+            force=_FORCE.value,
+        )
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if not result.trained:
+        print(f"{_OUT.value} is finished, nothing was done; --force starts anew")
+    for name, value in result.summary.items():
+        print(f"{name:>20}: {value}")
+    if source.bad_images:
+        print(source.bad_images.summary())
+
+
+def run() -> None:
+    """The console script."""
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()
