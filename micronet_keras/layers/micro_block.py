@@ -73,11 +73,18 @@ class MicroBlock(keras.layers.Layer):
 
     def build(self, input_shape):
         shape, shortcut = self._separate(input_shape)
+        checks.image_shape(type(self).__name__, shape)
+        checks.channels(type(self).__name__, shape)
         self._make_squeeze(shape[-1] * self.multipliers[0] * self.multipliers[1])
         shape = _build_path(self.squeeze_path, shape)
         self.adds_shortcut = bool(
             self.strides == 1 and shortcut is not None and shortcut[-1] == self.filters
         )
+        if self.adds_shortcut and tuple(shortcut[1:3]) != tuple(shape[1:3]):
+            raise ValueError(
+                "The shortcut must have the same height and width as the input. "
+                f"Received: {input_shape=}"
+            )
         self._make_expansion()
         _build_path(self.expand_path, shape)
         self.built = True

@@ -31,22 +31,30 @@ def count_madds(model: keras.Model, input_shape: tuple[int, int, int] | None = N
             "`input_shape` must be given for a model of any image size. "
             f"Received: input_shape={input_shape}, model.input_shape={model.input_shape}"
         )
-    if isinstance(model, keras.Sequential):
-        model = keras.Model(model.inputs, model.outputs)
     total = MAdds()
 
-    def call_and_count(layer, *args, **kwargs):
+    def count(layer, shape, output_shape):
         nonlocal total
-        outputs = layer(*args, **kwargs)
         if isinstance(layer, keras.Model):
-            total += count_madds(layer, args[0].shape[1:])
+            total += count_madds(layer, shape[1:])
         else:
-            total += layer_madds(layer, _shape(args[0]), _shape(outputs))
+            total += layer_madds(layer, shape, output_shape)
+
+    def call_and_count(layer, *args, **kwargs):
+        outputs = layer(*args, **kwargs)
+        count(layer, _shape(args[0]), _shape(outputs))
         return outputs
 
-    # A copy is made and thrown away: calling the model's own layers again would change its graph.
-    inputs = keras.Input(shape, dtype=model.inputs[0].dtype)
-    keras.models.clone_model(model, input_tensors=inputs, call_function=call_and_count)
+    if isinstance(model, keras.Sequential):
+        shape = (None, *shape)
+        for layer in model.layers:
+            output_shape = layer.compute_output_shape(shape)
+            count(layer, shape, output_shape)
+            shape = output_shape
+    else:
+        # A copy is made and thrown away: calling the model's own layers would change its graph.
+        inputs = keras.Input(shape, dtype=model.inputs[0].dtype)
+        keras.models.clone_model(model, input_tensors=inputs, call_function=call_and_count)
     return total
 
 

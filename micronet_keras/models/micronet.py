@@ -83,7 +83,7 @@ def MicroNet(  # noqa: N802 (named as the builders of keras.applications are)
     x = keras.layers.ReLU(6.0, name="head_relu6")(_features(config, start))
     if include_top or size is not None:
         top = _classifier(config, x, classes if include_top else 1000, dropout_rate)
-    inputs = start if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
+    inputs = start if input_tensor is None else _source(input_tensor)
     if size is not None:
         # The file holds the classifier, wanted or not; the layers are shared with the model below.
         load_weights_file(keras.Model(inputs, top), imagenet_weights(size))
@@ -264,6 +264,11 @@ def _input(input_shape, input_tensor):
         )
     checks.positive_int("input_shape[2]", shape[2])
     return keras.Input(shape, name="image") if input_tensor is None else input_tensor
+
+
+def _source(tensor: keras.KerasTensor):
+    inputs = keras.utils.get_source_inputs(tensor)
+    return inputs[0] if len(inputs) == 1 else inputs
 
 
 def _imagenet_size(config, include_top, classes, start):
