@@ -72,7 +72,9 @@ class QuantizeAwareModel(tf_keras.Model):
 
 
 def quantize_aware(
-    model: keras.Model | Graph, calibration: Iterable[np.ndarray]
+    model: keras.Model | Graph,
+    calibration: Iterable[np.ndarray],
+    join: Callable[[list[tf.Tensor]], tf.Tensor] | None = None,
 ) -> QuantizeAwareModel:
     """Builds the model that is fine-tuned before conversion.
 
@@ -81,6 +83,8 @@ def quantize_aware(
         calibration: batches of images as `calibrate` takes them: the ranges that training starts
             with. Without them the first hundreds of steps would be clipped (tfmot starts at -6 ..
             6).
+        join: makes one tensor of the outputs, in operations of TensorFlow, for a loss that needs
+            all of them. Without it a model of several outputs gives a list.
 
     Example:
 
@@ -94,6 +98,8 @@ def quantize_aware(
     ranges = calibrate(graph, calibration)
     builder = TfKerasBuilder(ranges)
     outputs = emit(graph, builder)
+    if join is not None:
+        outputs = [join(outputs)]
     qat = QuantizeAwareModel(builder.image, outputs[0] if len(outputs) == 1 else outputs)
     qat.template = graph
     qat.range_quantizers = builder.range_quantizers
@@ -110,11 +116,12 @@ def fine_tune(
     learning_rate: float = 0.01,
     validation: tf.data.Dataset | None = None,
     verbose: int | str = "auto",
+    loss: Callable | None = None,
 ) -> dict[str, list[float]]:
     """Fine-tunes with SGD (momentum 0.9, cosine decay), and resumes where a killed run was.
 
     Args:
-        qat: what `quantize_aware` returns; a classifier.
+        qat: what `quantize_aware` returns.
         batches: from the epoch to begin with to a stream of (pixels uint8, labels int) batches.
         steps_per_epoch: batches of an epoch.
         epochs: epochs in all.
@@ -122,6 +129,8 @@ def fine_tune(
         learning_rate: at the start; it falls to 0.
         validation: (pixels, labels) batches, evaluated after each epoch.
         verbose: as of ``keras.Model.fit``.
+        loss: of either Keras, for models with another task; cross-entropy and accuracy of a
+            classifier when None.
 
     Returns:
         The history of the epochs that ran now: one list for each metric.
@@ -130,10 +139,13 @@ def fine_tune(
         UserError: the loss is not a number any more, or `backup` cannot be written.
     """
     schedule = tf_keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps_per_epoch)
-    probabilities = any(isinstance(node, Softmax) for node in qat.template)
-    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not probabilities)
+    metrics = []
+    if loss is None:
+        probabilities = any(isinstance(node, Softmax) for node in qat.template)
+        loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not probabilities)
+        metrics = ["accuracy"]
     optimizer = tf_keras.optimizers.SGD(schedule, momentum=0.9)
-    qat.compile(optimizer, loss, metrics=["accuracy"])
+    qat.compile(optimizer, loss, metrics)
     optimizer.build(qat.trainable_variables)
 
     done = tf.Variable(0, dtype=tf.int64)
