@@ -1,0 +1,69 @@
+"""Object detection: heads, losses, data with boxes, metrics, and int8 on the microcontroller."""
+
+from micronet_keras.detection.annotations import AnnotationReport, check_annotations
+from micronet_keras.detection.c_source import write_c_detector
+from micronet_keras.detection.coders import (
+    AnchorCoder,
+    Level,
+    PointCoder,
+    class_count,
+    coder_of,
+    pack,
+)
+from micronet_keras.detection.evaluation import (
+    detector_function,
+    evaluate_detector,
+    ground_truth,
+)
+from micronet_keras.detection.heads import feature_maps, light_detector, retinanet
+from micronet_keras.detection.losses import BestMatch, DetectionLoss, focal_loss, varifocal_loss
+from micronet_keras.detection.metrics import GroundTruth, average_precision
+from micronet_keras.detection.pictures import plot_detections
+from micronet_keras.detection.pipeline import eval_batches, train_batches
+from micronet_keras.detection.postprocess import (
+    Detections,
+    Int8Decoder,
+    Selection,
+    decode,
+    suppress,
+)
+from micronet_keras.detection.training import (
+    DETECTION_RECIPES,
+    DetectionConfig,
+    train_detector,
+)
+
+__all__ = [
+    "DETECTION_RECIPES",
+    "AnchorCoder",
+    "AnnotationReport",
+    "BestMatch",
+    "DetectionConfig",
+    "DetectionLoss",
+    "Detections",
+    "GroundTruth",
+    "Int8Decoder",
+    "Level",
+    "PointCoder",
+    "Selection",
+    "average_precision",
+    "check_annotations",
+    "class_count",
+    "coder_of",
+    "decode",
+    "detector_function",
+    "eval_batches",
+    "evaluate_detector",
+    "feature_maps",
+    "focal_loss",
+    "ground_truth",
+    "light_detector",
+    "pack",
+    "plot_detections",
+    "retinanet",
+    "suppress",
+    "train_batches",
+    "train_detector",
+    "varifocal_loss",
+    "write_c_detector",
+]

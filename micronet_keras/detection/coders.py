@@ -1,0 +1,218 @@
+"""Where a detector predicts, what its raw box outputs mean, and which object each place is for."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+from micronet_keras.detection import boxes as box_ops
+
+BACKGROUND = -1
+IGNORED = -2
+
+_FAR = 1e9
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+    """One feature map of predictions.
+
+    Attributes:
+        height, width: of the map, in places.
+        stride: pixels of the image from one place to the next.
+    """
+
+    height: int
+    width: int
+    stride: int
+
+    def centres(self) -> np.ndarray:
+        """float32 [height * width, 2] of (y, x) in pixels, row by row."""
+        y = (np.arange(self.height) + 0.5) * self.stride
+        x = (np.arange(self.width) + 0.5) * self.stride
+        return np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2).astype("float32")
+
+
+class PointCoder:
+    """Anchor-free: a place tells the distances from itself to the four sides of its object.
+
+    distance = softplus(raw) * stride. Softplus is positive, and nearly linear where objects are
+    larger than a stride: an int8 step is then the same fraction of a stride for small and large
+    objects (with FCOS' exponential it grows with the object). Source: FCOS (Tian et al., ICCV
+    2019), with its centre sampling.
+
+    Args:
+        levels: the maps, finest first. Places are numbered level by level, row by row.
+        largest: an object belongs to the first level whose stride times this is at least its longer
+            side, or else to the last.
+        radius: places within this many strides of an object's centre (and inside it) are for it.
+    """
+
+    per_place = 1
+
+    def __init__(self, levels: Sequence[Level], largest: float = 6.0, radius: float = 1.5):
+        self.levels = tuple(levels)
+        self._centres = np.concatenate([level.centres() for level in self.levels])
+        self._strides = _per_place(self.levels, [level.stride for level in self.levels])
+        ends = [level.stride * largest for level in self.levels[:-1]]
+        self._smallest = _per_place(self.levels, [0.0, *ends])
+        self._largest = _per_place(self.levels, [*ends, math.inf])
+        self._radius = radius
+
+    def decode(self, raw):
+        """Raw outputs [..., places, 4] -> boxes [..., places, 4] in pixels, not clipped."""
+        distances = ops.softplus(raw) * self._strides[:, None]
+        return ops.concatenate(
+            [self._centres - distances[..., :2], self._centres + distances[..., 2:]], axis=-1
+        )
+
+    def assign(self, boxes, valid):
+        """For every place the object that it is for.
+
+        A place is for an object when it lies inside it, near its centre, and on the level for its
+        size; the place nearest to the centre is so in any case. Of several objects the smallest
+        wins.
+
+        Args:
+            boxes: [batch, objects, 4] in pixels.
+            valid: bool [batch, objects]; the others are padding.
+
+        Returns:
+            int32 [batch, places]: number of the object, or `BACKGROUND`.
+        """
+        centres, strides = self._centres[:, None], self._strides[:, None]
+        target = boxes[:, None]
+        start, end = centres - target[..., :2], target[..., 2:] - centres
+        inside = ops.min(ops.minimum(start, end), axis=-1) > 0
+        longest = ops.max(boxes[..., 2:] - boxes[..., :2], axis=-1)[:, None]
+        on_level = (longest > self._smallest[:, None]) & (longest <= self._largest[:, None])
+        away = (start - end) / 2
+        near = ops.max(ops.abs(away), axis=-1) < self._radius * strides
+        distance = ops.where(on_level, ops.sum(ops.square(away), axis=-1), _FAR)
+        nearest = ops.argmin(distance, axis=1)
+        forced = ops.arange(len(self._centres))[None, :, None] == nearest[:, None]
+        wanted = ((inside & near & on_level) | forced) & valid[:, None]
+        cost = ops.where(wanted, box_ops.area(boxes)[:, None], np.inf)
+        best = ops.cast(ops.argmin(cost, axis=-1), "int32")
+        return ops.where(ops.any(wanted, axis=-1), best, BACKGROUND)
+
+
+class AnchorCoder:
+    """RetinaNet: nine anchor boxes at every place, moved and stretched by the raw outputs.
+
+    With an anchor's centre (y, x) and size (h, w) the raw (dy, dx, dh, dw) stand for the centre
+    (y + h * dy, x + w * dx) and the size (h * exp(dh), w * exp(dw)). Source: RetinaNet (Lin et al.,
+    ICCV 2017): areas of (4 * stride)^2 times 1, 2^(2/3), 2^(4/3), heights to widths of 1/2, 1, 2;
+    an anchor is for an object at an IoU of 0.5, for the background below 0.4, ignored between; each
+    object's best anchor is for it in any case.
+
+    Args:
+        levels: the maps, finest first; anchors are numbered level by level, row by row.
+    """
+
+    scales = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
+    ratios = (0.5, 1.0, 2.0)
+    per_place = len(scales) * len(ratios)
+
+    def __init__(self, levels: Sequence[Level], positive: float = 0.5, negative: float = 0.4):
+        self.levels = tuple(levels)
+        self._positive, self._negative = positive, negative
+        self.anchors = np.concatenate([self._level_anchors(level) for level in self.levels])
+        self._size = self.anchors[:, 2:] - self.anchors[:, :2]
+        self._centres = (self.anchors[:, 2:] + self.anchors[:, :2]) / 2
+
+    def _level_anchors(self, level: Level) -> np.ndarray:
+        half = np.array(
+            [
+                [2 * level.stride * scale * math.sqrt(ratio) ** sign for sign in (1, -1)]
+                for scale in self.scales
+                for ratio in self.ratios
+            ]
+        )
+        centres = level.centres()[:, None]
+        corners = np.concatenate([centres - half, centres + half], axis=-1)
+        return corners.reshape(-1, 4).astype("float32")
+
+    def decode(self, raw):
+        """Raw outputs [..., anchors, 4] -> boxes [..., anchors, 4] in pixels, not clipped."""
+        centres = self._centres + raw[..., :2] * self._size
+        # As in Detectron: a wild output early in training must not overflow.
+        half = ops.exp(ops.minimum(raw[..., 2:], math.log(1000 / 16))) * self._size / 2
+        return ops.concatenate([centres - half, centres + half], axis=-1)
+
+    def assign(self, boxes, valid):
+        """For every anchor the object that it is for: as `PointCoder.assign`, or `IGNORED`."""
+        overlap = ops.where(valid[:, None], box_ops.pairwise_iou(self.anchors, boxes), -1.0)
+        best = ops.max(overlap, axis=-1)
+        chosen = ops.cast(ops.argmax(overlap, axis=-1), "int32")
+        matched = ops.where(best >= self._negative, IGNORED, BACKGROUND)
+        matched = ops.where(best >= self._positive, chosen, matched)
+        best_anchor = ops.argmax(overlap, axis=1)
+        forced = ops.arange(len(self.anchors))[None, :, None] == best_anchor[:, None]
+        forced = forced & valid[:, None]
+        forced_object = ops.cast(ops.argmax(ops.cast(forced, "int32"), axis=-1), "int32")
+        return ops.where(ops.any(forced, axis=-1), forced_object, matched)
+
+
+Coder = PointCoder | AnchorCoder
+
+
+def coder_of(model: keras.Model) -> Coder:
+    """What the outputs of a detector mean, from their shapes.
+
+    Args:
+        model: built by `light_detector` or `retinanet`: a pair of outputs for every level, scores
+            [batch, h, w, n * classes] and raw boxes [batch, h, w, n * 4], with n = 1 or 9.
+
+    Raises:
+        ValueError: the outputs are not those of a detector with a fixed image size.
+    """
+    shapes = [tuple(tensor.shape) for tensor in model.outputs]
+    scores, boxes = shapes[::2], shapes[1::2]
+    size = tuple(model.input_shape[1:3])
+    kinds = {shape[-1] // 4: shape[-1] % 4 for shape in boxes if len(shape) == 4}
+    fits = (
+        len(scores) == len(boxes)
+        and None not in size
+        and all(a[:3] == b[:3] for a, b in zip(scores, boxes, strict=True))
+        and kinds in ({1: 0}, {AnchorCoder.per_place: 0})
+    )
+    if not fits:
+        raise ValueError(
+            "A detector has scores and boxes for every level and a fixed image size. "
+            f"Received: {model.name!r}, images {size}, outputs {shapes}"
+        )
+    levels = [Level(h, w, math.ceil(size[0] / h)) for _, h, w, _ in boxes]
+    return PointCoder(levels) if kinds == {1: 0} else AnchorCoder(levels)
+
+
+def class_count(model: keras.Model) -> int:
+    """Number of classes that a detector tells apart."""
+    return model.outputs[0].shape[-1] // (model.outputs[1].shape[-1] // 4)
+
+
+def pack(outputs: Sequence, classes: int):
+    """A detector's outputs as one tensor [batch, places, classes + 4]: scores, then raw boxes.
+
+    `places` counts the anchors of all places of all levels, as the coders number them.
+    """
+    rows = []
+    for scores, boxes in zip(outputs[::2], outputs[1::2], strict=True):
+        places = math.prod(scores.shape[1:]) // classes
+        rows.append(
+            ops.concatenate(
+                [ops.reshape(scores, (-1, places, classes)), ops.reshape(boxes, (-1, places, 4))],
+                axis=-1,
+            )
+        )
+    return ops.concatenate(rows, axis=1)
+
+
+def _per_place(levels: Sequence[Level], values: Sequence[float]) -> np.ndarray:
+    counts = [level.height * level.width for level in levels]
+    return np.repeat(np.asarray(values, "float32"), counts)

@@ -1,0 +1,77 @@
+"""A detection dataset of a few drawn images for the tests, with whatever annotations they need."""
+
+import io
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from micronet_keras.data import Source
+
+SIZE = 64
+CLASS_NAMES = ["bright", "dark"]
+
+
+def draw(index):
+    """An image with one or two squares; its boxes (relative) and labels."""
+    random = np.random.RandomState(index)
+    image = np.full((SIZE, SIZE, 3), 128, np.uint8)
+    image += random.randint(0, 20, image.shape).astype(np.uint8)
+    boxes, labels = [], []
+    for left in (2, 34)[: random.randint(1, 3)]:
+        side, label = random.randint(16, 27), random.randint(2)
+        top = random.randint(2, SIZE - side - 2)
+        image[top : top + side, left : left + side] = (250, 10)[label]
+        boxes.append([top, left, top + side, left + side])
+        labels.append(label)
+    return image, np.array(boxes, np.float32) / SIZE, np.array(labels, np.int64)
+
+
+def encoded(image):
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def make_source(splits, spoil=None, crowd=False, class_names=CLASS_NAMES):
+    """A `Source` with drawn images; `spoil(index, boxes, labels)` may change the annotations."""
+
+    def read(split):
+        first = 1000 * list(splits).index(split)
+
+        def generate():
+            for index in range(splits[split]):
+                image, boxes, labels = draw(first + index)
+                if spoil:
+                    boxes, labels = spoil(index, boxes.copy(), labels.copy())
+                objects = {"bbox": boxes, "label": labels}
+                if crowd:
+                    objects["is_crowd"] = np.arange(len(labels)) == 0
+                yield {
+                    "image": encoded(image),
+                    "record": f"{split}[{index}]",
+                    "objects": objects,
+                }
+
+        objects = {
+            "bbox": tf.TensorSpec((None, 4), tf.float32),
+            "label": tf.TensorSpec((None,), tf.int64),
+        }
+        if crowd:
+            objects["is_crowd"] = tf.TensorSpec((None,), tf.bool)
+        signature = {
+            "image": tf.TensorSpec((), tf.string),
+            "record": tf.TensorSpec((), tf.string),
+            "objects": objects,
+        }
+        return tf.data.Dataset.from_generator(generate, output_signature=signature)
+
+    return Source(
+        "tiny",
+        class_names=class_names,
+        splits=dict(splits),
+        has_labels=False,
+        crop_fraction=1.0,
+        read=read,
+        object_class_names=class_names,
+    )
