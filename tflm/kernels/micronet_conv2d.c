@@ -71,11 +71,11 @@ void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void
         v = (const int8_t *)scratch;
       }
       for (int32_t o = 0; o < p->out_c; o += 4) {
-        const mve_pred16_t lanes = vctp32q((uint32_t)(p->out_c - o));
-        const micronet_records r = micronet_load_records(p->channels + o, lanes);
-        const int32x4_t acc2 = micronet_four_rows(v, p->weights + (size_t)o * patch, patch, p->out_c - o, p->input_zero_point);
-        vstrbq_p_s32(out + o, micronet_requantize4(vaddq_s32(acc2, r.bias2), r.multiplier, r.offset, r.minus_shift),
-                     lanes);
+        const int32_t left = p->out_c - o;
+        const micronet_records r = micronet_load_records(p->channels + o, left);
+        int32x4_t acc2 = micronet_four_rows(v, p->weights + (size_t)o * patch, patch, left, p->input_zero_point);
+        acc2 = vaddq_s32(acc2, r.bias2);
+        micronet_store4(out + o, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift), left);
       }
     }
   }

@@ -50,15 +50,26 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
       }
       const int8_t *x = in + (start + first) * in_pitch;
       int8_t *to = out + o;
-      for (int32_t left = p->out_w; left > 0; left -= 4, x += 12, to += 4 * p->out_c) {
+      const int32_t rows = end - first, out_move = 4 * p->out_c;
+      int32_t left = p->out_w;
+#define COLUMN_SUM(load)                                                                          \
+  int32x4_t acc = vdupq_n_s32(bias2);                                                             \
+  const int8_t *v = x;                                                                            \
+  const int32_t *w = w2;                                                                          \
+  for (int32_t n = rows; n > 0; --n, w += 3, v += in_pitch) {                                     \
+    acc = vmlaq_n_s32(acc, load(v), w[0]);                                                        \
+    acc = vmlaq_n_s32(acc, load(v + 1), w[1]);                                                    \
+    acc = vmlaq_n_s32(acc, load(v + 2), w[2]);                                                    \
+  }
+#define LOAD_ALL(from) vldrbq_gather_offset_s32(from, in_at)
+#define LOAD_LANES(from) vldrbq_gather_offset_z_s32(from, in_at, lanes)
+      for (; left >= 4; left -= 4, x += 12, to += out_move) {
+        COLUMN_SUM(LOAD_ALL);
+        vstrbq_scatter_offset_s32(to, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift));
+      }
+      if (left > 0) {
         const mve_pred16_t lanes = vctp32q((uint32_t)left);
-        int32x4_t acc = vdupq_n_s32(bias2);
-        const int8_t *v = x;
-        for (const int32_t *w = w2; w != w2 + 3 * (end - first); w += 3, v += in_pitch) {
-          acc = vmlaq_n_s32(acc, vldrbq_gather_offset_z_s32(v, in_at, lanes), w[0]);
-          acc = vmlaq_n_s32(acc, vldrbq_gather_offset_z_s32(v + 1, in_at, lanes), w[1]);
-          acc = vmlaq_n_s32(acc, vldrbq_gather_offset_z_s32(v + 2, in_at, lanes), w[2]);
-        }
+        COLUMN_SUM(LOAD_LANES);
         vstrbq_scatter_offset_p_s32(to, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift), lanes);
       }
     }

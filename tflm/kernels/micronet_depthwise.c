@@ -45,16 +45,24 @@ MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, con
   const uint32x4_t at = vmulq_n_u32(places, in_step), out_at = vmulq_n_u32(places, (uint32_t)across->out_pitch);
   const int32x4_t multiplier = vdupq_n_s32(record->multiplier), offset = vdupq_n_s32(record->offset);
   const int32x4_t minus_shift = vdupq_n_s32(-record->shift);
-  for (int32_t left = across->out; left > 0; left -= 4, x += 4 * in_step, out += 4 * across->out_pitch) {
+  const int32_t in_move = 4 * (int32_t)in_step, out_move = 4 * across->out_pitch;
+  int32_t left = across->out;
+#define LINE_TAPS(load)                                                                           \
+  int32x4_t acc = vmlaq_n_s32(vdupq_n_s32(bias2), load(x), w2[0]);                                \
+  if (taps > 1) acc = vmlaq_n_s32(acc, load(x + tap_step), w2[1]);                                \
+  if (taps > 2) acc = vmlaq_n_s32(acc, load(x + 2 * tap_step), w2[2]);                            \
+  for (int t = 3; t < taps; ++t) acc = vmlaq_n_s32(acc, load(x + t * tap_step), w2[t])
+#define LOAD_ALL(from) vldrbq_gather_offset_s32(from, at)
+#define LOAD_LANES(from) vldrbq_gather_offset_z_s32(from, at, lanes)
+  for (; left >= 4; left -= 4) {
+    LINE_TAPS(LOAD_ALL);
+    vstrbq_scatter_offset_s32(out, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift));
+    x += in_move;
+    out += out_move;
+  }
+  if (left > 0) {
     const mve_pred16_t lanes = vctp32q((uint32_t)left);
-    int32x4_t acc = vmlaq_n_s32(vdupq_n_s32(bias2), vldrbq_gather_offset_z_s32(x, at, lanes), w2[0]);
-    if (taps > 1) acc = vmlaq_n_s32(acc, vldrbq_gather_offset_z_s32(x + tap_step, at, lanes), w2[1]);
-    if (taps > 2) acc = vmlaq_n_s32(acc, vldrbq_gather_offset_z_s32(x + 2 * tap_step, at, lanes), w2[2]);
-    if (taps > 3) acc = vmlaq_n_s32(acc, vldrbq_gather_offset_z_s32(x + 3 * tap_step, at, lanes), w2[3]);
-    if (taps > 4) acc = vmlaq_n_s32(acc, vldrbq_gather_offset_z_s32(x + 4 * tap_step, at, lanes), w2[4]);
-    for (int t = 5; t < taps; ++t) {
-      acc = vmlaq_n_s32(acc, vldrbq_gather_offset_z_s32(x + t * tap_step, at, lanes), w2[t]);
-    }
+    LINE_TAPS(LOAD_LANES);
     vstrbq_scatter_offset_p_s32(out, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift), lanes);
   }
 }
@@ -78,8 +86,6 @@ static void depthwise_lines(const micronet_conv *p, int taps, const axis *along,
       int8_t *to = out + o + i * along->out_pitch;
       if (n == 3) {
         line(3, from, along->in_pitch, w2 + first, bias2, &p->channels[o], across, to);
-      } else if (n == 5) {
-        line(5, from, along->in_pitch, w2 + first, bias2, &p->channels[o], across, to);
       } else {
         line(n, from, along->in_pitch, w2 + first, bias2, &p->channels[o], across, to);
       }
@@ -87,10 +93,47 @@ static void depthwise_lines(const micronet_conv *p, int taps, const axis *along,
   }
 }
 
+/* Sums over a window of rows x columns taps: multiplier 1, four channels. */
+MICRONET_INLINE int32x4_t four_inputs(const int8_t *x, const int8_t *w, int32_t rows, int32_t columns, int32_t step,
+                                      int32_t in_pitch, int32_t w_pitch, int32_t zero_point) {
+  int32x4_t acc = vdupq_n_s32(0);
+  if (columns == 1) { /* a column: its taps are the inner ones */
+    for (int32_t n = rows; n > 0; --n, x += in_pitch, w += w_pitch) {
+      acc = vaddq_s32(acc, vmulq_s32(vsubq_n_s32(vldrbq_s32(x), zero_point), vldrbq_s32(w)));
+    }
+    return acc;
+  }
+  for (int32_t m = rows; m > 0; --m, x += in_pitch, w += w_pitch) {
+    const int8_t *u = x, *v = w;
+    for (int32_t n = columns; n > 0; --n, u += step, v += step) {
+      acc = vaddq_s32(acc, vmulq_s32(vsubq_n_s32(vldrbq_s32(u), zero_point), vldrbq_s32(v)));
+    }
+  }
+  return acc;
+}
+
+/* The same for any multiplier and for the last channels. */
+static int32x4_t any_inputs(const int8_t *x, const int8_t *w, int32_t o, int32_t out_c, int32_t multiplier, int32_t rows,
+                            int32_t columns, int32_t in_c, int32_t in_pitch, int32_t w_pitch, int32_t zero_point) {
+  const mve_pred16_t lanes = vctp32q((uint32_t)(out_c - o));
+  const uint32_t channels[4] = {(uint32_t)(o / multiplier), (uint32_t)((o + 1) / multiplier),
+                                (uint32_t)((o + 2) / multiplier), (uint32_t)((o + 3) / multiplier)};
+  const uint32x4_t at = vldrwq_u32(channels);
+  int32x4_t acc = vdupq_n_s32(0);
+  for (int32_t m = rows; m > 0; --m, x += in_pitch, w += w_pitch) {
+    const int8_t *u = x, *v = w + o;
+    for (int32_t n = columns; n > 0; --n, u += in_c, v += out_c) {
+      const int32x4_t input = vsubq_n_s32(vldrbq_gather_offset_z_s32(u, at, lanes), zero_point);
+      acc = vaddq_s32(acc, vmulq_s32(input, vldrbq_z_s32(v, lanes)));
+    }
+  }
+  return acc;
+}
+
 /* Pixel by pixel, four channels at once, any multiplier. */
 static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *out) {
   const int32_t in_c = p->in_c, out_c = p->out_c, in_pitch = p->in_w * in_c, w_pitch = p->kernel_w * out_c;
-  const uint32_t multiplier = (uint32_t)(out_c / in_c);
+  const int32_t multiplier = out_c / in_c;
   for (int y = 0; y < p->out_h; ++y) {
     const int top = y * p->stride_h - p->pad_top;
     const int y0 = top < 0 ? -top : 0;
@@ -99,26 +142,19 @@ static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *o
       const int left = x * p->stride_w - p->pad_left;
       const int x0 = left < 0 ? -left : 0;
       const int x1 = left + p->kernel_w > p->in_w ? p->in_w - left : p->kernel_w;
+      const int8_t *const corner = in + (top + y0) * in_pitch + (left + x0) * in_c;
+      const int8_t *const w_corner = p->weights + y0 * w_pitch + x0 * out_c;
       for (int32_t o = 0; o < out_c; o += 4) {
-        const mve_pred16_t lanes = vctp32q((uint32_t)(out_c - o));
-        uint32x4_t at = vaddq_n_u32(vidupq_n_u32(0, 1), (uint32_t)o);
-        if (multiplier > 1) {
-          const uint32_t channels[4] = {(uint32_t)o / multiplier, (uint32_t)(o + 1) / multiplier,
-                                        (uint32_t)(o + 2) / multiplier, (uint32_t)(o + 3) / multiplier};
-          at = vldrwq_u32(channels);
+        int32x4_t acc;
+        if (multiplier == 1 && o + 4 <= out_c) {
+          acc = four_inputs(corner + o, w_corner + o, y1 - y0, x1 - x0, in_c, in_pitch, w_pitch, p->input_zero_point);
+        } else {
+          acc = any_inputs(corner, w_corner, o, out_c, multiplier, y1 - y0, x1 - x0, in_c, in_pitch, w_pitch,
+                           p->input_zero_point);
         }
-        int32x4_t acc = vdupq_n_s32(0);
-        for (int ky = y0; ky < y1; ++ky) {
-          const int8_t *v = in + (top + ky) * in_pitch + (left + x0) * in_c;
-          const int8_t *w = p->weights + ky * w_pitch + x0 * out_c + o;
-          for (int kx = x0; kx < x1; ++kx, v += in_c, w += out_c) {
-            const int32x4_t u = vsubq_n_s32(vldrbq_gather_offset_z_s32(v, at, lanes), p->input_zero_point);
-            acc = vaddq_s32(acc, vmulq_s32(u, vldrbq_z_s32(w, lanes)));
-          }
-        }
-        const micronet_records r = micronet_load_records(p->channels + o, lanes);
+        const micronet_records r = micronet_load_records(p->channels + o, out_c - o);
         acc = vaddq_s32(vaddq_s32(acc, acc), r.bias2);
-        vstrbq_p_s32(out + o, micronet_requantize4(acc, r.multiplier, r.offset, r.minus_shift), lanes);
+        micronet_store4(out + o, micronet_requantize4(acc, r.multiplier, r.offset, r.minus_shift), out_c - o);
       }
     }
   }

@@ -22,10 +22,10 @@ void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t 
   const int32x4_t minus_shift = vdupq_n_s32(-p->shift);
   (void)scratch;
   for (int32_t o = 0; o < p->out_c; o += 4) {
-    const mve_pred16_t lanes = vctp32q((uint32_t)(p->out_c - o));
-    int32x4_t acc2 = micronet_four_rows(in, p->weights + (size_t)o * p->in_c, p->in_c, p->out_c - o, p->input_zero_point);
-    acc2 = vaddq_s32(acc2, vldrwq_z_s32(p->bias2 + o, lanes));
-    vstrbq_p_s32(out + o, micronet_requantize4(acc2, multiplier, offset, minus_shift), lanes);
+    const int32_t left = p->out_c - o;
+    int32x4_t acc2 = micronet_four_rows(in, p->weights + (size_t)o * p->in_c, p->in_c, left, p->input_zero_point);
+    acc2 = vaddq_s32(acc2, vldrwq_z_s32(p->bias2 + o, vctp32q((uint32_t)left)));
+    micronet_store4(out + o, micronet_requantize4(acc2, multiplier, offset, minus_shift), left);
   }
   micronet_apply_clamp(p->out_c, p->clamp_min, p->clamp_max, out);
 }

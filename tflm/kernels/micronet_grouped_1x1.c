@@ -27,39 +27,90 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
 
 #elif MICRONET_USE_HELIUM
 
-/* Eight MACs an instruction, four outputs to a vector. */
+/* Eight MACs an instruction. `eights` vectors of a pixel's group stay in registers; the weights' padding makes up for a
+ * group that is no multiple of eight. */
+MICRONET_INLINE int32_t row_sum(const int eights, int16x8_t x0, int16x8_t x1, const int16_t *w, mve_pred16_t last) {
+  if (eights == 1) return vmladavq_s16(x0, vldrhq_z_s16(w, last));
+  const int32_t sum = vmladavq_s16(x0, vldrhq_s16(w));
+  return vmladavaq_s16(sum, x1, vldrhq_z_s16(w + 8, last));
+}
+
+MICRONET_INLINE void group_in_registers(const int eights, int32_t row, int16x8_t x0, int16x8_t x1, const int16_t *w,
+                                        const micronet_channel *record, int8_t *out, int32_t outputs) {
+  const mve_pred16_t last = vctp16q((uint32_t)(row - 8 * (eights - 1)));
+  for (int32_t left = outputs; left > 0; left -= 4, record += 4, out += 4) {
+    int32_t sums[4] = {0, 0, 0, 0};
+    if (left >= 4) {
+      sums[0] = row_sum(eights, x0, x1, w, last);
+      sums[1] = row_sum(eights, x0, x1, w + row, last);
+      sums[2] = row_sum(eights, x0, x1, w + 2 * row, last);
+      sums[3] = row_sum(eights, x0, x1, w + 3 * row, last);
+      w += 4 * row;
+    } else {
+      for (int32_t o = 0; o < left; ++o, w += row) sums[o] = row_sum(eights, x0, x1, w, last);
+    }
+    const micronet_records r = micronet_load_records(record, left);
+    const int32x4_t acc2 = vaddq_s32(vldrwq_s32(sums), r.bias2);
+    micronet_store4(out, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift), left);
+  }
+}
+
+static MICRONET_NOINLINE void group_of_8(int32_t row, int16x8_t x0, const int16_t *w, const micronet_channel *record,
+                                         int8_t *out, int32_t outputs) {
+  group_in_registers(1, row, x0, x0, w, record, out, outputs);
+}
+static MICRONET_NOINLINE void group_of_16(int32_t row, int16x8_t x0, int16x8_t x1, const int16_t *w,
+                                          const micronet_channel *record, int8_t *out, int32_t outputs) {
+  group_in_registers(2, row, x0, x1, w, record, out, outputs);
+}
+
+static MICRONET_NOINLINE void group_of_any(const int8_t *in, int32_t inputs, int32_t zero_point, const int16_t *w,
+                                           const micronet_channel *record, int8_t *out, int32_t outputs, int16_t *wide) {
+  const int32_t row = MICRONET_ROUND_UP_4(inputs);
+  micronet_widen(in, inputs, zero_point, 0, 4, wide);
+  for (int32_t left = outputs; left > 0; left -= 4, record += 4, out += 4) {
+    int32_t sums[4] = {0, 0, 0, 0};
+    for (int32_t o = 0; o < 4 && o < left; ++o, w += row) {
+      int32_t sum = 0, i = 0;
+      for (; i + 8 <= row; i += 8) sum = vmladavaq_s16(sum, vldrhq_s16(wide + i), vldrhq_s16(w + i));
+      if (i < row) {
+        const mve_pred16_t half = vctp16q(4);
+        sum = vmladavaq_s16(sum, vldrhq_z_s16(wide + i, half), vldrhq_z_s16(w + i, half));
+      }
+      sums[o] = sum;
+    }
+    const micronet_records r = micronet_load_records(record, left);
+    const int32x4_t acc2 = vaddq_s32(vldrwq_s32(sums), r.bias2);
+    micronet_store4(out, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift), left);
+  }
+}
+
 void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out, void *scratch) {
-  const int32_t group_in = p->in_c / p->groups, group_out = p->out_c / p->groups;
-  const int32_t row = MICRONET_ROUND_UP_4(group_in);
+  static const uint16_t order[16] = {0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15};
+  const int32_t inputs = p->in_c / p->groups, outputs = p->out_c / p->groups, row = MICRONET_ROUND_UP_4(inputs);
+  const uint16x8_t at0 = vldrhq_u16(order), at1 = vldrhq_u16(order + 8);
+  const mve_pred16_t in0 = (mve_pred16_t)~vcmpcsq_n_u16(at0, (uint16_t)inputs);
+  const mve_pred16_t in1 = (mve_pred16_t)~vcmpcsq_n_u16(at1, (uint16_t)inputs);
   int8_t *const start = out;
-  int16_t *wide = (int16_t *)scratch;
-  const mve_pred16_t first = vctp16q((uint32_t)row);
-  const mve_pred16_t second = vctp16q(row > 8 ? (uint32_t)row - 8 : 0);
   for (int32_t pixel = 0; pixel < p->pixels; ++pixel) {
     const int16_t *w = p->weights2;
     const micronet_channel *record = p->channels;
-    for (int32_t group = 0; group < p->groups; ++group, in += group_in) {
-      micronet_widen(in, group_in, p->input_zero_point, 0, 4, wide);
-      const int16x8_t x0 = vldrhq_z_s16(wide, first), x1 = vldrhq_z_s16(wide + 8, second);
-      for (int32_t left = group_out; left > 0; left -= 4) {
-        int32_t acc[4] = {0, 0, 0, 0};
-        const int32_t n = left < 4 ? left : 4;
-        for (int32_t o = 0; o < n; ++o, w += row) {
-          int32_t sum = vmladavq_s16(x0, vldrhq_z_s16(w, first));
-          if (row > 8) sum = vmladavaq_s16(sum, x1, vldrhq_z_s16(w + 8, second));
-          for (int32_t i = 16; i < row; i += 8) {
-            const mve_pred16_t rest = vctp16q((uint32_t)(row - i));
-            sum = vmladavaq_s16(sum, vldrhq_z_s16(wide + i, rest), vldrhq_z_s16(w + i, rest));
-          }
-          acc[o] = sum;
+    for (int32_t group = 0; group < p->groups; ++group) {
+      if (inputs <= 16) {
+        const int16x8_t x0 = vsubq_n_s16(vldrbq_gather_offset_z_s16(in, at0, in0), p->input_zero_point);
+        if (inputs <= 8) {
+          group_of_8(row, x0, w, record, out, outputs);
+        } else {
+          const int16x8_t x1 = vsubq_n_s16(vldrbq_gather_offset_z_s16(in, at1, in1), p->input_zero_point);
+          group_of_16(row, x0, x1, w, record, out, outputs);
         }
-        const mve_pred16_t lanes = vctp32q((uint32_t)n);
-        const micronet_records r = micronet_load_records(record, lanes);
-        const int32x4_t acc2 = vaddq_s32(vldrwq_s32(acc), r.bias2);
-        vstrbq_p_s32(out, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift), lanes);
-        record += n;
-        out += n;
+      } else {
+        group_of_any(in, inputs, p->input_zero_point, w, record, out, outputs, (int16_t *)scratch);
       }
+      in += inputs;
+      out += outputs;
+      w += outputs * row;
+      record += outputs;
     }
   }
   micronet_apply_clamp(p->pixels * p->out_c, p->clamp_min, p->clamp_max, start);
