@@ -62,8 +62,8 @@ def quantize_classifier(
         verbose: progress as of ``keras.Model.fit``.
 
     Raises:
-        UserError: the dataset has no such split, too few images, or another number of classes.
-        ValueError: a layer cannot be lowered.
+        UserError: the dataset has no such split, too few images, or another number of classes; a
+            layer cannot be lowered.
 
     Example:
 
@@ -76,7 +76,10 @@ def quantize_classifier(
             f"the model has {classes} classes, dataset {source.name} has "
             f"{len(source.class_names)}; choose the dataset that it was trained on"
         )
-    graph = lower(model)
+    try:
+        graph = lower(model)
+    except ValueError as error:
+        raise UserError(f"{model.name} cannot be quantized: {error}") from error
     if graph.input.shape[0] != graph.input.shape[1]:
         raise UserError(f"the images must be square, the model takes {graph.input.shape}")
     size = graph.input.shape[0]
