@@ -126,13 +126,14 @@ class TinyModel:
         options.fusedActivationFunction = getattr(_ACTIVATIONS, activation)
         return self.operator("DEPTHWISE_CONV_2D", [x, weights, bias], y, options)
 
-    def dense(self, x, units, activation="NONE", per_channel=False, scale=None, zero_point=0):
+    def dense(self, x, units, activation="NONE", per_channel=False, scale=None, zero_point=0,
+              gain=1):  # fmt: skip
         depth = self.shape(x)[-1]
         weights, scales = self._filter((units, depth), 0, per_channel)
         bias = self._bias(x, scales, units)
         shape = (*self.shape(x)[:-1], units) if len(self.shape(x)) == 2 else (1, units)
         if scale is None:
-            y = self._out(shape, self._gain(x, scales, depth), activation)
+            y = self._out(shape, self._gain(x, scales, depth) / gain, activation)
         else:
             y = self.tensor(shape, scale, zero_point)
         options = schema.FullyConnectedOptionsT()
@@ -250,5 +251,5 @@ def small_micronet(seed=0, size=16, classes=5):
     y = m.binary("ADD", y, z)
     y = m.unary("HARD_SWISH", m.pool(y))
     y = m.reshape(y, (1, 8))
-    y = m.unary("HARD_SWISH", m.dense(y, 16))
-    return m.build(m.dense(y, classes))
+    y = m.unary("HARD_SWISH", m.dense(y, 16, gain=8))
+    return m.build(m.dense(y, classes, gain=12))

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,22 +112,21 @@ def copy_kernels(functions: set[str], folder: Path) -> None:
     texts = {path: path.read_text() for path in sorted(KERNELS.glob("*.c"))}
     if not texts:
         raise UserError(f"{KERNELS} has no kernels; install the package from its source folder")
-    home = {
-        function: path
-        for path, text in texts.items()
-        for function in re.findall(r"^void (micronet_\w+)\(", text, re.MULTILINE)
-    }
+    home = defaultdict(set)  # a kernel may have a file for each of several processors
+    for path, text in texts.items():
+        for function in re.findall(r"^\w+ (micronet_\w+)\([^;]*?\) \{", text, re.MULTILINE):
+            home[function].add(path)
     unknown = functions - set(home)
     if unknown:
         raise UserError(f"{KERNELS} does not define {', '.join(sorted(unknown))}")
     # What the inline functions of a header call may be called from every file.
     headers = sorted(KERNELS.glob("*.h"))
     inline = "".join(h.read_text() for h in headers if h.name != "micronet_kernels.h")
-    needed, waiting = set(), {home[function] for function in functions}
+    needed, waiting = set(), set().union(*(home[function] for function in functions))
     while waiting:
         path = waiting.pop()
         needed.add(path)
-        called = re.findall(r"\b(micronet_\w+)\(", texts[path] + inline)
-        waiting |= {home[function] for function in called if function in home} - needed
+        for function in re.findall(r"\b(micronet_\w+)\(", texts[path] + inline):
+            waiting |= home.get(function, set()) - needed
     for path in (*needed, *headers):
         shutil.copyfile(path, folder / path.name)
