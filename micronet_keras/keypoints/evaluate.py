@@ -1,0 +1,156 @@
+"""Predictions for people of a dataset, in float and on TensorFlow Lite Micro, and their figures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from micronet_keras.errors import UserError
+from micronet_keras.evaluate import TFLMInterpreter
+from micronet_keras.keypoints.config import KeypointConfig
+from micronet_keras.keypoints.crop import into_image
+from micronet_keras.keypoints.decode import STEPS, decode, decode_int8
+from micronet_keras.keypoints.metric import (
+    annotations_of,
+    keypoint_similarity,
+    oks_average_precision,
+    results_of,
+)
+from micronet_keras.keypoints.model import HEATMAP_STRIDE
+from micronet_keras.keypoints.people import People
+from micronet_keras.keypoints.pipeline import eval_batches
+from micronet_keras.keypoints.skeleton import MIRRORED
+from micronet_keras.models import preprocess_input
+
+# uint8 crops [n, height, width, 3] -> float [n, keypoints, 3]: x, y in heatmap cells, score.
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """People, and what a model says about them.
+
+    Attributes:
+        crops: uint8 [n, height, width, 3]; only of the first people, for pictures.
+        cells: float32 [n, 17, 3], the prediction: x and y in heatmap cells, score.
+        targets: float32 [n, 17, 3], the truth: x and y in heatmap cells, weight.
+        predicted: float32 [n, 17, 3], the prediction in pixels of the image, score.
+        keypoints, boxes, areas, records: of the people, as in `eval_batches`.
+    """
+
+    crops: np.ndarray
+    cells: np.ndarray
+    targets: np.ndarray
+    predicted: np.ndarray
+    keypoints: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    records: list[str]
+
+    def summary(self) -> dict:
+        """`people`, `ap`, `ap50`, `ap75` (OKS), `oks` (its mean), `error_cells`: mean distance of
+        the labelled keypoints from the truth in heatmap cells."""
+        truth = annotations_of(self.keypoints, self.boxes, self.areas)
+        image_ids = [image["id"] for image in truth["images"]]
+        figures = oks_average_precision(truth, results_of(self.predicted, image_ids))
+        similarity = keypoint_similarity(self.predicted, self.keypoints, self.areas)
+        return {
+            "people": len(self.cells),
+            **{name: figures[name] for name in ("ap", "ap50", "ap75")},
+            "oks": float(similarity.mean()),
+            "error_cells": self.error_cells(),
+        }
+
+    def error_cells(self) -> float:
+        distance = np.hypot(*np.moveaxis(self.cells[..., :2] - self.targets[..., :2], -1, 0))
+        return float(np.average(distance, weights=self.targets[..., 2]))
+
+
+def predict_people(
+    predict: Predict,
+    people: People,
+    config: KeypointConfig,
+    limit: int | None = None,
+    pictures: int = 24,
+    label: str = "",
+) -> Predictions:
+    """Runs a model over the people of a split, each cropped around its annotated box.
+
+    Args:
+        predict: from `float_predictor` or `tflm_predictor`.
+        people: the split.
+        config: size of the crops.
+        limit: only the first so many; None is all.
+        pictures: so many crops are kept.
+        label: of the progress bar.
+
+    Example:
+
+    >>> predict_people(float_predictor(model), load_people("test"), config).summary()["ap"]
+    """
+    total = min(limit or len(people), len(people))
+    columns: dict[str, list] = {}
+    with tqdm(total=total, desc=label, unit="person", leave=False, delay=2) as progress:
+        for batch in eval_batches(people, config, limit).as_numpy_iterator():
+            batch["cells"] = predict(batch["image"])
+            kept = sum(map(len, columns.get("image", [])))
+            progress.update(len(batch["image"]))
+            batch["image"] = batch["image"][: max(pictures - kept, 0)]
+            for name, values in batch.items():
+                columns.setdefault(name, []).append(values)
+    if not columns:
+        raise UserError(f"no image of {people.summary()} decodes")
+    data = {name: np.concatenate(values) for name, values in columns.items()}
+    points = into_image(data["cells"][..., :2] * HEATMAP_STRIDE, data["matrix"])
+    return Predictions(
+        crops=data["image"],
+        cells=data["cells"],
+        targets=data["target"],
+        predicted=np.concatenate([points, data["cells"][..., 2:]], axis=-1),
+        keypoints=data["keypoints"],
+        boxes=data["box"],
+        areas=data["area"],
+        records=[record.decode(errors="replace") for record in data["record"]],
+    )
+
+
+def float_predictor(model: keras.Model, flip_test: bool = False) -> Predict:
+    """A Keras heatmap model as a predictor; takes pixels, decodes with `decode`."""
+    return _predictor(
+        lambda crops: keras.ops.convert_to_numpy(model(preprocess_input(crops), training=False)),
+        flip_test,
+    )
+
+
+def tflm_predictor(interpreter: TFLMInterpreter, flip_test: bool = False) -> Predict:
+    """An int8 heatmap model on TFLM; decodes as the C code does, in whole numbers.
+
+    With `flip_test` two heatmaps are averaged, which takes `decode` in float.
+    """
+    if flip_test:
+        return _predictor(interpreter.predict, flip_test)
+    scale, zero_point = interpreter.output.scale[0], int(interpreter.output.zero_point[0])
+
+    def predict(crops):
+        images = (crops.astype(np.int16) - 128).astype(np.int8)
+        raw = np.concatenate([interpreter.invoke(image[None]) for image in images])
+        steps = np.array([1 / STEPS, 1 / STEPS, scale], np.float32)
+        return (decode_int8(raw, zero_point) * steps).astype(np.float32)
+
+    return predict
+
+
+def _predictor(heatmaps: Callable[[np.ndarray], np.ndarray], flip_test: bool) -> Predict:
+    def predict(crops):
+        maps = heatmaps(crops)
+        if flip_test:
+            # A mirrored person's left is the right.
+            mirrored = heatmaps(np.ascontiguousarray(crops[:, :, ::-1]))[:, :, ::-1][..., MIRRORED]
+            maps = (maps + mirrored) / 2
+        return decode(maps)
+
+    return predict
