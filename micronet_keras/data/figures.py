@@ -53,7 +53,7 @@ class Figure:
     distance: Callable[[np.ndarray, np.ndarray], np.ndarray]
     keypoints: list[tuple[float, float]]
     details: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
-    max_turn: int = 180
+    max_turn: int = 30
     cyclic: bool = False
 
 
@@ -204,7 +204,7 @@ def _person(stream: RandomStream) -> Figure:
         left_arm[0], right_arm[0], left_arm[1], right_arm[1], hip, mirrored(hip),
         left_leg[0], right_leg[0], left_leg[1], right_leg[1],
     ]  # fmt: skip
-    return Figure(distance, keypoints, details, max_turn=30)
+    return Figure(distance, keypoints, details)
 
 
 _MAKERS = {
