@@ -62,6 +62,20 @@ def test_mistakes_are_one_line(monkeypatch, capsys, arguments, message):
     assert message in line
 
 
+def test_one_argument_where_a_script_takes_one(monkeypatch, capsys):
+    def run_with(*arguments):
+        monkeypatch.setattr(sys, "argv", ["program", *arguments])
+        with pytest.raises(SystemExit) as exit_info:
+            cli.run(lambda argv: len(argv), positional="MODEL")
+        return exit_info.value.code
+
+    assert run_with() == 1
+    assert run_with("a.tflite", "--count_for_test=4") == 2
+    assert capsys.readouterr().err == ""
+    assert run_with("a.tflite", "b.tflite") == 2
+    assert "'b.tflite'; one MODEL is enough" in capsys.readouterr().err
+
+
 def test_interruption(monkeypatch, capsys):
     def main(argv):
         raise KeyboardInterrupt
