@@ -27,6 +27,7 @@ from absl import flags
 
 from micronet_keras import cli, data, models
 from micronet_keras.errors import UserError
+from micronet_keras.settings import define_flags, given_flags
 from micronet_keras.train import (
     RECIPES,
     TrainConfig,
@@ -67,28 +68,12 @@ _SCALE = flags.DEFINE_boolean(
 _FORCE = flags.DEFINE_boolean("force", False, "discard the run that is in --out and start anew")
 
 
-def _define_config_flags() -> None:
-    define = {
-        bool: flags.DEFINE_boolean,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-        str: flags.DEFINE_string,
-    }
-    for field in dataclasses.fields(TrainConfig):
-        text = f"{field.metadata['help']}; the preset's when not given"
-        define[field.type](field.name, None, text)
-
-
-_define_config_flags()
+define_flags(TrainConfig, when_absent="the preset's")
 
 
 def config_from_flags() -> TrainConfig:
     """The preset with the given flags in place of its fields."""
-    given = {
-        field.name: flags.FLAGS[field.name].value
-        for field in dataclasses.fields(TrainConfig)
-        if flags.FLAGS[field.name].value is not None
-    }
+    given = given_flags(TrainConfig)
     config = RECIPES[_PRESET.value]
     try:
         if _SCALE.value:

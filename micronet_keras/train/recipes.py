@@ -3,14 +3,13 @@
 import dataclasses
 import math
 
+from micronet_keras.settings import documented, setting
+
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 ON_BAD_IMAGE = ("skip", "error")
 
 
-def _field(default, help_text: str):
-    return dataclasses.field(default=default, metadata={"help": help_text})
-
-
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Everything that decides the result of a training run besides the model and the images.
@@ -27,44 +26,44 @@ class TrainConfig:
     >>> config = dataclasses.replace(RECIPES["m0"], epochs=300, batch_size=128, learning_rate=0.05)
     """
 
-    image_size: int = _field(224, "side of the square input image in pixels, at least 32")
-    batch_size: int = _field(256, "images per step, over all devices together")
-    epochs: int = _field(600, "passes over the training split")
-    learning_rate: float = _field(0.1, "peak learning rate, used as it is at any batch size")
-    warmup_epochs: int = _field(0, "epochs of linear rise from 0 to the peak before the cosine")
-    momentum: float = _field(0.9, "momentum of SGD (not Nesterov), 0 to below 1")
-    weight_decay: float = _field(
+    image_size: int = setting(224, "side of the square input image in pixels, at least 32")
+    batch_size: int = setting(256, "images per step, over all devices together")
+    epochs: int = setting(600, "passes over the training split")
+    learning_rate: float = setting(0.1, "peak learning rate, used as it is at any batch size")
+    warmup_epochs: int = setting(0, "epochs of linear rise from 0 to the peak before the cosine")
+    momentum: float = setting(0.9, "momentum of SGD (not Nesterov), 0 to below 1")
+    weight_decay: float = setting(
         3e-5, "L2 coefficient, added to the gradients of all variables, scales and biases included"
     )
-    label_smoothing: float = _field(
+    label_smoothing: float = setting(
         0.0, "share of the target spread evenly over all classes, 0 to below 1"
     )
-    dropout: float = _field(0.05, "dropout rate before the last layer, 0 to below 1")
-    ema: float = _field(
+    dropout: float = setting(0.05, "dropout rate before the last layer, 0 to below 1")
+    ema: float = setting(
         0.0,
         "decay per step of the running average of the weights, e.g. 0.9999; 0 is off. "
         "Where it is on, the average is what is evaluated and saved",
     )
-    min_scale: float = _field(
+    min_scale: float = setting(
         0.08, "smallest area of the random resized crop as a share of the image, above 0, up to 1"
     )
-    flip: bool = _field(True, "mirror half of the training images, left to right")
-    on_bad_image: str = _field(
+    flip: bool = setting(True, "mirror half of the training images, left to right")
+    on_bad_image: str = setting(
         "skip", "skip images that do not decode and count them, or stop with an error"
     )
-    precision: str = _field("float32", f"one of {', '.join(PRECISIONS)}")
-    seed: int = _field(0, "of the initial weights, the data order, the augmentation and dropout")
-    deterministic: bool = _field(
+    precision: str = setting("float32", f"one of {', '.join(PRECISIONS)}")
+    seed: int = setting(0, "of the initial weights, the data order, the augmentation and dropout")
+    deterministic: bool = setting(
         True, "use only operations that repeat bit for bit, so that equal seeds give equal weights"
     )
-    train_split: str = _field("train", "split to train on")
-    validation_split: str = _field("validation", "split that chooses the best epoch")
-    hold_out: int = _field(
+    train_split: str = setting("train", "split to train on")
+    validation_split: str = setting("validation", "split that chooses the best epoch")
+    hold_out: int = setting(
         10,
         "where the dataset has no such validation split, every so many-th training image is "
         "set aside for it, e.g. 10; 0 is off",
     )
-    test_split: str = _field(
+    test_split: str = setting(
         "test", "split that the best epoch is measured on once, at the end; empty is none"
     )
 
@@ -92,11 +91,6 @@ class TrainConfig:
         for name, (fits, wanted) in checks.items():
             if not fits:
                 raise ValueError(f"{name} must be {wanted}. Received: {getattr(self, name)!r}")
-
-
-TrainConfig.__doc__ += "\n    Attributes:\n" + "\n".join(
-    f"        {field.name}: {field.metadata['help']}." for field in dataclasses.fields(TrainConfig)
-)
 
 
 def with_batch_size(config: TrainConfig, batch_size: int) -> TrainConfig:
