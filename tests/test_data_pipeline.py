@@ -49,11 +49,10 @@ def test_an_epoch_is_a_function_of_seed_and_number(source, cache_bytes):
     assert not same(whole, batches(source, seed=2, epochs=4, cache_bytes=cache_bytes))
 
 
-@pytest.mark.parametrize("seed", [0, -3])
-def test_the_programs_own_seed_does_not_matter(source, seed):
-    first = batches(source, seed=seed)
+def test_the_programs_own_seed_does_not_matter(source):
+    first = batches(source, seed=0)
     tf.random.set_seed(99)
-    assert same(first, batches(source, seed=seed))
+    assert same(first, batches(source, seed=0))
 
 
 def test_every_image_once_an_epoch(source, tmp_path):

@@ -88,7 +88,8 @@ def _ring(stream: RandomStream) -> Figure:
 def _square(stream: RandomStream) -> Figure:
     half = 0.72
     corners = [(-half, -half), (half, -half), (half, half), (-half, half)]
-    return Figure(lambda x, y: _box(x, y, half, half), corners, cyclic=True)
+    # Turned further it would be hard to tell from a heart or a circle in coarse pixels.
+    return Figure(lambda x, y: _box(x, y, half, half), corners, max_turn=20, cyclic=True)
 
 
 def _triangle(stream: RandomStream) -> Figure:
@@ -98,7 +99,7 @@ def _triangle(stream: RandomStream) -> Figure:
 
 
 def _star(stream: RandomStream) -> Figure:
-    inner = stream.uniform(0.38, 0.5)
+    inner = stream.uniform(0.36, 0.44)
     outline = []
     for tip in range(5):
         outline.append(direction(72 * tip - 90))
@@ -108,7 +109,7 @@ def _star(stream: RandomStream) -> Figure:
 
 
 def _cross(stream: RandomStream) -> Figure:
-    long, short = 0.92, stream.uniform(0.18, 0.28)
+    long, short = 0.92, stream.uniform(0.16, 0.25)
     arms = [(0.0, -long), (long, 0.0), (0.0, long), (-long, 0.0)]
     return Figure(
         lambda x, y: np.minimum(_box(x, y, long, short), _box(x, y, short, long)),

@@ -83,7 +83,7 @@ def _figure_colour(stream: RandomStream, ground: np.ndarray) -> np.ndarray:
     for _ in range(100):
         colour = _colour(stream, 255)
         difference = _luminance(colour) - _luminance(ground)
-        if (difference if lighter else -difference) > 55:
+        if (difference if lighter else -difference) > 65:
             return colour
     # 100 draws almost never fail.
     return np.minimum(ground + 100, 255) if lighter else ground * np.float32(0.2)
@@ -159,7 +159,7 @@ def _window(size: int, x: float, y: float, reach: float):
 
 def _place(stream: RandomStream, size: int, count: int, crowded: bool):
     """Centres and radii in pixels, wholly inside the image; the main figure is the largest."""
-    smallest, largest = (0.14, 0.24) if crowded else (0.31, 0.46)
+    smallest, largest = (0.15, 0.24) if crowded else (0.33, 0.47)
     radii = sorted((stream.uniform(smallest, largest) * size for _ in range(count)), reverse=True)
     placed = []
     for radius in radii:
@@ -184,7 +184,7 @@ def _draw_object(stream, canvas, owner, number: int, label: int, place, base) ->
     x, y, radius = place
     figure = make_figure(CLASS_NAMES[label], stream)
     turn = stream.integer(-figure.max_turn, figure.max_turn)
-    stretch = stream.uniform(0.85, 1.0)
+    stretch = stream.uniform(0.88, 1.0)
     window, px, py = _window(canvas.shape[1], x, y, radius * 1.15)
     # Into the figure's own upright units; squeezed across, which keeps the distances near enough.
     unit_x, unit_y = drawing.rotated((px - x) / radius, (py - y) / radius, -turn)
@@ -231,7 +231,7 @@ def _draw_occluder(stream: RandomStream, canvas, owner, near, radius: float) -> 
     reach = radius * stream.uniform(0.6, 1.3)
     start, end = (x - cos * reach, y - sin * reach), (x + cos * reach, y + sin * reach)
     window, px, py = _window(size, x, y, reach * 1.2 + 2)
-    thickness = radius * stream.uniform(0.06, 0.13)
+    thickness = radius * stream.uniform(0.05, 0.11)
     cover = drawing.coverage(drawing.capsule(px, py, start, end, thickness))
     drawing.paint(canvas[:, *window], cover, _colour(stream))
     owner[window][cover > 0.5] = _OCCLUDER
@@ -257,7 +257,7 @@ def _photograph(stream: RandomStream, canvas: np.ndarray) -> np.ndarray:
     canvas = canvas * light
     if stream.chance(0.4):
         canvas = drawing.blur(canvas)
-    noise = stream.uniform(2, 14)
+    noise = stream.uniform(2, 12)
     grain = stream.pixels(2, size, size)
     canvas += (grain[0] - grain[1]) * noise
     pixels = np.floor(np.minimum(np.maximum(canvas, 0), 255) + 0.5).astype(np.uint8)
