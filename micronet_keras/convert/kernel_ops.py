@@ -36,8 +36,10 @@ from micronet_keras.codegen.program import Array, Step
 from micronet_keras.codegen.steps import steps_of
 from micronet_keras.convert.rewrite import add_tensor, constant, operator_code
 
-_GEOMETRY = ("in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h",
-             "stride_w", "pad_top", "pad_left", "input_zero_point", "clamp_min", "clamp_max")  # fmt: skip
+_GEOMETRY = (
+    "in_h", "in_w", "in_c", "out_h", "out_w", "out_c", "kernel_h", "kernel_w", "stride_h",
+    "stride_w", "pad_top", "pad_left", "input_zero_point", "clamp_min", "clamp_max",
+)  # fmt: skip
 _DTYPES = {
     "int8_t": np.int8,
     "int16_t": np.int16,
@@ -48,7 +50,14 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class _Form:
-    """How a kernel's struct is stored: the operator's name, the layout and its fields, the constants."""
+    """How a kernel's struct is stored.
+
+    Attributes:
+        name: of the operator.
+        layout: of the options, for `struct`; the version comes first.
+        fields: of the kernel's struct, in the order of the options.
+        constants: the struct's pointers that become inputs.
+    """
 
     name: str
     layout: str

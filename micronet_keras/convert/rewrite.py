@@ -38,10 +38,10 @@ def unpack(model: bytes) -> schema.ModelT:
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
 
 
-def pack(model: schema.ModelT) -> bytes:
+def pack(model: schema.ModelT, check: bool = True) -> bytes:
     """The model as a flatbuffer, without the tensors, buffers and operator codes that nothing uses.
 
-    Weights are aligned to 16 bytes.
+    Weights are aligned to 16 bytes. `check` reads the result again.
     """
     _prune(model)
     for i, entry in enumerate(model.buffers):
@@ -49,7 +49,8 @@ def pack(model: schema.ModelT) -> bytes:
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), b"TFL3")
     packed = bytes(builder.Output())
-    read_model(packed)
+    if check:
+        read_model(packed)
     return packed
 
 

@@ -24,10 +24,6 @@ MicroNetRunner::MicroNetRunner(const ModelInfo& info, const uint8_t* flatbuffer,
       arena_bytes_(arena_bytes),
       ops_registered_(RegisterOps(resolver_)) {}
 
-MicroNetRunner::~MicroNetRunner() {
-  if (interpreter_ != nullptr) interpreter_->~MicroInterpreter();
-}
-
 // What TFLM would only log, or not survive.
 Status MicroNetRunner::CheckModel() {
   const int32_t version = static_cast<int32_t>(model_->version());

@@ -16,7 +16,6 @@ class MicroNetRunner final : public Runtime {
   // `flatbuffer`: aligned to 16 bytes, as the generated array is.
   MicroNetRunner(const ModelInfo& info, const uint8_t* flatbuffer, uint8_t* arena,
                  size_t arena_bytes);
-  ~MicroNetRunner();
   MicroNetRunner(const MicroNetRunner&) = delete;
   MicroNetRunner& operator=(const MicroNetRunner&) = delete;
 
