@@ -19,10 +19,9 @@ from micronet_keras import cli, data
 from micronet_keras.deploy import deploy
 from micronet_keras.evaluate import compare_classifiers, confusion_matrix, plot_confusion
 from micronet_keras.files import replacing
-from micronet_keras.models import MicroNetM0, count_madds
+from micronet_keras.models import MicroNetM0, count_madds, read_keras
 from micronet_keras.quantize import QuantizeConfig, QuantizedGraph, quantize_classifier
 from micronet_keras.train import RECIPES, make_repeatable, train_classifier
-from micronet_keras.train.fine_tuning import read_keras
 
 _OUT = flags.DEFINE_string("out", "out/demo", "the folder to write")
 _DATA_DIR = flags.DEFINE_string("data_dir", "out/data", "where the drawn dataset is kept")

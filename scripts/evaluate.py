@@ -8,7 +8,8 @@ Examples:
   python scripts/evaluate.py --model=out/shapes/best.keras --tflite=out/shapes/int8/model.tflite
 
   python scripts/evaluate.py --model=out/flowers/best.keras \\
-      --tflite=out/flowers/int8/model.tflite --dataset=./flowers --split=validation --confusion=out/flowers/confusion.png
+      --tflite=out/flowers/int8/model.tflite --dataset=./flowers --split=validation \\
+      --confusion=out/flowers/confusion.png
 """
 
 import json
@@ -18,7 +19,7 @@ from absl import flags
 from micronet_keras import cli, data
 from micronet_keras.evaluate import compare_classifiers, confusion_matrix, plot_confusion
 from micronet_keras.files import read_bytes, replacing
-from micronet_keras.train.fine_tuning import read_keras
+from micronet_keras.models import read_keras
 
 _MODEL = flags.DEFINE_string("model", None, "the .keras file", required=True)
 _TFLITE = flags.DEFINE_string("tflite", None, "its int8 .tflite file", required=True)

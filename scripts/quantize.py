@@ -23,9 +23,9 @@ from absl import flags
 
 from micronet_keras import cli, data
 from micronet_keras.files import refuse_existing
+from micronet_keras.models import read_keras
 from micronet_keras.quantize import QuantizeConfig, quantize_classifier
 from micronet_keras.settings import define_flags, given_flags
-from micronet_keras.train.fine_tuning import read_keras
 
 _MODEL = flags.DEFINE_string("model", None, "the trained .keras file", required=True)
 _MODE = flags.DEFINE_enum("mode", "qat", ["qat", "ptq"], "with fine-tuning or without")

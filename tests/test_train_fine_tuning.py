@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from micronet_keras.errors import UserError
-from micronet_keras.train.fine_tuning import read_keras, transfer_weights
+from micronet_keras.models import read_keras
+from micronet_keras.train.fine_tuning import transfer_weights
 
 
 def _model(classes, hidden=4, seed=0, names=("hidden", "logits", "logits_bn")):

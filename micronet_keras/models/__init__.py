@@ -13,7 +13,7 @@ from micronet_keras.models.micronet import (
     pyramid_outputs,
 )
 from micronet_keras.models.pytorch import load_pytorch_checkpoint, load_state_dict
-from micronet_keras.models.weights import imagenet_path, load_weights_file
+from micronet_keras.models.weights import imagenet_path, load_weights_file, read_keras
 
 __all__ = [
     "CONFIGS",
@@ -33,4 +33,5 @@ __all__ = [
     "load_weights_file",
     "preprocess_input",
     "pyramid_outputs",
+    "read_keras",
 ]

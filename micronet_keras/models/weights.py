@@ -48,12 +48,23 @@ def load_weights_file(model: keras.Model, path: str | os.PathLike) -> None:
     if path.name.endswith(".weights.h5"):
         _attempt(path, lambda: model.load_weights(path), f"does not fit {_describe(model)}")
     elif path.suffix == ".keras":
-        donor = _attempt(
-            path, lambda: keras.models.load_model(path, compile=False), "is not a saved model"
-        )
-        _copy(donor, model, path)
+        _copy(read_keras(path), model, path)
     else:
         raise UserError(f"{path} is not a .weights.h5 or .keras file")
+
+
+def read_keras(path: str | os.PathLike) -> keras.Model:
+    """Loads a `.keras` file, not compiled.
+
+    Raises:
+        UserError: there is no such file, it is not a Keras model, or is damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no file {path}")
+    return _attempt(
+        path, lambda: keras.saving.load_model(path, compile=False), "is not a Keras model file"
+    )
 
 
 def _attempt(path, load, problem):

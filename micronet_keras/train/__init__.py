@@ -2,7 +2,7 @@
 
 from micronet_keras.train.average import WeightAverage
 from micronet_keras.train.classification import TrainResult, train_classifier
-from micronet_keras.train.fine_tuning import read_keras, transfer_weights
+from micronet_keras.train.fine_tuning import transfer_weights
 from micronet_keras.train.loop import jit_compile, make_repeatable
 from micronet_keras.train.optimizer import (
     MomentumSGD,
@@ -23,7 +23,6 @@ __all__ = [
     "learning_rate_schedule",
     "make_repeatable",
     "plot_history",
-    "read_keras",
     "train_classifier",
     "transfer_weights",
     "with_batch_size",

@@ -1,11 +1,11 @@
 """Starting from the weights of another model: a run before, a converted checkpoint."""
 
 import os
-from pathlib import Path
 
 import keras
 
 from micronet_keras.errors import UserError
+from micronet_keras.models import read_keras
 
 
 def transfer_weights(
@@ -64,22 +64,6 @@ def transfer_weights(
             for weight, value in zip(weights, theirs[name], strict=True):
                 weight.assign(value.value)
     return head
-
-
-def read_keras(path: str | os.PathLike) -> keras.Model:
-    """Loads a `.keras` file, not compiled.
-
-    Raises:
-        UserError: there is no such file, it is not a Keras model, or is damaged.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no file {path}")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Of every kind, for a damaged archive, JSON or HDF5 inside.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path} is not a Keras model file, or is damaged: {reason}") from error
 
 
 def _only_classes_differ(theirs: list[tuple], ours: list[tuple], classes: tuple[int, int]) -> bool:
