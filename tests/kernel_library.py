@@ -1,4 +1,4 @@
-"""The C kernels in Python: compiled for this machine, with the preparation that micronet_kernels.h asks for."""
+"""The C kernels in Python: compiled for this machine, prepared for as micronet_kernels.h says."""
 
 import ctypes as c
 import functools
@@ -29,7 +29,10 @@ class Channel(c.Structure):
     _fields_ = [(name, c.c_int32) for name in ("bias2", "multiplier", "offset", "shift")]
 
 
-_GEOMETRY = "in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w".split()
+_GEOMETRY = [
+    *("in_h", "in_w", "in_c", "out_h", "out_w", "out_c"),
+    *("kernel_h", "kernel_w", "stride_h", "stride_w"),
+]
 
 
 class Conv(c.Structure):
@@ -82,7 +85,10 @@ class Coefficient(c.Structure):
 class DyShiftMax(c.Structure):
     _fields_ = [
         ("pixels", c.c_int32),
-        *[(n, c.c_int16) for n in ("channels", "branches", "input_zero_point", "output_zero_point")],
+        *[
+            (n, c.c_int16)
+            for n in ("channels", "branches", "input_zero_point", "output_zero_point")
+        ],
         ("coefficient", Coefficient * 4),
         ("shift", c.c_void_p),
         ("source", c.c_void_p),
@@ -91,7 +97,10 @@ class DyShiftMax(c.Structure):
 
 class Pool(c.Structure):
     _fields_ = [
-        *[(name, c.c_int16) for name in "in_h in_w channels out_h out_w kernel_h kernel_w".split()],
+        *[
+            (name, c.c_int16)
+            for name in ["in_h", "in_w", "channels", "out_h", "out_w", *_GEOMETRY[6:8]]
+        ],
         *[(name, c.c_int16) for name in ("stride_h", "stride_w", "pad_top", "pad_left")],
         ("clamp_min", c.c_int8),
         ("clamp_max", c.c_int8),
@@ -128,7 +137,10 @@ class Softmax(c.Structure):
 
 class Pad(c.Structure):
     _fields_ = [
-        *[(n, c.c_int16) for n in "in_h in_w in_c top bottom left right front back".split()],
+        *[
+            (n, c.c_int16)
+            for n in [*_GEOMETRY[:3], "top", "bottom", "left", "right", "front", "back"]
+        ],
         ("value", c.c_int8),
     ]
 
@@ -140,7 +152,11 @@ def pointer(array: np.ndarray | None):
 def call(name: str, reference: bool, params, *arguments) -> None:
     """Calls micronet_<name>(&params, arguments...); arrays are passed as pointers."""
     plain = [
-        c.c_void_p(a.ctypes.data) if isinstance(a, np.ndarray) else c.c_void_p(None) if a is None else a
+        c.c_void_p(a.ctypes.data)
+        if isinstance(a, np.ndarray)
+        else c.c_void_p(None)
+        if a is None
+        else a
         for a in arguments
     ]
     getattr(library(reference), f"micronet_{name}")(c.byref(params), *plain)
@@ -199,4 +215,5 @@ def grouped_weights(rows: np.ndarray) -> np.ndarray:
     """weights2 of the grouped kernel from int8 [out_c, inputs of a group]."""
     padded = np.zeros((rows.shape[0], -(-rows.shape[1] // 4) * 4), np.int16)
     padded[:, : rows.shape[1]] = 2 * rows.astype(np.int16)
-    return np.ascontiguousarray(padded.reshape(len(rows), -1, 4)[:, :, [0, 2, 1, 3]].reshape(padded.shape))
+    ordered = padded.reshape(len(rows), -1, 4)[:, :, [0, 2, 1, 3]]
+    return np.ascontiguousarray(ordered.reshape(padded.shape))

@@ -1,4 +1,4 @@
-"""Int8 flatbuffers of one operator, and TF Lite Micro's answer to them: what the kernels are tested against."""
+"""Int8 flatbuffers of one operator, and TF Lite Micro's answer to them."""
 
 from dataclasses import dataclass
 

@@ -5,7 +5,6 @@ import math
 
 import kernel_library as k
 import numpy as np
-import pytest
 import single_op
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,9 +72,11 @@ def plain_arrays(multipliers, shifts):
 
 
 class ConvCase:
-    """A convolution with random numbers, TF Lite Micro's answer, and ours by every form that fits."""
+    """A random convolution, TF Lite Micro's answer, and ours by every form that fits."""
 
-    def __init__(self, seed, size, kernel, stride, in_c, out_c, groups, padding, activation, zeros, s):
+    def __init__(
+        self, seed, size, kernel, stride, in_c, out_c, groups, padding, activation, zeros, s
+    ):
         rng = np.random.default_rng(seed)
         self.depthwise = groups == "depthwise"
         group_in = 1 if self.depthwise else in_c // groups
@@ -97,12 +98,14 @@ class ConvCase:
             output_extent(padding, *axis) for axis in zip(size, kernel, stride, strict=True)
         )
         self.clamp = bounds(activation, out_scale, self.out_zero)
-        self.geometry = dict(
-            in_h=size[0], in_w=size[1], in_c=in_c, out_h=out_h, out_w=out_w, out_c=out_c,
-            kernel_h=kernel[0], kernel_w=kernel[1], stride_h=stride[0], stride_w=stride[1],
-            pad_top=top, pad_left=left, input_zero_point=self.in_zero,
-            clamp_min=self.clamp[0], clamp_max=self.clamp[1],
-        )  # fmt: skip
+        self.geometry = {
+            "in_h": size[0], "in_w": size[1], "in_c": in_c,
+            "out_h": out_h, "out_w": out_w, "out_c": out_c,
+            "kernel_h": kernel[0], "kernel_w": kernel[1],
+            "stride_h": stride[0], "stride_w": stride[1],
+            "pad_top": top, "pad_left": left, "input_zero_point": self.in_zero,
+            "clamp_min": self.clamp[0], "clamp_max": self.clamp[1],
+        }  # fmt: skip
         self.groups = 1 if self.depthwise else groups
         options = schema.DepthwiseConv2DOptionsT() if self.depthwise else schema.Conv2DOptionsT()
         options.padding, options.fusedActivationFunction = padding, activation
@@ -154,10 +157,10 @@ class ConvCase:
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 strides = st.tuples(st.integers(1, 2), st.integers(1, 2))
 pads = st.sampled_from([schema.Padding.SAME, schema.Padding.VALID])
-common = dict(
-    seed=seeds, activation=activations, zeros=st.tuples(zero_points, zero_points),
-    s=st.tuples(scales, scales),
-)  # fmt: skip
+common = {
+    "seed": seeds, "activation": activations, "zeros": st.tuples(zero_points, zero_points),
+    "s": st.tuples(scales, scales),
+}  # fmt: skip
 
 
 def at_least(size, kernel):
@@ -184,7 +187,17 @@ def test_conv2d(seed, size, kernel, stride, in_c, out_c, padding, activation, ze
 def test_conv2d_column_rgb(seed, size, taps, stride, out_c, padding, activation, zeros, s):
     kernel = (taps, 1)
     case = ConvCase(
-        seed, at_least(size, kernel), kernel, (stride, 1), 3, out_c, 1, padding, activation, zeros, s
+        seed,
+        at_least(size, kernel),
+        kernel,
+        (stride, 1),
+        3,
+        out_c,
+        1,
+        padding,
+        activation,
+        zeros,
+        s,
     )
     case.check("conv2d_column_rgb")
 
@@ -229,7 +242,9 @@ def test_grouped_1x1(seed, size, group_in, group_out, groups, activation, zeros,
     )  # fmt: skip
     for reference in (True, False):
         out = np.zeros_like(case.expected)
-        k.call("conv2d_grouped_1x1", reference, params, case.x, out, k.scratch(2 * weights.shape[1]))
+        k.call(
+            "conv2d_grouped_1x1", reference, params, case.x, out, k.scratch(2 * weights.shape[1])
+        )
         np.testing.assert_array_equal(out, case.expected)
 
 
@@ -258,9 +273,10 @@ def test_fully_connected(seed, in_c, out_c, per_channel, activation, zeros, s):
     options = schema.FullyConnectedOptionsT()
     options.fusedActivationFunction = activation
     bias_tensor = Tensor((out_c,), in_scale * w_scales, 0, bias)
+    weights_tensor = Tensor(weights.shape, w_scales, 0, weights)
     expected = single_op.run(
         Op.FULLY_CONNECTED, options,
-        [Tensor(x.shape, in_scale, zeros[0]), Tensor(weights.shape, w_scales, 0, weights), bias_tensor],
+        [Tensor(x.shape, in_scale, zeros[0]), weights_tensor, bias_tensor],
         Tensor((1, out_c), out_scale, zeros[1]), [x], version=4,
     )  # fmt: skip
     low, high = bounds(activation, out_scale, zeros[1])
@@ -270,10 +286,11 @@ def test_fully_connected(seed, in_c, out_c, per_channel, activation, zeros, s):
         # TFLM multiplies the two scales in float32 here.
         real = [float(np.float32(in_scale * w_scales[0])) / float(out_scale)] * out_c
     multipliers, shifts = zip(*map(k.quantize_multiplier, real), strict=True)
-    one_pixel = dict(
-        in_h=1, in_w=1, in_c=in_c, out_h=1, out_w=1, out_c=out_c, kernel_h=1, kernel_w=1,
-        stride_h=1, stride_w=1, input_zero_point=zeros[0], clamp_min=low, clamp_max=high,
-    )  # fmt: skip
+    one_pixel = {
+        "in_h": 1, "in_w": 1, "in_c": in_c, "out_h": 1, "out_w": 1, "out_c": out_c,
+        "kernel_h": 1, "kernel_w": 1, "stride_h": 1, "stride_w": 1,
+        "input_zero_point": zeros[0], "clamp_min": low, "clamp_max": high,
+    }  # fmt: skip
     multiplier, shift = plain_arrays(multipliers, shifts)
     plain = k.ConvPlain(
         **one_pixel, dilation_h=1, dilation_w=1, groups=1, output_zero_point=zeros[1],
@@ -341,7 +358,9 @@ def test_pool(seed, size, channels, padding, stride, window, maximum, activation
 
 
 @quick
-@given(seed=seeds, size=st.tuples(st.integers(1, 20), st.integers(1, 20)), channels=st.integers(1, 19))
+@given(
+    seed=seeds, size=st.tuples(st.integers(1, 20), st.integers(1, 20)), channels=st.integers(1, 19)
+)
 def test_global_average_pool(seed, size, channels):
     x = int8(np.random.default_rng(seed), (1, *size, channels))
     options = schema.Pool2DOptionsT()
@@ -455,7 +474,8 @@ def test_hard_swish(in_scale, in_zero, ratio, out_zero):
 @quick
 @given(
     seed=seeds, rows=st.integers(1, 3), depth=st.one_of(st.integers(1, 12), st.just(700)),
-    scale=st.floats(1e-4, 4.0).map(np.float32), zero=zero_points, beta=st.floats(0.1, 2.0).map(np.float32),
+    scale=st.floats(1e-4, 4.0).map(np.float32), zero=zero_points,
+    beta=st.floats(0.1, 2.0).map(np.float32),
 )  # fmt: skip
 def test_softmax(seed, rows, depth, scale, zero, beta):
     rng = np.random.default_rng(seed)
@@ -502,7 +522,8 @@ def test_pad(seed, size, channels, zero, pads):
     amounts = np.array([(0, 0), *pads], np.int32)
     shape = tuple(np.array(x.shape) + amounts.sum(1))
     expected = single_op.run(
-        Op.PAD, schema.PadOptionsT(), [Tensor(x.shape, 0.1, zero), Tensor((4, 2), None, 0, amounts)],
+        Op.PAD, schema.PadOptionsT(),
+        [Tensor(x.shape, 0.1, zero), Tensor((4, 2), None, 0, amounts)],
         Tensor(shape, 0.1, zero), [x], version=2,
     )  # fmt: skip
     params = k.Pad(*size, channels, *(int(n) for pair in pads for n in pair), zero)
@@ -512,7 +533,7 @@ def test_pad(seed, size, channels, zero, pads):
 
 
 def test_double_rounding_is_one_smmlar():
-    """The identity behind the channel record, at the places where the two roundings could differ."""
+    """The identity behind the channel record, where the two roundings could differ."""
     rng = np.random.default_rng(0)
     for _ in range(4000):
         shift = int(rng.integers(1, 23))
@@ -525,5 +546,3 @@ def test_double_rounding_is_one_smmlar():
         ours = (((2 * acc * multiplier + 2**31) >> 32) + offset - (acc < 0)) >> shift
         expected = k.requantize(acc, multiplier, -shift, zero_point)
         assert min(127, max(-128, ours)) == expected
-
-

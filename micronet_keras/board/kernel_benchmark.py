@@ -1,9 +1,9 @@
-"""Counts the instructions of every kernel on the emulated boards, with the shapes of MicroNet-M0 at 96 px.
+"""Counts the instructions of every kernel on the emulated boards, with MicroNet-M0's shapes.
 
     python -m micronet_keras.board.kernel_benchmark [--reference] [--ops] [BOARD ...]
 
-Prints, per board and kernel, instructions per multiply-accumulate (or per element), and the sum over
-the network. The data are random: no kernel's count depends on them.
+Prints, per board and kernel, instructions per multiply-accumulate (or per element), and the sum
+over MicroNet-M0 and over MobileNetV1-0.25, both at 96 px. No kernel's count depends on the data.
 """
 
 import argparse
@@ -76,11 +76,15 @@ def grouped(pixels, in_c, out_c, groups):
 
 
 def dense(in_c, out_c):
-    return Op("fully connected", f"{in_c} -> {out_c}", "MAC", in_c * out_c, f"DENSE({in_c}, {out_c})")
+    return Op(
+        "fully connected", f"{in_c} -> {out_c}", "MAC", in_c * out_c, f"DENSE({in_c}, {out_c})"
+    )
 
 
 def pool(pixels, c):
-    return Op("global pool", f"{pixels} pixels x {c}", "element", pixels * c, f"POOL({pixels}, {c})")
+    return Op(
+        "global pool", f"{pixels} pixels x {c}", "element", pixels * c, f"POOL({pixels}, {c})"
+    )
 
 
 def lookup(count):
@@ -131,11 +135,20 @@ def m0_ops(size=96, classes=10) -> list[Op]:
     return [*ops, *head, dense(hidden, classes), lookup(classes)]
 
 
-def other_ops() -> list[Op]:
+def mobilenet_ops() -> list[Op]:
     """Kernel calls of MobileNetV1-0.25 at 96 px."""
     ops = [conv(96, 96, 3, 3, 2, 8)]
-    blocks = ((48, 8, 1, 16), (48, 16, 2, 32), (24, 32, 1, 32), (24, 32, 2, 64), (12, 64, 1, 64),
-              (12, 64, 2, 128), *[(6, 128, 1, 128)] * 5, (6, 128, 2, 256), (3, 256, 1, 256))  # fmt: skip
+    blocks = (
+        (48, 8, 1, 16),
+        (48, 16, 2, 32),
+        (24, 32, 1, 32),
+        (24, 32, 2, 64),
+        (12, 64, 1, 64),
+        (12, 64, 2, 128),
+        *[(6, 128, 1, 128)] * 5,
+        (6, 128, 2, 256),
+        (3, 256, 1, 256),
+    )
     for size, c, s, out_c in blocks:
         out = -(-size // s)
         ops += [depthwise(size, size, c, 3, 3, s, s, 1), conv(out, out, c, 1, 1, out_c)]
@@ -155,24 +168,27 @@ static uint16_t shift[1024] __attribute__((unused));
 #define COUNT(call) do { count_begin(); call; board_report("op", count_end()); } while (0)
 #define CONV(kernel, ...) do { static const micronet_conv p = {__VA_ARGS__, -3, -128, 127, \\
   weights, channels}; COUNT(kernel(&p, in, out)); } while (0)
-#define CONV_SCRATCH(kernel, ...) do { static const micronet_conv p = {__VA_ARGS__, -3, -128, 127, \\
-  weights, channels}; COUNT(kernel(&p, in, out, scratch)); } while (0)
-#define GROUPED(pixels, in_c, out_c, groups) do { static const micronet_grouped p = {pixels, in_c, \\
-  out_c, groups, -3, -128, 127, (const int16_t *)weights, channels}; \\
+#define CONV_SCRATCH(kernel, ...) do { static const micronet_conv p = {__VA_ARGS__, -3, -128, \\
+  127, weights, channels}; COUNT(kernel(&p, in, out, scratch)); } while (0)
+#define GROUPED(pixels, in_c, out_c, groups) do { static const micronet_grouped p = {pixels, \\
+  in_c, out_c, groups, -3, -128, 127, (const int16_t *)weights, channels}; \\
   COUNT(micronet_conv2d_grouped_1x1(&p, in, out, scratch)); } while (0)
 #define DENSE(in_c, out_c) do { static const micronet_dense p = {in_c, out_c, -3, -128, 127, \\
-  0x55555555, 640, 7, weights, bias2}; COUNT(micronet_fully_connected(&p, in, out, scratch)); } while (0)
+  0x55555555, 640, 7, weights, bias2}; \\
+  COUNT(micronet_fully_connected(&p, in, out, scratch)); } while (0)
 #define POOL(pixels, c) COUNT(micronet_global_average_pool(pixels, c, in, out))
 #define LOOKUP(count) COUNT(micronet_lookup(weights, count, in, out))
-#define DYSHIFTMAX(pixels, c, branches) do { static const micronet_dyshiftmax_params p = {pixels, c, \\
-  branches, -3, -3, {{4000000, -64}, {4000000, 0}, {4000000, -64}, {4000000, 0}}, shift, 0}; \\
+#define DYSHIFTMAX(pixels, c, branches) do { \\
+  static const micronet_dyshiftmax_params p = {pixels, c, branches, -3, -3, \\
+  {{4000000, -64}, {4000000, 0}, {4000000, -64}, {4000000, 0}}, shift, 0}; \\
   const int8_t *k[4] = {weights, weights + c, weights + 2 * c, weights + 3 * c}; \\
   for (int i = 0; i < c; ++i) shift[i] = (uint16_t)((i + c / 4 + 1) % c); \\
   COUNT(micronet_dyshiftmax(&p, in, k, out, 0, 0)); } while (0)
 int main(void) {
   uint32_t state = 1;
-  for (unsigned i = 0; i < sizeof weights; ++i) weights[i] = (int8_t)((state = state * 1664525u + 1013904223u) >> 24);
-  for (unsigned i = 0; i < sizeof in; ++i) in[i] = (int8_t)((state = state * 1664525u + 1013904223u) >> 24);
+#define RANDOM (int8_t)((state = state * 1664525u + 1013904223u) >> 24)
+  for (unsigned i = 0; i < sizeof weights; ++i) weights[i] = RANDOM;
+  for (unsigned i = 0; i < sizeof in; ++i) in[i] = RANDOM;
   for (int i = 0; i < 1024; ++i) {
     const micronet_channel record = {i, 0x55555555, 640, 7};
     channels[i] = record;
@@ -207,7 +223,9 @@ def _print_table(title, ops, counts, per_op):
         entry[1] += op.size
         entry[2] = op.unit
         if per_op:
-            print(f"    {op.kernel:16} {op.shape:40} {instructions:9,} {instructions / op.size:7.2f}")
+            print(
+                f"    {op.kernel:16} {op.shape:40} {instructions:9,} {instructions / op.size:7.2f}"
+            )
     for kernel, (instructions, size, unit) in sums.items():
         ratio = instructions / size
         print(f"  {kernel:16} {instructions:10,} instructions {size:9,} {unit}s {ratio:6.2f} each")
@@ -226,7 +244,10 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.boards or boards.BOARDS:
         board = boards.find(name)
-        for title, ops in (("MicroNet-M0, 96 px", m0_ops()), ("MobileNetV1-0.25, 96 px", other_ops())):
+        for title, ops in (
+            ("MicroNet-M0, 96 px", m0_ops()),
+            ("MobileNetV1-0.25, 96 px", mobilenet_ops()),
+        ):
             counts, sizes = count(board, ops, options.flags.split(), options.reference)
             _print_table(f"{name}: {title}", ops, counts, options.ops)
             code = ", ".join(f"{k.removeprefix('micronet_')} {v}" for k, v in sorted(sizes.items()))

@@ -77,7 +77,19 @@ def build(
         # A file of its own, by whose name the linker script tells it from the measured program.
         support = Path(folder) / "board_support.o"
         ticks = f"-DBOARD_TICKS_PER_1000_INSTRUCTIONS={board.ticks_per_1000_instructions}"
-        _check([*common, "-O2", ticks, "-c", str(SUPPORT / "board.c"), "-o", str(support)], what)
+        _check(
+            [
+                *common,
+                "-O2",
+                "-fno-tree-loop-distribute-patterns",
+                ticks,
+                "-c",
+                str(SUPPORT / "board.c"),
+                "-o",
+                str(support),
+            ],
+            what,
+        )
         command = [
             *common, *flags,
             *(f"-I{path}" for path in include),
@@ -142,6 +154,7 @@ def _check(command: list[str], what: str) -> str:
         raise UserError(f"cannot {what}: {command[0]} took longer than {_TIMEOUT_S} s") from error
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        telling = next((line for line in lines if "error" in line or "undefined" in line), lines[0])
+        first = re.compile("error:|undefined reference")
+        telling = next(filter(first.search, lines), lines[0])
         raise UserError(f"cannot {what}: {telling}")
     return done.stdout
