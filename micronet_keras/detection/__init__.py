@@ -1,4 +1,7 @@
-"""Object detection: heads, losses, data with boxes, metrics, and int8 on the microcontroller."""
+"""Object detection: heads, losses, data with boxes, metrics, decoding on the microcontroller.
+
+Quantization is in `micronet_keras.detection.int8`, which loads tf_keras and tfmot.
+"""
 
 from micronet_keras.detection.annotations import AnnotationReport, check_annotations
 from micronet_keras.detection.c_source import write_c_detector
@@ -14,6 +17,7 @@ from micronet_keras.detection.evaluation import (
     detector_function,
     evaluate_detector,
     ground_truth,
+    plot_examples,
 )
 from micronet_keras.detection.heads import feature_maps, light_detector, retinanet
 from micronet_keras.detection.losses import BestMatch, DetectionLoss, focal_loss, varifocal_loss
@@ -60,6 +64,7 @@ __all__ = [
     "light_detector",
     "pack",
     "plot_detections",
+    "plot_examples",
     "retinanet",
     "suppress",
     "train_batches",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 from micronet_keras.data import Source
 from micronet_keras.detection.coders import class_count, coder_of, pack
 from micronet_keras.detection.metrics import GroundTruth, average_precision
+from micronet_keras.detection.pictures import plot_detections
 from micronet_keras.detection.pipeline import eval_batches
 from micronet_keras.detection.postprocess import Detections, Selection, decode
 from micronet_keras.models import preprocess_input
@@ -78,3 +80,23 @@ def ground_truth(objects: np.ndarray, scaled: bool = True) -> GroundTruth:
     rows = objects[objects[:, 4] >= 0]
     scale = objects[0, 6] if scaled else 1.0
     return GroundTruth(rows[:, :4] * scale, rows[:, 4].astype(np.int32), rows[:, 5] > 0)
+
+
+def plot_examples(
+    path: str | os.PathLike,
+    detect: Callable[[np.ndarray], list[Detections]],
+    source: Source,
+    split: str,
+    image_size: int,
+    images: int = 12,
+) -> None:
+    """Draws what is found in the first images of a split beside the ground truth, as a PNG.
+
+    Arguments as of `evaluate_detector`.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    pixels, objects = next(eval_batches(source, split, image_size, images).as_numpy_iterator())
+    truth = [ground_truth(item, scaled=False) for item in objects]
+    plot_detections(path, pixels, truth, detect(pixels), source.object_class_names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -11,6 +12,11 @@ import tensorflow as tf
 
 from micronet_keras.data import Source
 from micronet_keras.detection.coders import PointCoder, class_count, coder_of
+from micronet_keras.detection.evaluation import (
+    detector_function,
+    evaluate_detector,
+    plot_examples,
+)
 from micronet_keras.detection.losses import DetectionLoss
 from micronet_keras.detection.pipeline import eval_batches, train_batches
 from micronet_keras.detection.postprocess import Detections, Int8Decoder, Selection
@@ -138,3 +144,65 @@ class Int8Detector:
             self.decoder(self.interpreter.invoke_all(image[None])).in_pixels()
             for image in self.interpreter.quantize(pixels)
         ]
+
+
+class Comparison(NamedTuple):
+    """What `compare_detectors` returns.
+
+    Attributes:
+        summary: `images`; `float_AP`, `float_AP50`, ... and `int8_AP`, `int8_AP50`, ... as of
+            `average_precision`; `arena_bytes`, `flash_bytes`.
+    """
+
+    summary: dict
+
+
+def compare_detectors(
+    model: keras.Model,
+    flatbuffer: bytes,
+    source: Source,
+    split: str = "test",
+    images: int | None = None,
+    picture: str | os.PathLike | None = None,
+) -> Comparison:
+    """Runs both forms of a light detector over the same images.
+
+    Args:
+        model: the Keras model; takes what `preprocess_input` returns.
+        flatbuffer: its int8 form, run on the real TFLM interpreter, image by image.
+        source: a dataset with objects.
+        split: the split to look at.
+        images: only the first so many; None is all.
+        picture: a PNG for what the int8 form finds in the first images, beside the ground truth.
+
+    Raises:
+        UserError: the model, the flatbuffer and the dataset do not fit each other, or the
+            flatbuffer cannot be run.
+
+    Example:
+
+    >>> compare_detectors(model, flatbuffer, source).summary["int8_AP50"]
+    """
+    int8 = Int8Detector(flatbuffer)
+    size = int8.interpreter.input.shape[1]
+    classes = {
+        "the dataset": len(source.object_class_names),
+        "the Keras model": class_count(model),
+        "the flatbuffer": int8.decoder.classes,
+    }
+    if len(set(classes.values())) > 1:
+        counts = ", ".join(f"{name} has {count}" for name, count in classes.items())
+        raise UserError(f"the numbers of classes differ: {counts}")
+    if tuple(model.input_shape[1:]) != tuple(int8.interpreter.input.shape[1:]):
+        raise UserError(
+            f"the Keras model takes images of {tuple(model.input_shape[1:])}, the flatbuffer of "
+            f"{tuple(int8.interpreter.input.shape[1:])}; they are not the same model"
+        )
+    summary = {"images": min(images or source.splits[split], source.splits[split])}
+    for name, detect in (("float", detector_function(model)), ("int8", int8)):
+        figures = evaluate_detector(detect, source, split, size, images=images)
+        summary |= {f"{name}_{figure}": value for figure, value in figures.items()}
+    if picture:
+        plot_examples(picture, int8, source, split, size)
+    summary |= {"arena_bytes": int8.interpreter.arena_bytes, "flash_bytes": len(flatbuffer)}
+    return Comparison(summary)

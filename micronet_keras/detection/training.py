@@ -7,21 +7,28 @@ import os
 from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 
 from micronet_keras.data import Source
 from micronet_keras.detection import losses
 from micronet_keras.detection.annotations import check_annotations
 from micronet_keras.detection.coders import class_count, coder_of, pack
-from micronet_keras.detection.evaluation import detector_function, evaluate_detector
+from micronet_keras.detection.evaluation import (
+    detector_function,
+    evaluate_detector,
+    plot_examples,
+)
 from micronet_keras.detection.pipeline import eval_batches, train_batches
 from micronet_keras.errors import UserError
 from micronet_keras.models import preprocess_input
+from micronet_keras.settings import documented, setting
 from micronet_keras.train.classification import TrainResult, with_validation
 from micronet_keras.train.loop import run_training
-from micronet_keras.train.recipes import TrainConfig, _field
+from micronet_keras.train.recipes import TrainConfig
 from micronet_keras.train.run_folder import RunFolder
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DetectionConfig(TrainConfig):
     """Everything that decides the result of training a detector besides the model and the images.
@@ -33,19 +40,19 @@ class DetectionConfig(TrainConfig):
         ValueError: a field is out of its range.
     """
 
-    dropout: float = 0.0
-    min_scale: float = 1.0
-    smallest_window: float = _field(
+    dropout: float = setting(0.0, "0: a detector has none")
+    min_scale: float = setting(1.0, "1: see smallest_window")
+    smallest_window: float = setting(
         0.6, "smallest side of the random crop as a share of the image's longer side, above 0"
     )
-    largest_window: float = _field(
+    largest_window: float = setting(
         1.2, "largest side of the random crop; above 1 the image shrinks in a grey frame"
     )
-    mosaic: float = _field(0.0, "share of the training images put together from four, 0 to 1")
-    class_loss: str = _field("varifocal", f"one of {', '.join(losses.CLASS_LOSSES)}")
-    box_loss: str = _field("giou", f"one of {', '.join(losses.BOX_LOSSES)}")
-    box_weight: float = _field(2.0, "factor of the box loss")
-    on_bad_annotation: str = _field(
+    mosaic: float = setting(0.0, "share of the training images put together from four, 0 to 1")
+    class_loss: str = setting("varifocal", f"one of {', '.join(losses.CLASS_LOSSES)}")
+    box_loss: str = setting("giou", f"one of {', '.join(losses.BOX_LOSSES)}")
+    box_weight: float = setting(2.0, "factor of the box loss")
+    on_bad_annotation: str = setting(
         "skip", "skip boxes that make no sense, after reporting them, or stop with an error"
     )
 
@@ -107,7 +114,7 @@ def train_detector(
 
     As `micronet_keras.train.train_classifier`, with the same files in `out_dir`. Bad annotations
     are printed before the first step. The best epoch is that of the highest `BestMatch` on the
-    validation split.
+    validation split. Beside the other files `detections.png` shows images of the test split.
 
     Args:
         model: of `light_detector` or `retinanet`. Not compiled by the caller.
@@ -201,6 +208,9 @@ def train_detector(
     precision = {}
     if config.test_split:
         detect = detector_function(model, preprocess=preprocess)
+        plot_examples(
+            run.folder / "detections.png", detect, source, config.test_split, config.image_size
+        )
         precision = evaluate_detector(
             detect, source, config.test_split, config.image_size, on_bad_image=config.on_bad_image
         )
@@ -212,8 +222,6 @@ def train_detector(
 def _as_targets(images, objects):
     """Rows of `eval_batches` as rows of `train_batches`; a crowd is nothing to be found."""
     label = objects[..., 4:5] * (1 - objects[..., 5:6]) - objects[..., 5:6]
-    import tensorflow as tf
-
     return images, tf.concat([objects[..., :4], label], axis=-1)
 
 
