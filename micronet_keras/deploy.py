@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from micronet_keras.convert import convert, write_c_array
+from micronet_keras.detection import Int8Decoder, write_c_detector
 from micronet_keras.evaluate import TFLMInterpreter
 from micronet_keras.files import replacing
 from micronet_keras.quantize import QuantizedGraph
@@ -17,7 +18,8 @@ def deploy(folder: str | os.PathLike, quantized: QuantizedGraph, name: str = "mo
     """Writes ``<name>.tflite``, ``<name>_data.h`` and ``<name>_data.cc`` into `folder`.
 
     The flatbuffer runs once on TensorFlow Lite Micro, which gives the arena size and the answer to
-    the test vector in the C files.
+    the test vector in the C files. For a detector, whose outputs are several, there is also
+    ``<name>_detector.h`` with what `tflm/detection` needs to decode them.
 
     Args:
         folder: created when missing; files of these names are replaced.
@@ -43,6 +45,10 @@ def deploy(folder: str | os.PathLike, quantized: QuantizedGraph, name: str = "mo
     answer = interpreter.invoke(image)
     arena = interpreter.arena_bytes
     write_c_array(folder, flatbuffer, arena, image, answer, quantized.class_names, name)
+    if len(interpreter.outputs) > 1:
+        decoder = Int8Decoder(interpreter.outputs, image.shape[1:3])
+        header = Path(folder, f"{name}_detector.h")
+        write_c_detector(header, decoder, quantized.class_names, name)
     with replacing(Path(folder, f"{name}.tflite")) as temporary:
         temporary.write_bytes(flatbuffer)
     return flatbuffer

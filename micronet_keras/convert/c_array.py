@@ -26,14 +26,16 @@ def write_c_array(
     """Writes ``<name>_data.h`` and ``<name>_data.cc`` into `folder`.
 
     They hold the flatbuffer (aligned to 16 bytes), shapes, scales and zero points of input and
-    output, the labels, the arena size, and one test vector. Both compile as C11 and as C++11.
+    outputs, the labels, the arena size, and one test vector. Both compile as C11 and as C++11. The
+    constants of a second output and of further ones are called <NAME>_OUTPUT1_... and so on; the
+    test vector answers for the first.
 
     Args:
         folder: where the two files go; created when missing, existing ones are replaced.
-        model: bytes of a ``.tflite`` file with one int8 input and one int8 output.
+        model: bytes of a ``.tflite`` file with one int8 input and int8 outputs.
         arena_bytes: what TFLM needs, see `micronet_keras.evaluate.measure_arena`.
         test_input, test_output: int8, what TFLM answers to that image.
-        class_names: what the outputs mean; none, or one for each output.
+        class_names: what the last axis of the (first) output means; none, or one for each place.
         name: a C identifier, prefix of every name in the files.
 
     Returns:
@@ -46,12 +48,15 @@ def write_c_array(
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise UserError(f"the name of the C arrays must be a C identifier, not {name!r}")
     parsed = read_model(model)
-    source, target = (parsed.tensors[ends[0]] for ends in (parsed.inputs, parsed.outputs))
-    for tensor, vector in ((source, test_input), (target, test_output)):
+    source = parsed.tensors[parsed.inputs[0]]
+    targets = [parsed.tensors[index] for index in parsed.outputs]
+    target = targets[0]
+    for tensor in (source, *targets):
         if tensor.dtype != np.int8 or len(tensor.scale) != 1:
             raise UserError(
                 f"tensor {tensor.name!r} is {tensor.dtype}; quantize the model to int8 first"
             )
+    for tensor, vector in ((source, test_input), (target, test_output)):
         if vector.size != tensor.size:
             raise UserError(f"the test vector has {vector.size} values, the model {tensor.size}")
     if class_names and len(class_names) != target.shape[-1]:
@@ -60,14 +65,17 @@ def write_c_array(
         )
     header, code = Path(folder, f"{name}_data.h"), Path(folder, f"{name}_data.cc")
     with replacing(header) as temporary:
-        temporary.write_text(_header(name, model, arena_bytes, source, target, class_names))
+        temporary.write_text(_header(name, model, arena_bytes, source, targets, class_names))
     with replacing(code) as temporary:
         temporary.write_text(_code(name, model, test_input, test_output, class_names))
     return header, code
 
 
-def _header(name, model, arena_bytes, source, target, class_names) -> str:
+def _header(name, model, arena_bytes, source, targets, class_names) -> str:
     upper = name.upper()
+    outputs = "\n".join(
+        _describe(f"{upper}_OUTPUT{i or ''}", target) for i, target in enumerate(targets)
+    )
     guard = f"{upper}_DATA_H_"
     return f"""\
 // The model {name!r}: a TensorFlow Lite flatbuffer and what firmware needs to run it.
@@ -82,7 +90,7 @@ def _header(name, model, arena_bytes, source, target, class_names) -> str:
 #define {upper}_ARENA_SIZE {arena_bytes}
 
 {_describe(upper + "_INPUT", source)}
-{_describe(upper + "_OUTPUT", target)}
+{outputs}
 // 0 when the labels are not known.
 #define {upper}_LABEL_COUNT {len(class_names)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from micronet_keras.convert.rewrite import pack, unpack
 from micronet_keras.lower.tensorflow import run
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
 
@@ -18,7 +19,7 @@ def convert(quantized: QuantizedGraph) -> bytes:
         quantized: what `QuantizeAwareModel.quantized_graph` or `post_training_quantize` returns.
 
     Returns:
-        The bytes of the ``.tflite`` file. Batch size is 1.
+        The bytes of the ``.tflite`` file. Batch size is 1; outputs are in the graph's order.
 
     Example:
 
@@ -41,4 +42,17 @@ def convert(quantized: QuantizedGraph) -> bytes:
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    return converter.convert()
+    flatbuffer = converter.convert()
+    return flatbuffer if len(graph.outputs) == 1 else _in_order(flatbuffer)
+
+
+def _in_order(flatbuffer: bytes) -> bytes:
+    """Several outputs in the order in which `inference` returns them.
+
+    The converter shuffles them and keeps the order in its signature, which TFLM does not read.
+    """
+    model = unpack(flatbuffer)
+    (signature,) = model.signatureDefs
+    places = {output.name.decode(): output.tensorIndex for output in signature.outputs}
+    model.subgraphs[0].outputs = [places[f"output_{i}"] for i in range(len(places))]
+    return pack(model)
