@@ -25,6 +25,7 @@ setup(
         "matplotlib",
         "numpy>=2",
         "pillow",
+        "pycocotools",
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.10",
         "tensorflow-model-optimization==0.8.1",

@@ -1,6 +1,7 @@
 """Frozen records of settings whose fields explain themselves, in Python as on the command line."""
 
 import dataclasses
+import typing
 from typing import Any
 
 from absl import flags
@@ -18,12 +19,13 @@ def documented(config: type) -> type:
     return config
 
 
-def define_flags(config: type, when_absent: str | None = None) -> None:
+def define_flags(config: type, when_absent: str | None = None, beyond: type | None = None) -> None:
     """Defines an absl flag for each field of a dataclass.
 
     Args:
         config: a dataclass whose fields were made with `setting`; bool, int, float or str.
         when_absent: what a flag that is not given stands for; the field's default when None.
+        beyond: a dataclass that `config` extends, whose fields have flags already.
     """
     define = {
         bool: flags.DEFINE_boolean,
@@ -31,9 +33,15 @@ def define_flags(config: type, when_absent: str | None = None) -> None:
         float: flags.DEFINE_float,
         str: flags.DEFINE_string,
     }
+    types = typing.get_type_hints(config)
+    present = {field.name for field in dataclasses.fields(beyond)} if beyond else set()
     for field in dataclasses.fields(config):
+        if field.name in present:
+            continue
         absent = when_absent or f"{field.default!r}"
-        define[field.type](field.name, None, f"{field.metadata['help']}; {absent} when not given")
+        define[types[field.name]](
+            field.name, None, f"{field.metadata['help']}; {absent} when not given"
+        )
 
 
 def given_flags(config: type) -> dict[str, Any]:

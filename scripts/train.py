@@ -1,4 +1,6 @@
-"""Trains MicroNet-M0 .. M3 to classify images, from a preset that any flag overrides.
+"""Trains MicroNet-M0 .. M3, from a preset that any flag overrides.
+
+--task: classification, detection (a light detector) or keypoints (heatmaps of people in crops).
 
 A run that was stopped, in whatever way, goes on with the same command and ends as if it had never
 been stopped. In --out it leaves best.keras, last.keras, config.json, history.csv, tensorboard/ and,
@@ -17,15 +19,25 @@ Examples:
   python scripts/train.py --dataset=./flowers --weights=out/shapes/best.keras --skip_head \\
       --learning_rate=0.02 --epochs=20 --out=out/flowers
 
-Presets: m0, m1, m2, m3 are the authors' for ImageNet (600 epochs), quick suits small datasets.
+  # Keypoints of the bundled dataset's stick figures, on the features of a classifier.
+  python scripts/train.py --task=keypoints --weights=out/shapes/best.keras --out=out/pose
+
+  # Keypoints of COCO 2017; what to put where is said when files are missing.
+  python scripts/train.py --task=keypoints --model=m3 --preset=coco --dataset=coco_keypoints \\
+      --data_dir=/data/tfds --test_split=validation --out=out/coco_pose
+
+Presets: m0, m1, m2, m3 are the authors' for ImageNet (600 epochs), quick suits small datasets
+and is there for every task; coco is for keypoints.
 """
 
 import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 from absl import flags
 
-from micronet_keras import cli, data, models
+from micronet_keras import cli, data, detection, keypoints, models
 from micronet_keras.errors import UserError
 from micronet_keras.settings import define_flags, given_flags
 from micronet_keras.train import (
@@ -44,10 +56,87 @@ MODELS = {
     "m3": models.MicroNetM3,
 }
 
+
+class Task(NamedTuple):
+    """What the tasks differ in; `build` makes the model with its initial weights."""
+
+    config: type[TrainConfig]
+    recipes: dict[str, TrainConfig]
+    dataset: str
+    build: Callable[[TrainConfig, data.Source], keras.Model]
+    train: Callable
+
+
+def build_model(config: TrainConfig, classes: int) -> keras.Model:
+    """The classifier of the flags with its initial weights."""
+    build = MODELS[_MODEL.value]
+    shape = (config.image_size, config.image_size, 3)
+    model = build(input_shape=shape, classes=classes, dropout_rate=config.dropout)
+    weights = _WEIGHTS.value
+    if weights == "imagenet":
+        transfer_weights(model, build(input_shape=shape, weights="imagenet"), _SKIP_HEAD.value)
+    elif weights and weights.endswith(".pth"):
+        models.load_pytorch_checkpoint(model, weights, skip_head=_SKIP_HEAD.value)
+    elif weights and weights.endswith(".weights.h5"):
+        models.load_weights_file(model, weights)
+    elif weights:
+        transfer_weights(model, weights, _SKIP_HEAD.value)
+    return model
+
+
+def _backbone(shape: tuple[int, int, int]) -> keras.Model:
+    """Without a classifier; a classifier's weights fit all the same."""
+    build = MODELS[_MODEL.value]
+    weights = _WEIGHTS.value
+    if weights and weights.endswith(".pth"):
+        backbone = build(input_shape=shape, include_top=False)
+        models.load_pytorch_checkpoint(backbone, weights, skip_head=True)
+        return backbone
+    return build(input_shape=shape, include_top=False, weights=weights)
+
+
+def _detector(config: TrainConfig, source: data.Source) -> keras.Model:
+    backbone = _backbone((config.image_size, config.image_size, 3))
+    return detection.light_detector(backbone, len(source.object_class_names))
+
+
+def _heatmap_model(config: keypoints.KeypointConfig, source: data.Source) -> keras.Model:
+    backbone = _backbone((*config.size, 3))
+    return keypoints.KeypointModel(backbone, keypoints.HEADS[_MODEL.value])
+
+
+TASKS = {
+    "classification": Task(
+        TrainConfig,
+        RECIPES,
+        data.DEFAULT_DATASET,
+        lambda config, source: build_model(config, len(source.class_names)),
+        train_classifier,
+    ),
+    "detection": Task(
+        detection.DetectionConfig,
+        detection.DETECTION_RECIPES,
+        "micronet_shapes/multi",
+        _detector,
+        detection.train_detector,
+    ),
+    "keypoints": Task(
+        keypoints.KeypointConfig,
+        keypoints.KEYPOINT_RECIPES,
+        keypoints.DEFAULT_DATASET,
+        _heatmap_model,
+        keypoints.train_keypoints,
+    ),
+}
+PRESETS = sorted({name for task in TASKS.values() for name in task.recipes})
+
+_TASK = flags.DEFINE_enum("task", "classification", list(TASKS), "what is learnt")
 _MODEL = flags.DEFINE_enum("model", "m0", list(MODELS), "which MicroNet")
-_PRESET = flags.DEFINE_enum("preset", "quick", list(RECIPES), "where the flags below start from")
+_PRESET = flags.DEFINE_enum("preset", "quick", PRESETS, "where the flags below start from")
 _DATASET = flags.DEFINE_string(
-    "dataset", data.DEFAULT_DATASET, "a TFDS name, or a folder with a sub-folder per class"
+    "dataset",
+    None,
+    "a TFDS name, or a folder with a sub-folder per class; the bundled dataset when not given",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
 _OUT = flags.DEFINE_string("out", "out/train", "folder of the run")
@@ -69,12 +158,27 @@ _FORCE = flags.DEFINE_boolean("force", False, "discard the run that is in --out 
 
 
 define_flags(TrainConfig, when_absent="the preset's")
+for _name in ("detection", "keypoints"):
+    define_flags(TASKS[_name].config, f"for --task={_name} only; the preset's", beyond=TrainConfig)
 
 
 def config_from_flags() -> TrainConfig:
-    """The preset with the given flags in place of its fields."""
-    given = given_flags(TrainConfig)
-    config = RECIPES[_PRESET.value]
+    """The preset with the given flags in place of its fields.
+
+    Raises:
+        UserError: the task has no such preset or no such setting, or a value is out of its range.
+    """
+    task = TASKS[_TASK.value]
+    if _PRESET.value not in task.recipes:
+        raise UserError(
+            f"--task={_TASK.value} has no preset {_PRESET.value!r}; choose among: "
+            + ", ".join(task.recipes)
+        )
+    given = given_flags(task.config)
+    foreign = {name for other in TASKS.values() for name in given_flags(other.config)} - set(given)
+    if foreign:
+        raise UserError(f"--task={_TASK.value} has no setting --{min(foreign)}; leave it out")
+    config = task.recipes[_PRESET.value]
     try:
         if _SCALE.value:
             if "learning_rate" in given:
@@ -85,37 +189,21 @@ def config_from_flags() -> TrainConfig:
         raise UserError(str(error)) from error
 
 
-def build_model(config: TrainConfig, classes: int) -> keras.Model:
-    """The model of the flags with its initial weights."""
-    build = MODELS[_MODEL.value]
-    shape = (config.image_size, config.image_size, 3)
-    model = build(input_shape=shape, classes=classes, dropout_rate=config.dropout)
-    weights = _WEIGHTS.value
-    if weights == "imagenet":
-        transfer_weights(model, build(input_shape=shape, weights="imagenet"), _SKIP_HEAD.value)
-    elif weights and weights.endswith(".pth"):
-        models.load_pytorch_checkpoint(model, weights, skip_head=_SKIP_HEAD.value)
-    elif weights and weights.endswith(".weights.h5"):
-        models.load_weights_file(model, weights)
-    elif weights:
-        transfer_weights(model, weights, _SKIP_HEAD.value)
-    return model
-
-
 def main(argv: list[str]) -> None:
     del argv
     config = config_from_flags()
-    source = data.load_dataset(_DATASET.value, _DATA_DIR.value)
+    task = TASKS[_TASK.value]
+    source = data.load_dataset(_DATASET.value or task.dataset, _DATA_DIR.value)
     policy = keras.config.dtype_policy()
     make_repeatable(config)
     keras.config.set_dtype_policy(config.precision)
     try:
-        result = train_classifier(
-            build_model(config, len(source.class_names)),
+        result = task.train(
+            task.build(config, source),
             source,
             config,
             _OUT.value,
-            settings={"model": _MODEL.value, "weights": _WEIGHTS.value},
+            settings={"task": _TASK.value, "model": _MODEL.value, "weights": _WEIGHTS.value},
             force=_FORCE.value,
         )
     finally:

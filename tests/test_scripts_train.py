@@ -8,6 +8,8 @@ import pytest
 from script_runner import ScriptRunner
 from test_train_classification import pictures, tiny_classifier  # noqa: F401 (a fixture)
 
+from micronet_keras.detection import DETECTION_RECIPES
+from micronet_keras.keypoints import KEYPOINT_RECIPES
 from micronet_keras.train import RECIPES
 
 SMALL = ("--image_size=32", "--batch_size=8", "--epochs=2", "--learning_rate=0.05")
@@ -63,6 +65,11 @@ def test_learning_rate_is_scaled_on_request_only(train, monkeypatch):
         (["--dataset=./missing"], "missing"),
         (["--dataset=no_such_dataset"], "unknown dataset 'no_such_dataset'"),
         (["extra"], "unexpected argument 'extra'"),
+        (["--sigma=2"], "--task=classification has no setting --sigma"),
+        (["--task=keypoints", "--mosaic=1"], "--task=keypoints has no setting --mosaic"),
+        (["--task=keypoints", "--preset=m0"], "has no preset 'm0'; choose among: coco, quick"),
+        (["--task=keypoints", "--sigma=0"], "sigma must be above 0"),
+        (["--task=detection", "--image_size=100"], "image_size must be divisible by 32"),
     ],
 )
 def test_mistakes_are_one_line(train, tmp_path, capsys, arguments, message):
@@ -99,6 +106,13 @@ def test_run_again_and_mistakes_with_data(train, tiny_m0, pictures, tmp_path, ca
     assert keras.config.dtype_policy().name == "float32"
     best = keras.saving.load_model(tmp_path / "fine" / "best.keras")
     assert best.get_layer("stem").dtype_policy.name == "mixed_float16"
+
+
+def test_other_tasks_have_their_own_presets_and_settings(train, monkeypatch):
+    given = _config(train, monkeypatch, "--task=keypoints", "--sigma=1.2", "--epochs=3")
+    assert given == dataclasses.replace(KEYPOINT_RECIPES["quick"], sigma=1.2, epochs=3)
+    given = _config(train, monkeypatch, "--task=detection", "--mosaic=0.5")
+    assert given == dataclasses.replace(DETECTION_RECIPES["quick"], mosaic=0.5)
 
 
 def test_builds_the_model_of_the_flags(train, monkeypatch):
