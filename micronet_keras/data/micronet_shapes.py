@@ -51,8 +51,8 @@ class MicronetShapes(tfds.core.GeneratorBasedBuilder):
     >>> dataset = tfds.load("micronet_shapes/multi", split="test")
     """
 
-    VERSION = tfds.core.Version("1.2.0")
-    RELEASE_NOTES = {"1.2.0": "The first published version."}
+    VERSION = tfds.core.Version("1.3.0")
+    RELEASE_NOTES = {"1.3.0": "The first published version."}
     BUILDER_CONFIGS = [
         ShapesConfig(name="single", description="One figure in an image."),
         ShapesConfig(

@@ -70,23 +70,18 @@ def draw_scene(
     return _photograph(stream, canvas), objects
 
 
-def _colour(stream: RandomStream, brightest: float = 240) -> np.ndarray:
-    return np.array([stream.uniform(15, brightest) for _ in range(3)], np.float32)
+def _colour(stream: RandomStream, low: float = 15, high: float = 240) -> np.ndarray:
+    return np.array([stream.uniform(low, high) for _ in range(3)], np.float32)
 
 
-def _figure_colour(stream: RandomStream, ground: np.ndarray) -> np.ndarray:
-    """A random colour that is clearly lighter or clearly darker than the ground.
-
-    Were it always lighter, a linear classifier could tell more than half of the figures.
-    """
-    lighter = stream.chance(0.5)
+def _contrasting(stream: RandomStream, ground: np.ndarray, lighter: bool) -> np.ndarray:
+    """A random colour that is clearly lighter or clearly darker than the ground."""
     for _ in range(100):
-        colour = _colour(stream, 255)
+        colour = _colour(stream, 5, 255)
         difference = _luminance(colour) - _luminance(ground)
         if (difference if lighter else -difference) > 65:
             return colour
-    # 100 draws almost never fail.
-    return np.minimum(ground + 100, 255) if lighter else ground * np.float32(0.2)
+    return np.minimum(np.maximum(ground + (70 if lighter else -70), 0), 255).astype(np.float32)
 
 
 def _luminance(colour: np.ndarray) -> float:
@@ -102,7 +97,8 @@ def _grid(size: int):
 def _background(stream: RandomStream, size: int):
     """Gradient, blotches, stripes, lines and soft blobs. Returns the canvas and its mean colour."""
     x, y = _grid(size)
-    base = _colour(stream, 200)
+    # Neither so dark nor so light that no figure could stand out either way.
+    base = _colour(stream, 65, 190)
     canvas = np.empty((3, size, size), np.float32)
     canvas[:] = drawing.planes(base)
     cos, sin = drawing.direction(stream.integer(0, 359))
@@ -191,7 +187,8 @@ def _draw_object(stream, canvas, owner, number: int, label: int, place, base) ->
     unit_x = unit_x / stretch
     distance = figure.distance(unit_x, unit_y) * radius
     cover = drawing.coverage(distance)
-    colour = _figure_colour(stream, base)
+    # Were figures always lighter, a linear classifier could tell more than half of them.
+    colour = _contrasting(stream, base, lighter=stream.chance(0.5))
     fill = colour
     if stream.chance(0.4):
         shade = (unit_x if stream.chance(0.5) else unit_y) * stream.uniform(-40, 40)
@@ -203,7 +200,9 @@ def _draw_object(stream, canvas, owner, number: int, label: int, place, base) ->
     drawing.paint(canvas[:, *window], cover, fill)
     if figure.details is not None:
         marks = drawing.coverage(figure.details(unit_x, unit_y) * radius)
-        drawing.paint(canvas[:, *window], marks, _figure_colour(stream, colour))
+        drawing.paint(
+            canvas[:, *window], marks, _contrasting(stream, colour, _luminance(colour) < 128)
+        )
     mask = cover > 0.5
     owner[window][mask] = number
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
