@@ -47,10 +47,12 @@ MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, con
   const int32x4_t minus_shift = vdupq_n_s32(-record->shift);
   const int32_t in_move = 4 * (int32_t)in_step, out_move = 4 * across->out_pitch;
   int32_t left = across->out;
+  /* In variables, because the compiler takes every store to `out` for a change of w2. */
+  const int32_t w_0 = w2[0], w_1 = taps > 1 ? w2[1] : 0, w_2 = taps > 2 ? w2[2] : 0;
 #define LINE_TAPS(load)                                                                           \
-  int32x4_t acc = vmlaq_n_s32(vdupq_n_s32(bias2), load(x), w2[0]);                                \
-  if (taps > 1) acc = vmlaq_n_s32(acc, load(x + tap_step), w2[1]);                                \
-  if (taps > 2) acc = vmlaq_n_s32(acc, load(x + 2 * tap_step), w2[2]);                            \
+  int32x4_t acc = vmlaq_n_s32(vdupq_n_s32(bias2), load(x), w_0);                                  \
+  if (taps > 1) acc = vmlaq_n_s32(acc, load(x + tap_step), w_1);                                  \
+  if (taps > 2) acc = vmlaq_n_s32(acc, load(x + 2 * tap_step), w_2);                              \
   for (int t = 3; t < taps; ++t) acc = vmlaq_n_s32(acc, load(x + t * tap_step), w2[t])
 #define LOAD_ALL(from) vldrbq_gather_offset_s32(from, at)
 #define LOAD_LANES(from) vldrbq_gather_offset_z_s32(from, at, lanes)
@@ -93,26 +95,26 @@ static void depthwise_lines(const micronet_conv *p, int taps, const axis *along,
   }
 }
 
-/* Sums over a window of rows x columns taps: multiplier 1, four channels. */
-MICRONET_INLINE int32x4_t four_inputs(const int8_t *x, const int8_t *w, int32_t rows, int32_t columns, int32_t step,
-                                      int32_t in_pitch, int32_t w_pitch, int32_t zero_point) {
-  int32x4_t acc = vdupq_n_s32(0);
-  if (columns == 1) { /* a column: its taps are the inner ones */
-    for (int32_t n = rows; n > 0; --n, x += in_pitch, w += w_pitch) {
-      acc = vaddq_s32(acc, vmulq_s32(vsubq_n_s32(vldrbq_s32(x), zero_point), vldrbq_s32(w)));
-    }
-    return acc;
-  }
-  for (int32_t m = rows; m > 0; --m, x += in_pitch, w += w_pitch) {
+/* One output pixel, multiplier 1, as many fours of channels as there are; the taps are `outer` times `inner` ones. */
+static MICRONET_NOINLINE void fours_of_inputs(const int8_t *x, const int8_t *w, int32_t inner, int32_t outer,
+                                              int32_t x_inner, int32_t w_inner, int32_t x_outer, int32_t w_outer,
+                                              int32_t zero_point, const micronet_channel *record, int8_t *out,
+                                              const int8_t *end) {
+  for (; out != end; out += 4, x += 4, w += 4, record += 4) {
+    int32x4_t acc = vdupq_n_s32(0);
     const int8_t *u = x, *v = w;
-    for (int32_t n = columns; n > 0; --n, u += step, v += step) {
-      acc = vaddq_s32(acc, vmulq_s32(vsubq_n_s32(vldrbq_s32(u), zero_point), vldrbq_s32(v)));
+    for (int32_t m = outer; m > 0; --m, u += x_outer, v += w_outer) {
+      for (int32_t n = inner; n > 0; --n, u += x_inner, v += w_inner) {
+        acc = vaddq_s32(acc, vmulq_s32(vsubq_n_s32(vldrbq_s32(u), zero_point), vldrbq_s32(v)));
+      }
     }
+    const micronet_records r = micronet_load_records(record, 4);
+    acc = vaddq_s32(vaddq_s32(acc, acc), r.bias2);
+    vstrbq_s32(out, micronet_requantize4(acc, r.multiplier, r.offset, r.minus_shift));
   }
-  return acc;
 }
 
-/* The same for any multiplier and for the last channels. */
+/* The sums of four channels, for any multiplier and for the last channels. */
 static int32x4_t any_inputs(const int8_t *x, const int8_t *w, int32_t o, int32_t out_c, int32_t multiplier, int32_t rows,
                             int32_t columns, int32_t in_c, int32_t in_pitch, int32_t w_pitch, int32_t zero_point) {
   const mve_pred16_t lanes = vctp32q((uint32_t)(out_c - o));
@@ -144,15 +146,22 @@ static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *o
       const int x1 = left + p->kernel_w > p->in_w ? p->in_w - left : p->kernel_w;
       const int8_t *const corner = in + (top + y0) * in_pitch + (left + x0) * in_c;
       const int8_t *const w_corner = p->weights + y0 * w_pitch + x0 * out_c;
-      for (int32_t o = 0; o < out_c; o += 4) {
-        int32x4_t acc;
-        if (multiplier == 1 && o + 4 <= out_c) {
-          acc = four_inputs(corner + o, w_corner + o, y1 - y0, x1 - x0, in_c, in_pitch, w_pitch, p->input_zero_point);
+      const int32_t rows = y1 - y0, columns = x1 - x0;
+      int32_t o = 0;
+      if (multiplier == 1) {
+        o = out_c & ~3;
+        if (columns == 1) { /* a column: its taps are the inner ones */
+          fours_of_inputs(corner, w_corner, rows, 1, in_pitch, w_pitch, 0, 0, p->input_zero_point, p->channels, out,
+                          out + o);
         } else {
-          acc = any_inputs(corner, w_corner, o, out_c, multiplier, y1 - y0, x1 - x0, in_c, in_pitch, w_pitch,
-                           p->input_zero_point);
+          fours_of_inputs(corner, w_corner, columns, rows, in_c, out_c, in_pitch - columns * in_c,
+                          w_pitch - columns * out_c, p->input_zero_point, p->channels, out, out + o);
         }
+      }
+      for (; o < out_c; o += 4) {
         const micronet_records r = micronet_load_records(p->channels + o, out_c - o);
+        int32x4_t acc = any_inputs(corner, w_corner, o, out_c, multiplier, rows, columns, in_c, in_pitch, w_pitch,
+                                   p->input_zero_point);
         acc = vaddq_s32(vaddq_s32(acc, acc), r.bias2);
         micronet_store4(out + o, micronet_requantize4(acc, r.multiplier, r.offset, r.minus_shift), out_c - o);
       }

@@ -39,7 +39,7 @@ MICRONET_INLINE void four_channels(const int branches, const int all, mve_pred16
                                    const int8_t *x, int8_t *out) {
   const int16x8_t eight = vdupq_n_s16(8);
   int16x8_t y = vdupq_n_s16(0);
-  int8x16_t narrow = vdupq_n_s8(0);
+  int8x16_t narrow = vdupq_n_s8(0); /* the even bytes are written, saturated */
   for (; pixels > 0; --pixels) {
     const int16x8_t u = vmlasq_n_s16(vldrbq_gather_offset_s16(x, at), eight, minus);
     y = vqrdmladhq_s16(y, u, ab1); /* even lanes */
@@ -83,7 +83,9 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
       const int32x4_t b2 = widen_coefficients(&p->coefficient[3], coefficients[3], c, lanes);
       ba2 = vreinterpretq_s16_s32(vsliq_n_s32(b2, a2, 16));
     }
-    if (p->branches == 1) {
+    if (p->branches == 1 && j + 4 <= channels) {
+      four_channels(1, 1, lanes, pixels, channels, at, minus, ab1, ab1, zero_point, in, out + j);
+    } else if (p->branches == 1) {
       four_channels(1, 0, lanes, pixels, channels, at, minus, ab1, ab1, zero_point, in, out + j);
     } else if (j + 4 <= channels) {
       four_channels(2, 1, lanes, pixels, channels, at, minus, ab1, ba2, zero_point, in, out + j);

@@ -27,42 +27,41 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
 
 #elif MICRONET_USE_HELIUM
 
-/* Eight MACs an instruction. `eights` vectors of a pixel's group stay in registers; the weights' padding makes up for a
- * group that is no multiple of eight. */
-MICRONET_INLINE int32_t row_sum(const int eights, int16x8_t x0, int16x8_t x1, const int16_t *w, mve_pred16_t last) {
-  if (eights == 1) return vmladavq_s16(x0, vldrhq_z_s16(w, last));
-  const int32_t sum = vmladavq_s16(x0, vldrhq_s16(w));
-  return vmladavaq_s16(sum, x1, vldrhq_z_s16(w + 8, last));
+/* Eight MACs an instruction, four where a row has an odd number of fours. Groups of up to 16 inputs (in the order of the
+ * weights) stay in registers. */
+typedef struct {
+  int16x8_t eight, more;
+  int32x4_t four;
+} group_input;
+
+MICRONET_INLINE int32_t row_sum(const int row, group_input x, const int16_t *w) {
+  int32_t sum = 0;
+  if (row >= 8) sum = vmladavq_s16(x.eight, vldrhq_s16(w));
+  if (row == 16) sum = vmladavaq_s16(sum, x.more, vldrhq_s16(w + 8));
+  if (row == 4) sum = vmladavq_s32(x.four, vldrhq_s32(w));
+  if (row == 12) sum = vmladavaq_s32(sum, x.four, vldrhq_s32(w + 8));
+  return sum;
 }
 
-MICRONET_INLINE void group_in_registers(const int eights, int32_t row, int16x8_t x0, int16x8_t x1, const int16_t *w,
-                                        const micronet_channel *record, int8_t *out, int32_t outputs) {
-  const mve_pred16_t last = vctp16q((uint32_t)(row - 8 * (eights - 1)));
-  for (int32_t left = outputs; left > 0; left -= 4, record += 4, out += 4) {
-    int32_t sums[4] = {0, 0, 0, 0};
-    if (left >= 4) {
-      sums[0] = row_sum(eights, x0, x1, w, last);
-      sums[1] = row_sum(eights, x0, x1, w + row, last);
-      sums[2] = row_sum(eights, x0, x1, w + 2 * row, last);
-      sums[3] = row_sum(eights, x0, x1, w + 3 * row, last);
-      w += 4 * row;
-    } else {
-      for (int32_t o = 0; o < left; ++o, w += row) sums[o] = row_sum(eights, x0, x1, w, last);
-    }
-    const micronet_records r = micronet_load_records(record, left);
-    const int32x4_t acc2 = vaddq_s32(vldrwq_s32(sums), r.bias2);
-    micronet_store4(out, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift), left);
+#define GROUP_OF(name, row)                                                                       \
+  static MICRONET_NOINLINE void name(group_input x, const int16_t *w, const micronet_channel *record, \
+                                     int8_t *out, int32_t outputs) {                              \
+    for (; outputs >= 4; outputs -= 4, record += 4, out += 4, w += 4 * (row)) {                   \
+      const int32_t sums[4] = {row_sum(row, x, w), row_sum(row, x, w + (row)),                    \
+                               row_sum(row, x, w + 2 * (row)), row_sum(row, x, w + 3 * (row))};   \
+      const micronet_records r = micronet_load_records(record, 4);                                \
+      const int32x4_t acc2 = vaddq_s32(vldrwq_s32(sums), r.bias2);                                \
+      vstrbq_s32(out, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift));         \
+    }                                                                                             \
+    for (; outputs > 0; --outputs, ++record, w += (row)) {                                        \
+      const int32_t acc2 = micronet_wrap_add(record->bias2, row_sum(row, x, w));                  \
+      *out++ = micronet_requantize(acc2, record->multiplier, record->offset, record->shift);      \
+    }                                                                                             \
   }
-}
-
-static MICRONET_NOINLINE void group_of_8(int32_t row, int16x8_t x0, const int16_t *w, const micronet_channel *record,
-                                         int8_t *out, int32_t outputs) {
-  group_in_registers(1, row, x0, x0, w, record, out, outputs);
-}
-static MICRONET_NOINLINE void group_of_16(int32_t row, int16x8_t x0, int16x8_t x1, const int16_t *w,
-                                          const micronet_channel *record, int8_t *out, int32_t outputs) {
-  group_in_registers(2, row, x0, x1, w, record, out, outputs);
-}
+GROUP_OF(group_of_4, 4)
+GROUP_OF(group_of_8, 8)
+GROUP_OF(group_of_12, 12)
+GROUP_OF(group_of_16, 16)
 
 static MICRONET_NOINLINE void group_of_any(const int8_t *in, int32_t inputs, int32_t zero_point, const int16_t *w,
                                            const micronet_channel *record, int8_t *out, int32_t outputs, int16_t *wide) {
@@ -86,23 +85,33 @@ static MICRONET_NOINLINE void group_of_any(const int8_t *in, int32_t inputs, int
 }
 
 void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out, void *scratch) {
-  static const uint16_t order[16] = {0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15};
   const int32_t inputs = p->in_c / p->groups, outputs = p->out_c / p->groups, row = MICRONET_ROUND_UP_4(inputs);
-  const uint16x8_t at0 = vldrhq_u16(order), at1 = vldrhq_u16(order + 8);
-  const mve_pred16_t in0 = (mve_pred16_t)~vcmpcsq_n_u16(at0, (uint16_t)inputs);
-  const mve_pred16_t in1 = (mve_pred16_t)~vcmpcsq_n_u16(at1, (uint16_t)inputs);
+  const int in_registers = inputs == row && row <= 16;
+  /* 0 2 1 3, 4 6 5 7: the order of the weights */
+  static const uint16_t order[8] = {0, 2, 1, 3, 4, 6, 5, 7};
+  const uint16x8_t at8 = vldrhq_u16(order);
+  const uint32x4_t at4 = vldrhq_u32(order);
   int8_t *const start = out;
   for (int32_t pixel = 0; pixel < p->pixels; ++pixel) {
     const int16_t *w = p->weights2;
     const micronet_channel *record = p->channels;
     for (int32_t group = 0; group < p->groups; ++group) {
-      if (inputs <= 16) {
-        const int16x8_t x0 = vsubq_n_s16(vldrbq_gather_offset_z_s16(in, at0, in0), p->input_zero_point);
-        if (inputs <= 8) {
-          group_of_8(row, x0, w, record, out, outputs);
+      if (in_registers) {
+        group_input x = {vdupq_n_s16(0), vdupq_n_s16(0), vdupq_n_s32(0)};
+        if (row == 4) {
+          x.four = vsubq_n_s32(vldrbq_gather_offset_s32(in, at4), p->input_zero_point);
+          group_of_4(x, w, record, out, outputs);
         } else {
-          const int16x8_t x1 = vsubq_n_s16(vldrbq_gather_offset_z_s16(in, at1, in1), p->input_zero_point);
-          group_of_16(row, x0, x1, w, record, out, outputs);
+          x.eight = vsubq_n_s16(vldrbq_gather_offset_s16(in, at8), p->input_zero_point);
+          if (row == 8) {
+            group_of_8(x, w, record, out, outputs);
+          } else if (row == 12) {
+            x.four = vsubq_n_s32(vldrbq_gather_offset_s32(in + 8, at4), p->input_zero_point);
+            group_of_12(x, w, record, out, outputs);
+          } else {
+            x.more = vsubq_n_s16(vldrbq_gather_offset_s16(in + 8, at8), p->input_zero_point);
+            group_of_16(x, w, record, out, outputs);
+          }
         }
       } else {
         group_of_any(in, inputs, p->input_zero_point, w, record, out, outputs, (int16_t *)scratch);

@@ -12,9 +12,9 @@ MICRONET_INLINE int32x4_t micronet_requantize4(int32x4_t acc2, int32x4_t multipl
   int32x4_t y = vaddq_s32(vrmulhq_s32(acc2, multiplier), offset);
   y = vaddq_s32(y, vshrq_n_s32(acc2, 31));
   y = vshlq_s32(y, minus_shift);
-  /* Narrowing saturates; it keeps the other half of each lane, which nobody reads. */
-  const int16x8_t half = vqmovnbq_s32(vreinterpretq_s16_s32(acc2), y);
-  return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s32(acc2), half));
+  /* Narrowing saturates. It writes every other element of its first argument, the others are not read. */
+  const int16x8_t half = vqmovnbq_s32(vreinterpretq_s16_s32(y), y);
+  return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(half), half));
 }
 
 /* Up to four channel records, one field to a vector. */
