@@ -30,7 +30,9 @@ Status MicroNetRunner::CheckModel() {
   if (version != TFLITE_SCHEMA_VERSION) {
     return {StatusCode::kSchemaVersion, version, TFLITE_SCHEMA_VERSION};
   }
-  for (const tflite::OperatorCode* code : *model_->operator_codes()) {
+  // Converters may leave operator codes that no operator uses.
+  for (const tflite::Operator* op : *(*model_->subgraphs())[0]->operators()) {
+    const tflite::OperatorCode* code = (*model_->operator_codes())[op->opcode_index()];
     // Old files keep the number in the field of one byte.
     const int32_t builtin = code->builtin_code() > code->deprecated_builtin_code()
                                 ? static_cast<int32_t>(code->builtin_code())

@@ -1,0 +1,1 @@
+// A stub: nothing of it is used by name.

@@ -1,0 +1,2 @@
+// A stub: the one function of FreeRTOS that the template calls.
+void vTaskDelay(unsigned ticks);
