@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from micronet_keras.errors import UserError
 
@@ -17,6 +17,8 @@ def run(main: Callable[[list[str]], int | None], positional: str | None = None) 
     Exit status: what `main` returns (None is 0); 2 for a wrong flag or a `UserError`, printed as
     one line on standard error; 130 for Ctrl-C.
     """
+    # Progress bars and results are for the user; what libraries note about themselves is not.
+    logging.set_verbosity(logging.ERROR)
     app.run(lambda argv: _guarded(main, argv, positional), flags_parser=_parse)
 
 

@@ -37,6 +37,7 @@ def compare_classifiers(
     source: data.Source,
     split: str = "test",
     images: int | None = None,
+    on_bad_image: str = "skip",
 ) -> Comparison:
     """Runs both forms of a classifier over the same images.
 
@@ -46,6 +47,8 @@ def compare_classifiers(
         source: a dataset with labels.
         split: the split to look at.
         images: only the first so many; None is all.
+        on_bad_image: "skip" leaves out images that do not decode and notes them in
+            `source.bad_images`; "error" refuses them.
 
     Raises:
         UserError: the model, the flatbuffer and the dataset do not fit each other, or the
@@ -71,7 +74,8 @@ def compare_classifiers(
             f"{tuple(interpreter.input.shape[1:])}; they are not the same model"
         )
     total = min(images or source.splits.get(split, 0), source.splits.get(split, 0))
-    batches = data.eval_batches(source, split, size, 64).unbatch().take(images or -1).batch(64)
+    batches = data.eval_batches(source, split, size, 64, on_bad_image=on_bad_image)
+    batches = batches.unbatch().take(images or -1).batch(64)
     labels, float_outputs, int8_outputs = [], [], []
     with tqdm(total=total, desc=f"{split} split on TFLM", unit="image", leave=False) as progress:
         for pixels, truth in batches.as_numpy_iterator():

@@ -1,14 +1,17 @@
 """Quantizing an image classifier on a dataset, from the trained model to the quantized graph."""
 
 import dataclasses
+import hashlib
 import os
+import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from micronet_keras import data
 from micronet_keras.errors import UserError
-from micronet_keras.lower import lower
+from micronet_keras.lower import Graph, lower
 from micronet_keras.quantize.calibrate import post_training_quantize
 from micronet_keras.quantize.qat import fine_tune, quantize_aware
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
@@ -28,10 +31,15 @@ class QuantizeConfig:
         2, "epochs of quantization-aware training; 0 is post-training quantization"
     )
     batch_size: int = setting(64, "images per step")
-    learning_rate: float = setting(0.01, "learning rate at the start; it falls to 0 along a cosine")
+    learning_rate: float = setting(
+        0.001, "learning rate at the start; it falls to 0 along a cosine"
+    )
     calibration_images: int = setting(512, "training images that give the first ranges")
     min_scale: float = setting(0.5, "smallest share of the area that random crops keep")
     seed: int = setting(0, "of order and augmentation of the fine-tuning")
+    on_bad_image: str = setting(
+        "skip", "what to do with an image that does not decode: skip, error"
+    )
     train_split: str = setting("train", "the split to calibrate and train on")
     validation_split: str = setting("", "the split to watch after each epoch; empty is none")
 
@@ -39,6 +47,8 @@ class QuantizeConfig:
         for name, smallest in (("epochs", 0), ("batch_size", 1), ("calibration_images", 1)):
             if getattr(self, name) < smallest:
                 raise UserError(f"{name} must be at least {smallest}, not {getattr(self, name)}")
+        if self.on_bad_image not in ("skip", "error"):
+            raise UserError(f"on_bad_image must be skip or error, not {self.on_bad_image!r}")
         if not 0 < self.learning_rate < float("inf"):
             raise UserError(f"learning_rate must be above 0, not {self.learning_rate}")
         if not 0 < self.min_scale <= 1:
@@ -83,22 +93,6 @@ def quantize_classifier(
     if graph.input.shape[0] != graph.input.shape[1]:
         raise UserError(f"the images must be square, the model takes {graph.input.shape}")
     size = graph.input.shape[0]
-    images = [
-        pixels
-        for pixels, _ in data.eval_batches(source, config.train_split, size, config.batch_size)
-        .take(-(-config.calibration_images // config.batch_size))
-        .as_numpy_iterator()
-    ]
-    if config.epochs == 0:
-        quantized = post_training_quantize(graph, images, source.class_names)
-        return dataclasses.replace(quantized, sample=images[0][0])
-
-    steps = source.splits[config.train_split] // config.batch_size
-    if steps == 0:
-        raise UserError(
-            f"split {config.train_split!r} has {source.splits[config.train_split]} images, fewer "
-            f"than a batch of {config.batch_size}; choose a smaller batch"
-        )
 
     def batches(first_epoch: int):
         return data.train_batches(
@@ -108,15 +102,42 @@ def quantize_classifier(
             config.batch_size,
             config.seed,
             first_epoch,
-            config.epochs,
+            max(config.epochs, 1),
             min_scale=config.min_scale,
+            on_bad_image=config.on_bad_image,
         )
+
+    wanted = -(-config.calibration_images // config.batch_size)
+    images = [pixels for pixels, _ in batches(0).take(wanted).as_numpy_iterator()]
+    if config.epochs == 0:
+        quantized = post_training_quantize(graph, images, source.class_names)
+        return dataclasses.replace(quantized, sample=images[0][0])
 
     validation = None
     if config.validation_split:
-        validation = data.eval_batches(source, config.validation_split, size, config.batch_size)
+        validation = data.eval_batches(
+            source,
+            config.validation_split,
+            size,
+            config.batch_size,
+            on_bad_image=config.on_bad_image,
+        )
+    steps = source.splits[config.train_split] // config.batch_size
     qat = quantize_aware(graph, images)
-    fine_tune(qat, batches, steps, config.epochs, backup, config.learning_rate, validation, verbose)
+    # Only what was begun with the same weights and settings may be continued.
+    state = Path(backup, _fingerprint(graph, config, source.name))
+    fine_tune(qat, batches, steps, config.epochs, state, config.learning_rate, validation, verbose)
+    shutil.rmtree(backup, ignore_errors=True)
     return dataclasses.replace(
         qat.quantized_graph(source.class_names), sample=np.array(images[0][0])
     )
+
+
+def _fingerprint(graph: Graph, config: QuantizeConfig, dataset: str) -> str:
+    digest = hashlib.sha256(f"{config} {dataset}".encode())
+    for node in graph:
+        for value in vars(node).values():
+            digest.update(
+                value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+            )
+    return digest.hexdigest()[:16]
