@@ -29,7 +29,8 @@ test: lint  ## style and tests
 	$(RUN) -m pytest
 
 lock:  ## renew requirements.lock (needs uv)
-	uv pip compile requirements.in --quiet --universal --generate-hashes --no-header --python-version 3.11 -o requirements.lock
+	echo '# Made by `make lock` from requirements.in; installed with --require-hashes.' > requirements.lock
+	uv pip compile requirements.in --quiet --universal --generate-hashes --no-header --python-version 3.11 >> requirements.lock
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) out build *.egg-info

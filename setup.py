@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, find_packages, setup
 
 SCRIPTS = sorted(path.stem for path in Path("scripts").glob("*.py") if path.stem != "__init__")
 
@@ -14,9 +14,14 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=[*find_packages(include=["micronet_keras*"]), "micronet_keras_scripts"],
+    packages=[
+        *find_packages(include=["micronet_keras*"]),
+        "micronet_keras_scripts",
+        # C and C++ sources; the compiler and the firmware export look for them beside the package.
+        *find_namespace_packages(include=["tflm*"]),
+    ],
     package_dir={"micronet_keras_scripts": "scripts"},
-    package_data={"micronet_keras": ["**/*"]},
+    package_data={"": ["*"], "micronet_keras": ["**/*"]},
     install_requires=[
         "absl-py",
         "flatbuffers",
@@ -26,11 +31,13 @@ setup(
         "numpy>=2",
         "pillow",
         "pycocotools",
+        "pyserial",
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.10",
         "tensorflow-model-optimization==0.8.1",
         "tf_keras>=2.21,<2.22",
         "tflite_micro==0.dev20261023182759",
+        "tqdm",
     ],
     extras_require={
         "torch": ["torch>=2.6"],
