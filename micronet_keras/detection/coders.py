@@ -66,9 +66,10 @@ class PointCoder:
 
     def decode(self, raw):
         """Raw outputs [..., places, 4] -> boxes [..., places, 4] in pixels, not clipped."""
-        distances = ops.softplus(raw) * self._strides[:, None]
+        centres = ops.convert_to_tensor(self._centres)
+        distances = ops.softplus(raw) * ops.convert_to_tensor(self._strides[:, None])
         return ops.concatenate(
-            [self._centres - distances[..., :2], self._centres + distances[..., 2:]], axis=-1
+            [centres - distances[..., :2], centres + distances[..., 2:]], axis=-1
         )
 
     def assign(self, boxes, valid):
@@ -85,14 +86,17 @@ class PointCoder:
         Returns:
             int32 [batch, places]: number of the object, or `BACKGROUND`.
         """
-        centres, strides = self._centres[:, None], self._strides[:, None]
+        centres = ops.convert_to_tensor(self._centres[:, None])
+        reach = ops.convert_to_tensor(self._radius * self._strides[:, None])
+        boxes, valid = ops.convert_to_tensor(boxes), ops.convert_to_tensor(valid)
         target = boxes[:, None]
         start, end = centres - target[..., :2], target[..., 2:] - centres
         inside = ops.min(ops.minimum(start, end), axis=-1) > 0
         longest = ops.max(boxes[..., 2:] - boxes[..., :2], axis=-1)[:, None]
-        on_level = (longest > self._smallest[:, None]) & (longest <= self._largest[:, None])
+        smallest, largest = self._smallest[:, None], self._largest[:, None]
+        on_level = ops.greater(longest, smallest) & ops.less_equal(longest, largest)
         away = (start - end) / 2
-        near = ops.max(ops.abs(away), axis=-1) < self._radius * strides
+        near = ops.max(ops.abs(away), axis=-1) < reach
         distance = ops.where(on_level, ops.sum(ops.square(away), axis=-1), _FAR)
         nearest = ops.argmin(distance, axis=1)
         forced = ops.arange(len(self._centres))[None, :, None] == nearest[:, None]
@@ -140,14 +144,17 @@ class AnchorCoder:
 
     def decode(self, raw):
         """Raw outputs [..., anchors, 4] -> boxes [..., anchors, 4] in pixels, not clipped."""
-        centres = self._centres + raw[..., :2] * self._size
+        size = ops.convert_to_tensor(self._size)
+        centres = ops.convert_to_tensor(self._centres) + raw[..., :2] * size
         # As in Detectron: a wild output early in training must not overflow.
-        half = ops.exp(ops.minimum(raw[..., 2:], math.log(1000 / 16))) * self._size / 2
+        half = ops.exp(ops.minimum(raw[..., 2:], math.log(1000 / 16))) * size / 2
         return ops.concatenate([centres - half, centres + half], axis=-1)
 
     def assign(self, boxes, valid):
         """For every anchor the object that it is for: as `PointCoder.assign`, or `IGNORED`."""
-        overlap = ops.where(valid[:, None], box_ops.pairwise_iou(self.anchors, boxes), -1.0)
+        boxes, valid = ops.convert_to_tensor(boxes), ops.convert_to_tensor(valid)
+        anchors = ops.convert_to_tensor(self.anchors)
+        overlap = ops.where(valid[:, None], box_ops.pairwise_iou(anchors, boxes), -1.0)
         best = ops.max(overlap, axis=-1)
         chosen = ops.cast(ops.argmax(overlap, axis=-1), "int32")
         matched = ops.where(best >= self._negative, IGNORED, BACKGROUND)

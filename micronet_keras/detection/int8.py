@@ -147,7 +147,7 @@ class Int8Detector:
 
 
 class Comparison(NamedTuple):
-    """What `compare_detectors` returns.
+    """What `compare_float_and_int8` returns.
 
     Attributes:
         summary: `images`; `float_AP`, `float_AP50`, ... and `int8_AP`, `int8_AP50`, ... as of
@@ -157,12 +157,13 @@ class Comparison(NamedTuple):
     summary: dict
 
 
-def compare_detectors(
+def compare_float_and_int8(
     model: keras.Model,
     flatbuffer: bytes,
     source: Source,
     split: str = "test",
     images: int | None = None,
+    on_bad_image: str = "skip",
     picture: str | os.PathLike | None = None,
 ) -> Comparison:
     """Runs both forms of a light detector over the same images.
@@ -173,6 +174,7 @@ def compare_detectors(
         source: a dataset with objects.
         split: the split to look at.
         images: only the first so many; None is all.
+        on_bad_image: as in `micronet_keras.data.eval_batches`.
         picture: a PNG for what the int8 form finds in the first images, beside the ground truth.
 
     Raises:
@@ -181,7 +183,7 @@ def compare_detectors(
 
     Example:
 
-    >>> compare_detectors(model, flatbuffer, source).summary["int8_AP50"]
+    >>> compare_float_and_int8(model, flatbuffer, source).summary["int8_AP50"]
     """
     int8 = Int8Detector(flatbuffer)
     size = int8.interpreter.input.shape[1]
@@ -198,9 +200,13 @@ def compare_detectors(
             f"the Keras model takes images of {tuple(model.input_shape[1:])}, the flatbuffer of "
             f"{tuple(int8.interpreter.input.shape[1:])}; they are not the same model"
         )
+    if split not in source.splits:
+        raise UserError(f"dataset {source.name} has no split {split!r}: {', '.join(source.splits)}")
     summary = {"images": min(images or source.splits[split], source.splits[split])}
     for name, detect in (("float", detector_function(model)), ("int8", int8)):
-        figures = evaluate_detector(detect, source, split, size, images=images)
+        figures = evaluate_detector(
+            detect, source, split, size, images=images, on_bad_image=on_bad_image
+        )
         summary |= {f"{name}_{figure}": value for figure, value in figures.items()}
     if picture:
         plot_examples(picture, int8, source, split, size)
