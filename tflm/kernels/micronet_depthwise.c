@@ -37,16 +37,14 @@ typedef struct {
   int32_t in_pitch, out_pitch;
 } axis;
 
+#define MOST_TAPS 6
+
 /* A line of outputs of one channel, four at once; they share taps and weights (doubled, zero point in the bias). */
 MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, const int32_t *w2, int32_t bias2,
-                          const micronet_channel *record, const axis *across, int8_t *out) {
-  const uint32x4_t places = vidupq_n_u32(0, 1);
-  const uint32_t in_step = (uint32_t)(across->stride * across->in_pitch);
-  const uint32x4_t at = vmulq_n_u32(places, in_step), out_at = vmulq_n_u32(places, (uint32_t)across->out_pitch);
+                          const micronet_channel *record, int32_t count, uint32x4_t at, uint32x4_t out_at,
+                          int32_t in_move, int32_t out_move, int8_t *out) {
   const int32x4_t multiplier = vdupq_n_s32(record->multiplier), offset = vdupq_n_s32(record->offset);
   const int32x4_t minus_shift = vdupq_n_s32(-record->shift);
-  const int32_t in_move = 4 * (int32_t)in_step, out_move = 4 * across->out_pitch;
-  int32_t left = across->out;
   /* In variables, because the compiler takes every store to `out` for a change of w2. */
   const int32_t w_0 = w2[0], w_1 = taps > 1 ? w2[1] : 0, w_2 = taps > 2 ? w2[2] : 0;
 #define LINE_TAPS(load)                                                                           \
@@ -56,41 +54,52 @@ MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, con
   for (int t = 3; t < taps; ++t) acc = vmlaq_n_s32(acc, load(x + t * tap_step), w2[t])
 #define LOAD_ALL(from) vldrbq_gather_offset_s32(from, at)
 #define LOAD_LANES(from) vldrbq_gather_offset_z_s32(from, at, lanes)
-  for (; left >= 4; left -= 4) {
+  for (int32_t fours = count >> 2; fours > 0; --fours) {
     LINE_TAPS(LOAD_ALL);
     vstrbq_scatter_offset_s32(out, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift));
     x += in_move;
     out += out_move;
   }
-  if (left > 0) {
-    const mve_pred16_t lanes = vctp32q((uint32_t)left);
+  if (count & 3) {
+    const mve_pred16_t lanes = vctp32q((uint32_t)(count & 3));
     LINE_TAPS(LOAD_LANES);
     vstrbq_scatter_offset_p_s32(out, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift), lanes);
   }
 }
 
-#define MOST_TAPS 6
-
 static void depthwise_lines(const micronet_conv *p, int taps, const axis *along, const axis *across, const int8_t *in,
                             int8_t *out) {
   const int multiplier = p->out_c / p->in_c;
+  const int32_t in_step = across->stride * across->in_pitch, pitch = along->in_pitch, count = across->out;
+  const uint32x4_t places = vidupq_n_u32(0, 1);
+  const uint32x4_t at = vmulq_n_u32(places, (uint32_t)in_step);
+  const uint32x4_t out_at = vmulq_n_u32(places, (uint32_t)across->out_pitch);
   for (int o = 0; o < p->out_c; ++o) {
-    int32_t w2[MOST_TAPS];
-    for (int t = 0; t < taps; ++t) w2[t] = 2 * p->weights[t * p->out_c + o];
-    const int8_t *x = in + o / multiplier;
-    for (int i = 0; i < along->out; ++i) {
-      const int start = i * along->stride - along->pad;
-      const int first = start < 0 ? -start : 0;
-      const int n = (start + taps > along->in ? along->in - start : taps) - first;
-      int32_t bias2 = p->channels[o].bias2;
-      for (int t = first; t < first + n; ++t) bias2 -= p->input_zero_point * w2[t];
-      const int8_t *from = x + (start + first) * along->in_pitch;
-      int8_t *to = out + o + i * along->out_pitch;
+    const micronet_channel *record = &p->channels[o];
+    int32_t w2[MOST_TAPS], sum = 0;
+    for (int t = 0; t < taps; ++t) {
+      w2[t] = 2 * p->weights[t * p->out_c + o];
+      sum += w2[t];
+    }
+    const int8_t *x = in + o / multiplier - along->pad * pitch;
+    int8_t *to = out + o;
+    int32_t start = -along->pad;
+    for (int i = along->out; i > 0; --i) {
+      const int32_t first = start < 0 ? -start : 0;
+      const int32_t n = (start + taps > along->in ? along->in - start : taps) - first;
+      int32_t inside = sum;
+      for (int32_t t = 0; t < first; ++t) inside -= w2[t];
+      for (int32_t t = first + n; t < taps; ++t) inside -= w2[t];
+      const int32_t bias2 = record->bias2 - p->input_zero_point * inside;
+      const int8_t *from = x + first * pitch;
       if (n == 3) {
-        line(3, from, along->in_pitch, w2 + first, bias2, &p->channels[o], across, to);
+        line(3, from, pitch, w2 + first, bias2, record, count, at, out_at, 4 * in_step, 4 * across->out_pitch, to);
       } else {
-        line(n, from, along->in_pitch, w2 + first, bias2, &p->channels[o], across, to);
+        line(n, from, pitch, w2 + first, bias2, record, count, at, out_at, 4 * in_step, 4 * across->out_pitch, to);
       }
+      start += along->stride;
+      x += along->stride * pitch;
+      to += along->out_pitch;
     }
   }
 }
@@ -174,7 +183,7 @@ static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *o
 static int lines_fit(const micronet_conv *p, const axis *along, int taps, const axis *across) {
   return taps <= MOST_TAPS && along->pad < taps && (along->out - 1) * along->stride - along->pad < along->in &&
          across->pad == 0 && (across->out - 1) * across->stride < across->in &&
-         (across->out > 6 || p->out_c % 4 != 0);
+         (across->out > 6 || p->out_c != p->in_c || p->out_c % 4 != 0);
 }
 
 void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
