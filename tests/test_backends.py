@@ -27,7 +27,9 @@ np.save(f"{folder}/logits.npy", model.predict(preprocess_input(pixels), verbose=
 tensor = preprocess_input(keras.ops.convert_to_tensor(pixels))
 difference = np.abs(keras.ops.convert_to_numpy(tensor) - preprocess_input(pixels)).max()
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-model.compile(keras.optimizers.SGD(0.05), loss, jit_compile=False)
+# JAX compiles every operation on its own otherwise, which takes longer than the whole step.
+jit = keras.backend.backend() == "jax"
+model.compile(keras.optimizers.SGD(0.05), loss, jit_compile=jit)
 losses = [float(model.train_on_batch(preprocess_input(pixels), np.arange(4))) for _ in range(4)]
 print(json.dumps({
     "backend": keras.backend.backend(), "losses": losses, "difference": float(difference)

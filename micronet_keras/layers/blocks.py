@@ -49,8 +49,8 @@ class MicroBlockA(MicroBlock):
     Example:
 
     >>> block = MicroBlockA(8, 3, strides=2, hidden_groups=4, squeeze_groups=2, output_groups=2)
-    >>> block(keras.ops.zeros((1, 48, 48, 4))).shape
-    (1, 24, 24, 8)
+    >>> block(keras.Input((48, 48, 4))).shape
+    (None, 24, 24, 8)
     """
 
     def __init__(
@@ -121,9 +121,9 @@ class MicroBlockB(ExpandingMicroBlock):
     Example:
 
     >>> block = MicroBlockB(16, 5, strides=2, expand_filters=64, return_squeezed=True)
-    >>> expanded, squeezed = block(keras.ops.zeros((1, 12, 12, 12)))
+    >>> expanded, squeezed = block(keras.Input((12, 12, 12)))
     >>> expanded.shape, squeezed.shape
-    ((1, 6, 6, 64), (1, 6, 6, 16))
+    ((None, 6, 6, 64), (None, 6, 6, 16))
     """
 
     def __init__(
@@ -212,10 +212,10 @@ class MicroBlockC(ExpandingMicroBlock):
     Example:
 
     >>> block = MicroBlockC(32, 5, hidden_groups=4, expand_filters=128, return_squeezed=True)
-    >>> x, shortcut = keras.ops.zeros((1, 6, 6, 64)), keras.ops.zeros((1, 6, 6, 32))
+    >>> x, shortcut = keras.Input((6, 6, 64)), keras.Input((6, 6, 32))
     >>> expanded, squeezed = block([x, shortcut])
     >>> expanded.shape, squeezed.shape
-    ((1, 6, 6, 128), (1, 6, 6, 32))
+    ((None, 6, 6, 128), (None, 6, 6, 32))
     """
 
     def __init__(

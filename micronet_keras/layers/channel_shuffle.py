@@ -27,7 +27,8 @@ class ChannelShuffle(keras.layers.Layer):
     Example:
 
     >>> x = keras.ops.reshape(keras.ops.arange(6.0), (1, 1, 1, 6))
-    >>> ChannelShuffle(2)(x)[0, 0, 0]  # 0 3 1 4 2 5
+    >>> keras.ops.convert_to_numpy(ChannelShuffle(2)(x)).ravel()
+    array([0., 3., 1., 4., 2., 5.], dtype=float32)
     """
 
     def __init__(self, groups: int, **kwargs):

@@ -46,8 +46,8 @@ class DYShiftMax(keras.layers.Layer):
 
     Example:
 
-    >>> DYShiftMax(groups=4)(keras.ops.ones((2, 8, 8, 16))).shape
-    (2, 8, 8, 16)
+    >>> DYShiftMax(groups=4)(keras.Input((8, 8, 16))).shape
+    (None, 8, 8, 16)
     """
 
     def __init__(

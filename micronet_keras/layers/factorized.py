@@ -130,8 +130,8 @@ class MicroStemConv2D(_VerticalHorizontalConv2D):
 
     Example:
 
-    >>> MicroStemConv2D((2, 2))(keras.ops.zeros((1, 96, 96, 3))).shape
-    (1, 48, 48, 4)
+    >>> MicroStemConv2D((2, 2))(keras.Input((96, 96, 3))).shape
+    (None, 48, 48, 4)
     """
 
     def __init__(self, groups: tuple[int, int], kernel_size: int = 3, strides: int = 2, **kwargs):
@@ -183,8 +183,8 @@ class MicroFactorizedDepthwiseConv2D(_VerticalHorizontalConv2D):
     Example:
 
     >>> layer = MicroFactorizedDepthwiseConv2D(3, strides=2, multipliers=(2, 2))
-    >>> layer(keras.ops.zeros((1, 48, 48, 4))).shape
-    (1, 24, 24, 16)
+    >>> layer(keras.Input((48, 48, 4))).shape
+    (None, 24, 24, 16)
     """
 
     def __init__(
@@ -247,8 +247,8 @@ class MicroFactorizedPointwiseConv2D(keras.layers.Layer):
 
     Example:
 
-    >>> MicroFactorizedPointwiseConv2D(8, groups=2)(keras.ops.zeros((1, 24, 24, 16))).shape
-    (1, 24, 24, 8)
+    >>> MicroFactorizedPointwiseConv2D(8, groups=2)(keras.Input((24, 24, 16))).shape
+    (None, 24, 24, 8)
     """
 
     def __init__(self, filters: int, groups: int = 1, **kwargs):

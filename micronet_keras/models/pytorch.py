@@ -71,7 +71,7 @@ def load_pytorch_checkpoint(
     Example:
 
     >>> model = micronet_keras.models.MicroNetM0()
-    >>> micronet_keras.load_pytorch_checkpoint(model, "micronet-m0.pth")
+    >>> micronet_keras.load_pytorch_checkpoint(model, "micronet-m0.pth")  # doctest: +SKIP
     """
     load_state_dict(model, read_state_dict(path), skip_head, source=str(path))
 
