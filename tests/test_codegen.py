@@ -398,7 +398,7 @@ def test_folder_builds_as_a_user_builds_it(tmp_path):
 
     # A weight that flips in flash is found.
     text = (folder / "model.c").read_text()
-    start = text.index("int8_t tiny_k0[")
+    start = text.index("step0_weights[")
     spoiled = text[:start] + text[start:].replace("= {\n    ", "= {\n    1+", 1)
     assert spoiled != text
     (folder / "model.c").write_text(spoiled)

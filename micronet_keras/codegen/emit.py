@@ -35,10 +35,9 @@ class Source:
 
 
 class _Constants:
-    """The constants of a program, each stored once."""
+    """The constants of a program, each stored once, named after the first step that uses it."""
 
-    def __init__(self, name: str):
-        self.name = name
+    def __init__(self):
         self.lines: list[str] = []
         self.bytes = 0
         self._known: dict[tuple, str] = {}
@@ -47,37 +46,38 @@ class _Constants:
     def names(self) -> list[str]:
         return list(self._known.values())
 
-    def array(self, array: Array) -> str:
+    def array(self, array: Array, name: str) -> str:
         values = np.ascontiguousarray(array.values, np.int64)
         key = (array.ctype, values.shape, values.tobytes())
         if key not in self._known:
-            self._known[key] = name = f"{self.name}_k{len(self._known)}"
+            self._known[key] = name
             if array.ctype == "micronet_channel":
                 items = ["{" + ", ".join(map(str, row)) + "}" for row in values.tolist()]
             else:
                 items = [_literal(v) for v in values.ravel().tolist()]
-            count = len(items)
-            self.lines += [f"static const {array.ctype} {name}[{count}] MODEL_ALIGNED = {{"]
-            self.lines += _wrapped(items)
-            self.lines += ["};"]
+            self.lines += [f"static const {array.ctype} {name}[{len(items)}] MODEL_ALIGNED = {{"]
+            self.lines += [*_wrapped(items), "};"]
             self.bytes += -(-values.size * ELEMENT_BYTES[array.ctype] // 4) * 4
         return self._known[key]
 
-    def struct(self, struct: Struct) -> str:
-        items = [f".{key} = {self.field(value)}" for key, value in struct.fields.items()]
+    def struct(self, struct: Struct, name: str) -> str:
+        items = [
+            f".{field} = {self._field(value, f'{name}_{field}')}"
+            for field, value in struct.fields.items()
+        ]
         key = (struct.ctype, *items)
         if key not in self._known:
-            self._known[key] = name = f"{self.name}_k{len(self._known)}"
+            self._known[key] = name
             self.lines += [f"static const {struct.ctype} {name} = {{", *_wrapped(items), "};"]
         return "&" + self._known[key]
 
-    def field(self, value) -> str:
+    def _field(self, value, name: str) -> str:
         if value is None:
             return "NULL"
         if isinstance(value, Array):
-            return self.array(value)
+            return self.array(value, name)
         if isinstance(value, list):
-            return "{" + ", ".join(self.field(v) for v in value) + "}"
+            return "{" + ", ".join(self._field(v, name) for v in value) + "}"
         return _literal(int(value))
 
 
@@ -163,7 +163,7 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
         name: prefix of the symbols.
         expected: the output for the self-test's input; None writes zeros (to find it out).
     """
-    constants = _Constants(name)
+    constants = _Constants()
     calls, step_constants = [], []
     for index, step in enumerate(program.steps):
         calls += [f"  /* {part} */" for part in textwrap.wrap(step.label, _LINE - 8)]
@@ -175,7 +175,7 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
     checks = "\n".join(
         f"typedef char {name}_scratch_{i}[{check} ? 1 : -1];" for i, check in enumerate(checks)
     )
-    selftest = constants.array(Array("int8_t", wanted))
+    selftest = constants.array(Array("int8_t", wanted), "selftest_output")
     upper, arena = name.upper(), program.arena
     body = "\n".join(calls)
     tables = "\n".join(constants.lines)
@@ -255,9 +255,9 @@ def _call(step: Step, index: int, arena: Arena, constants: _Constants) -> list[s
     lines, arguments = [], []
     for argument in step.arguments:
         if isinstance(argument, Struct):
-            arguments.append(constants.struct(argument))
+            arguments.append(constants.struct(argument, f"step{index}"))
         elif isinstance(argument, Array):
-            arguments.append(constants.array(argument))
+            arguments.append(constants.array(argument, f"step{index}_data"))
         elif isinstance(argument, Value):
             arguments.append(f"AT({arena.offset(argument)})")
         elif isinstance(argument, list):
