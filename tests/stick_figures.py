@@ -90,11 +90,12 @@ def tiny_backbone(shape=(64, 64, 3)):
         hidden_units=8,
         dropout_rate=0.0,
         rows=(
-            _row(2, 12, (2, 2), (0, 4, 2, 2), (2, 0, 1)),
-            _row(2, 16, (2, 2), (0, 4, 4, 4), (2, 2, 1)),
-            _row(2, 24, (2, 2), (0, 4, 4, 4), (2, 2, 1)),
-            _row(2, 32, (1, 2), (4, 4, 4, 4), (2, 2, 1)),
-            _row(1, 64, (1, 2), (4, 4, 0, 0), (2, 2, 1)),
+            # Dynamic Shift-Max here and there only: it is most of a graph, and of a test's time.
+            _row(2, 12, (2, 2), (0, 4, 2, 2), (0, 0, 0)),
+            _row(2, 16, (2, 2), (0, 4, 4, 4), (0, 2, 0)),
+            _row(2, 24, (2, 2), (0, 4, 4, 4), (0, 0, 1)),
+            _row(2, 32, (1, 2), (4, 4, 4, 4), (0, 0, 0)),
+            _row(1, 64, (1, 2), (4, 4, 0, 0), (0, 0, 0)),
         ),
     )
     return MicroNet(config, input_shape=shape, include_top=False)

@@ -150,8 +150,9 @@ def test_accuracy_counts_near_peaks_of_labelled_keypoints():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"image_size": 100}, {"image_width": 0}, {"sigma": 0}, {"zoom": 1.0}, {"rotation": 200.0},
-     {"rotation_share": 2.0}, {"half_body": -0.1}, {"on_bad_record": "hide"}, {"epochs": 0}],
+    [{"dropout": 0.5}, {"min_scale": 0.5}, {"image_size": 100}, {"image_width": 0},
+     {"sigma": 0}, {"zoom": 1.0}, {"rotation": 200.0}, {"rotation_share": 2.0}, {"half_body": -0.1},
+     {"on_bad_record": "hide"}, {"epochs": 0}],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(changes):
     with pytest.raises(ValueError, match=f"{next(iter(changes))} must be .* Received"):

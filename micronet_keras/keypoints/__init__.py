@@ -6,7 +6,9 @@ from micronet_keras.keypoints.config import KEYPOINT_RECIPES, KeypointConfig
 from micronet_keras.keypoints.decode import decode, decode_int8
 from micronet_keras.keypoints.draw import draw_predictions
 from micronet_keras.keypoints.evaluate import (
+    Comparison,
     Predictions,
+    compare_keypoints,
     float_predictor,
     predict_people,
     tflm_predictor,
@@ -28,6 +30,7 @@ __all__ = [
     "KEYPOINT_RECIPES",
     "MIRRORED",
     "CocoKeypoints",
+    "Comparison",
     "HeadConfig",
     "HeatmapLoss",
     "KeypointAccuracy",
@@ -36,6 +39,7 @@ __all__ = [
     "MobileNetV3SmallKeypoints",
     "People",
     "Predictions",
+    "compare_keypoints",
     "decode",
     "decode_int8",
     "draw_predictions",

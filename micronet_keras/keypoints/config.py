@@ -10,14 +10,17 @@ from micronet_keras.train.recipes import TrainConfig
 @documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class KeypointConfig(TrainConfig):
-    """As `TrainConfig`; `image_size` is the height of a person's crop.
+    """Everything that decides the result of training on keypoints besides model and images.
 
-    `min_scale`, `label_smoothing` and `dropout` have no meaning here and stay as they are.
+    As `TrainConfig`; `image_size` is the height of a person's crop. What only a classifier has
+    (`label_smoothing`, `dropout`, `min_scale`) is not used and must be 0, 0 and 1.
 
     Raises:
         ValueError: a field is out of its range.
     """
 
+    dropout: float = setting(0.0, "0: a heatmap model has none")
+    min_scale: float = setting(1.0, "1: see zoom")
     image_size: int = setting(256, "height of the crop in pixels, a multiple of 32")
     image_width: int = setting(192, "width of the crop in pixels, a multiple of 32")
     sigma: float = setting(2.0, "of the Gaussians in the heatmaps, in cells, above 0")
@@ -40,6 +43,9 @@ class KeypointConfig(TrainConfig):
     def __post_init__(self):
         super().__post_init__()
         checks = {
+            "dropout": (self.dropout == 0, "0 for keypoints"),
+            "label_smoothing": (self.label_smoothing == 0, "0 for keypoints"),
+            "min_scale": (self.min_scale == 1, "1 for keypoints; see zoom"),
             "image_size": (self.image_size % 32 == 0, "a multiple of 32"),
             "image_width": (
                 self.image_width >= 32 and self.image_width % 32 == 0,
@@ -63,15 +69,15 @@ class KeypointConfig(TrainConfig):
 KEYPOINT_RECIPES: dict[str, KeypointConfig] = {
     # Height, width, batch and length of the paper's comparison on COCO; SGD in the place of Adam.
     "coco": KeypointConfig(
-        batch_size=128, epochs=210, learning_rate=0.1, warmup_epochs=2, weight_decay=1e-5
+        batch_size=128, epochs=210, learning_rate=0.05, warmup_epochs=2, weight_decay=1e-5
     ),
     # Minutes: M0 on the stick figures of the bundled dataset, which are small and seldom turned.
     "quick": KeypointConfig(
         image_size=128,
         image_width=96,
         batch_size=32,
-        epochs=20,
-        learning_rate=0.1,
+        epochs=24,
+        learning_rate=0.02,
         warmup_epochs=1,
         weight_decay=1e-5,
         sigma=1.5,

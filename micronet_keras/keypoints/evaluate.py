@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -23,7 +24,7 @@ from micronet_keras.keypoints.metric import (
 from micronet_keras.keypoints.model import HEATMAP_STRIDE
 from micronet_keras.keypoints.people import People
 from micronet_keras.keypoints.pipeline import eval_batches
-from micronet_keras.keypoints.skeleton import MIRRORED
+from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT, MIRRORED
 from micronet_keras.models import preprocess_input
 
 # uint8 crops [n, height, width, 3] -> float [n, keypoints, 3]: x, y in heatmap cells, score.
@@ -116,6 +117,70 @@ def predict_people(
         areas=data["area"],
         records=[record.decode(errors="replace") for record in data["record"]],
     )
+
+
+class Comparison(NamedTuple):
+    """What `compare_keypoints` returns.
+
+    Attributes:
+        float_predictions, int8_predictions: of the same people.
+        summary: `people`; `float_ap`, `int8_ap`, `float_error_cells`, `int8_error_cells` (mean
+            distance from the truth in heatmap cells); `arena_bytes`, `flash_bytes`.
+    """
+
+    float_predictions: Predictions
+    int8_predictions: Predictions
+    summary: dict
+
+
+def compare_keypoints(
+    model: keras.Model,
+    flatbuffer: bytes,
+    people: People,
+    limit: int | None = None,
+    flip_test: bool = False,
+    on_bad_image: str = "skip",
+) -> Comparison:
+    """Runs both forms of a heatmap model over the same people.
+
+    Args:
+        model: the Keras model; takes what `preprocess_input` returns.
+        flatbuffer: its int8 form, run on the real TFLM interpreter, crop by crop.
+        people: the split to look at.
+        limit: only the first so many; None is all.
+        flip_test: evaluate on the mirrored crop as well and take the mean, in both forms.
+        on_bad_image: "skip" or "error".
+
+    Raises:
+        UserError: the model and the flatbuffer do not fit each other, or it cannot be run.
+
+    Example:
+
+    >>> compare_keypoints(model, flatbuffer, load_people("test")).summary["int8_ap"]
+    """
+    interpreter = TFLMInterpreter(flatbuffer)
+    ours = (tuple(model.input_shape[1:]), tuple(model.output_shape[1:]))
+    theirs = (tuple(interpreter.input.shape[1:]), tuple(interpreter.output.shape[1:]))
+    if ours != theirs or len(ours[1]) != 3 or ours[1][-1] != KEYPOINT_COUNT:
+        raise UserError(
+            f"both must be one model with {KEYPOINT_COUNT} heatmaps: the Keras model makes "
+            f"{ours[1]} of {ours[0]}, the flatbuffer {theirs[1]} of {theirs[0]}"
+        )
+    height, width = model.input_shape[1:3]
+    config = KeypointConfig(image_size=height, image_width=width, on_bad_image=on_bad_image)
+    both = {
+        "float": float_predictor(model, flip_test),
+        "int8": tflm_predictor(interpreter, flip_test),
+    }
+    found = {
+        name: predict_people(predict, people, config, limit, label=name)
+        for name, predict in both.items()
+    }
+    summary = {"people": len(found["int8"].cells)}
+    for figure in ("ap", "error_cells"):
+        summary |= {f"{name}_{figure}": found[name].summary()[figure] for name in both}
+    summary |= {"arena_bytes": interpreter.arena_bytes, "flash_bytes": len(flatbuffer)}
+    return Comparison(found["float"], found["int8"], summary)
 
 
 def float_predictor(model: keras.Model, flip_test: bool = False) -> Predict:

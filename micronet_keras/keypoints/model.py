@@ -24,6 +24,7 @@ class HeadConfig:
         blocks: Micro-Blocks of the stages, each number at least 1.
         multipliers: (c1, c2) of the depthwise convolutions: a block is c1 * c2 times as wide
             inside.
+        branches: of the DY-ShiftMax in the blocks of the stages; 0 is ReLU6, far cheaper.
         kernel_size: of the depthwise convolutions, odd.
         skips: whether the backbone's features of the same stride are added after upsampling.
 
@@ -34,15 +35,18 @@ class HeadConfig:
     widths: tuple[int, int, int, int]
     groups: tuple[int, int, int, int]
     blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
+    branches: tuple[int, int, int, int] = (2, 2, 2, 2)
     multipliers: tuple[int, int] = (2, 3)
     kernel_size: int = 5
     skips: bool = True
 
     def __post_init__(self):
-        for name in ("widths", "groups", "blocks"):
+        for name, least in (("widths", 1), ("groups", 1), ("blocks", 1), ("branches", 0)):
             value = getattr(self, name)
-            if len(value) != 4 or min(value) < 1:
-                raise ValueError(f"`{name}` must be four whole numbers from 1. Received: {value}")
+            if len(value) != 4 or min(value) < least:
+                raise ValueError(
+                    f"`{name}` must be four whole numbers from {least}. Received: {value}"
+                )
         for width, groups in zip(self.widths, self.groups, strict=True):
             if width % groups or width % 2:
                 raise ValueError(
@@ -54,8 +58,8 @@ class HeadConfig:
 # The widths are ours, chosen so that M3 comes to the multiply-adds that the paper counts (163.2M at
 # 256 x 192); M0 to M2 go down with their backbones.
 HEADS: dict[str, HeadConfig] = {
-    "m0": HeadConfig(widths=(64, 48, 32, 32), groups=(4, 4, 4, 4)),
-    "m1": HeadConfig(widths=(96, 64, 48, 32), groups=(8, 8, 4, 4)),
+    "m0": HeadConfig(widths=(64, 48, 32, 32), groups=(4, 4, 4, 4), branches=(2, 2, 2, 0)),
+    "m1": HeadConfig(widths=(96, 64, 48, 32), groups=(8, 8, 4, 4), branches=(2, 2, 2, 0)),
     "m2": HeadConfig(widths=(144, 96, 80, 64), groups=(8, 8, 8, 8), blocks=(1, 1, 1, 2)),
     "m3": HeadConfig(widths=(160, 136, 120, 96), groups=(8, 8, 8, 8), blocks=(1, 1, 2, 2)),
 }
@@ -124,6 +128,7 @@ def KeypointModel(  # noqa: N802 (a builder, as those of the backbones)
                 hidden_groups=head.groups[stage],
                 squeeze_groups=head.groups[stage],
                 output_groups=head.groups[stage],
+                depthwise_branches=head.branches[stage],
                 squeeze_branches=0,
                 name=f"head{stage}_{index}",
             )(x)

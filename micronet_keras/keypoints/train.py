@@ -17,7 +17,7 @@ from micronet_keras.keypoints.people import load_people
 from micronet_keras.keypoints.pipeline import eval_batches, train_batches
 from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT
 from micronet_keras.models import count_madds, preprocess_input
-from micronet_keras.train.classification import TrainResult
+from micronet_keras.train.classification import TrainResult, with_validation
 from micronet_keras.train.loop import run_training
 from micronet_keras.train.run_folder import RunFolder
 
@@ -71,6 +71,7 @@ def train_keypoints(
             f"the model must map crops {(height, width, 3)} to heatmaps {wanted}. "
             f"Received: {model.input_shape[1:]} to {model.output_shape[1:]}"
         )
+    source = with_validation(source, config)
     people = {
         split: load_people(split, on_bad_record=config.on_bad_record, source=source)
         for split in dict.fromkeys([config.train_split, config.validation_split, config.test_split])
