@@ -85,8 +85,19 @@ MICRONET_INLINE int32x4_t micronet_four_rows(const int8_t *x, const int8_t *w, i
   const int8_t *w1 = rows > 1 ? w + count : w;
   const int8_t *w2 = rows > 2 ? w1 + count : w1, *w3 = rows > 3 ? w2 + count : w2;
   int32_t sums[4];
-  micronet_two_rows(x, w, w1, count, zero_point, sums);
-  micronet_two_rows(x, w2, w3, count, zero_point, sums + 2);
+  if (count <= 16) { /* the coefficients of Dynamic Shift-Max: many outputs of few inputs */
+    const mve_pred16_t bytes = vctp8q((uint32_t)count);
+    const int8x16_t v = vldrbq_z_s8(x, bytes);
+    const int8x16_t a = vldrbq_z_s8(w, bytes), b = vldrbq_z_s8(w1, bytes);
+    const int8x16_t c = vldrbq_z_s8(w2, bytes), d = vldrbq_z_s8(w3, bytes);
+    sums[0] = vmladavq_s8(v, a) - zero_point * vaddvq_s8(a);
+    sums[1] = vmladavq_s8(v, b) - zero_point * vaddvq_s8(b);
+    sums[2] = vmladavq_s8(v, c) - zero_point * vaddvq_s8(c);
+    sums[3] = vmladavq_s8(v, d) - zero_point * vaddvq_s8(d);
+  } else {
+    micronet_two_rows(x, w, w1, count, zero_point, sums);
+    micronet_two_rows(x, w2, w3, count, zero_point, sums + 2);
+  }
   const int32x4_t acc = vldrwq_s32(sums);
   return vaddq_s32(acc, acc);
 }
