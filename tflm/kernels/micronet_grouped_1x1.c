@@ -27,102 +27,92 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
 
 #elif MICRONET_USE_HELIUM
 
-/* Eight MACs an instruction, four where a row has an odd number of fours. Groups of up to 16 inputs (in the order of the
- * weights) stay in registers. */
+/* Up to four outputs of one group, pixel after pixel, so that their records stay in registers. Eight MACs an instruction; four
+ * where a row of weights has an odd number of fours. `row` is 0 where it is not known when compiling. */
 typedef struct {
-  int16x8_t eight, more;
-  int32x4_t four;
-} group_input;
+  int32_t pixels, inputs, count, in_step, out_step;
+  int16_t zero_point;
+  const micronet_channel *record;
+} group_shape;
 
-MICRONET_INLINE int32_t row_sum(const int row, group_input x, const int16_t *w) {
-  int32_t sum = 0;
-  if (row >= 8) sum = vmladavq_s16(x.eight, vldrhq_s16(w));
-  if (row == 16) sum = vmladavaq_s16(sum, x.more, vldrhq_s16(w + 8));
-  if (row == 4) sum = vmladavq_s32(x.four, vldrhq_s32(w));
-  if (row == 12) sum = vmladavaq_s32(sum, x.four, vldrhq_s32(w + 8));
-  return sum;
-}
-
-#define GROUP_OF(name, row)                                                                       \
-  static MICRONET_NOINLINE void name(group_input x, const int16_t *w, const micronet_channel *record, \
-                                     int8_t *out, int32_t outputs) {                              \
-    for (; outputs >= 4; outputs -= 4, record += 4, out += 4, w += 4 * (row)) {                   \
-      const int32_t sums[4] = {row_sum(row, x, w), row_sum(row, x, w + (row)),                    \
-                               row_sum(row, x, w + 2 * (row)), row_sum(row, x, w + 3 * (row))};   \
-      const micronet_records r = micronet_load_records(record, 4);                                \
-      const int32x4_t acc2 = vaddq_s32(vldrwq_s32(sums), r.bias2);                                \
-      vstrbq_s32(out, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift));         \
-    }                                                                                             \
-    for (; outputs > 0; --outputs, ++record, w += (row)) {                                        \
-      const int32_t acc2 = micronet_wrap_add(record->bias2, row_sum(row, x, w));                  \
-      *out++ = micronet_requantize(acc2, record->multiplier, record->offset, record->shift);      \
-    }                                                                                             \
-  }
-GROUP_OF(group_of_4, 4)
-GROUP_OF(group_of_8, 8)
-GROUP_OF(group_of_12, 12)
-GROUP_OF(group_of_16, 16)
-
-static MICRONET_NOINLINE void group_of_any(const int8_t *in, int32_t inputs, int32_t zero_point, const int16_t *w,
-                                           const micronet_channel *record, int8_t *out, int32_t outputs, int16_t *wide) {
-  const int32_t row = MICRONET_ROUND_UP_4(inputs);
-  micronet_widen(in, inputs, zero_point, 0, 4, wide);
-  for (int32_t left = outputs; left > 0; left -= 4, record += 4, out += 4) {
-    int32_t sums[4] = {0, 0, 0, 0};
-    for (int32_t o = 0; o < 4 && o < left; ++o, w += row) {
-      int32_t sum = 0, i = 0;
-      for (; i + 8 <= row; i += 8) sum = vmladavaq_s16(sum, vldrhq_s16(wide + i), vldrhq_s16(w + i));
-      if (i < row) {
-        const mve_pred16_t half = vctp16q(4);
-        sum = vmladavaq_s16(sum, vldrhq_z_s16(wide + i, half), vldrhq_z_s16(w + i, half));
-      }
-      sums[o] = sum;
-    }
-    const micronet_records r = micronet_load_records(record, left);
-    const int32x4_t acc2 = vaddq_s32(vldrwq_s32(sums), r.bias2);
-    micronet_store4(out, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift), left);
-  }
-}
-
-void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out, void *scratch) {
-  const int32_t inputs = p->in_c / p->groups, outputs = p->out_c / p->groups, row = MICRONET_ROUND_UP_4(inputs);
-  const int in_registers = inputs == row && row <= 16;
-  /* 0 2 1 3, 4 6 5 7: the order of the weights */
-  static const uint16_t order[8] = {0, 2, 1, 3, 4, 6, 5, 7};
+MICRONET_INLINE void four_outputs(const int row, const group_shape *g, const int8_t *in, const int16_t *w0, int8_t *out) {
+  static const uint16_t order[8] = {0, 2, 1, 3, 4, 6, 5, 7}; /* that of the weights */
   const uint16x8_t at8 = vldrhq_u16(order);
   const uint32x4_t at4 = vldrhq_u32(order);
-  int8_t *const start = out;
-  for (int32_t pixel = 0; pixel < p->pixels; ++pixel) {
-    const int16_t *w = p->weights2;
-    const micronet_channel *record = p->channels;
-    for (int32_t group = 0; group < p->groups; ++group) {
-      if (in_registers) {
-        group_input x = {vdupq_n_s16(0), vdupq_n_s16(0), vdupq_n_s32(0)};
-        if (row == 4) {
-          x.four = vsubq_n_s32(vldrbq_gather_offset_s32(in, at4), p->input_zero_point);
-          group_of_4(x, w, record, out, outputs);
-        } else {
-          x.eight = vsubq_n_s16(vldrbq_gather_offset_s16(in, at8), p->input_zero_point);
-          if (row == 8) {
-            group_of_8(x, w, record, out, outputs);
-          } else if (row == 12) {
-            x.four = vsubq_n_s32(vldrbq_gather_offset_s32(in + 8, at4), p->input_zero_point);
-            group_of_12(x, w, record, out, outputs);
-          } else {
-            x.more = vsubq_n_s16(vldrbq_gather_offset_s16(in + 8, at8), p->input_zero_point);
-            group_of_16(x, w, record, out, outputs);
-          }
-        }
-      } else {
-        group_of_any(in, inputs, p->input_zero_point, w, record, out, outputs, (int16_t *)scratch);
+  const int32_t length = row ? row : MICRONET_ROUND_UP_4(g->inputs), count = g->count;
+  const int32_t in_step = g->in_step, out_step = g->out_step;
+  const int16_t zero_point = g->zero_point;
+  /* Where there are fewer than four outputs, the last one's weights are read again. */
+  const int16_t *w1 = count > 1 ? w0 + length : w0;
+  const int16_t *w2 = count > 2 ? w1 + length : w1, *w3 = count > 3 ? w2 + length : w2;
+  const micronet_records r = micronet_load_records(g->record, count);
+  const mve_pred16_t lanes = vctp32q((uint32_t)count);
+  for (int32_t n = g->pixels; n > 0; --n) {
+    int32_t sums[4] = {0, 0, 0, 0};
+    int32_t i = 0;
+    for (; i + 8 <= length; i += 8) {
+      int16x8_t x;
+      if (row) {
+        x = vldrbq_gather_offset_s16(in + i, at8);
+      } else { /* a group whose inputs are no multiple of four ends inside of a vector */
+        x = vldrbq_gather_offset_z_s16(in + i, at8, (mve_pred16_t)~vcmpcsq_n_u16(at8, (uint16_t)(g->inputs - i)));
       }
-      in += inputs;
-      out += outputs;
-      w += outputs * row;
-      record += outputs;
+      x = vsubq_n_s16(x, zero_point);
+      sums[0] = vmladavaq_s16(sums[0], x, vldrhq_s16(w0 + i));
+      sums[1] = vmladavaq_s16(sums[1], x, vldrhq_s16(w1 + i));
+      sums[2] = vmladavaq_s16(sums[2], x, vldrhq_s16(w2 + i));
+      sums[3] = vmladavaq_s16(sums[3], x, vldrhq_s16(w3 + i));
+    }
+    if (length & 4) {
+      int32x4_t x;
+      if (row) {
+        x = vldrbq_gather_offset_s32(in + i, at4);
+      } else {
+        x = vldrbq_gather_offset_z_s32(in + i, at4, (mve_pred16_t)~vcmpcsq_n_u32(at4, (uint32_t)(g->inputs - i)));
+      }
+      x = vsubq_n_s32(x, zero_point);
+      sums[0] = vmladavaq_s32(sums[0], x, vldrhq_s32(w0 + i));
+      sums[1] = vmladavaq_s32(sums[1], x, vldrhq_s32(w1 + i));
+      sums[2] = vmladavaq_s32(sums[2], x, vldrhq_s32(w2 + i));
+      sums[3] = vmladavaq_s32(sums[3], x, vldrhq_s32(w3 + i));
+    }
+    const int32x4_t acc2 = vaddq_s32(vldrwq_s32(sums), r.bias2);
+    vstrbq_p_s32(out, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift), lanes);
+    in += in_step;
+    out += out_step;
+  }
+}
+
+#define FOUR_OUTPUTS(name, row)                                                                   \
+  static MICRONET_NOINLINE void name(const group_shape *g, const int8_t *in, const int16_t *w, int8_t *out) { \
+    four_outputs(row, g, in, w, out);                                                             \
+  }
+FOUR_OUTPUTS(four_outputs_of_4, 4)
+FOUR_OUTPUTS(four_outputs_of_8, 8)
+FOUR_OUTPUTS(four_outputs_of_16, 16)
+FOUR_OUTPUTS(four_outputs_of_any, 0)
+
+void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out, void *scratch) {
+  const int32_t inputs = p->in_c / p->groups, outputs = p->out_c / p->groups;
+  void (*const run)(const group_shape *, const int8_t *, const int16_t *, int8_t *) =
+      inputs == 4    ? four_outputs_of_4
+      : inputs == 8  ? four_outputs_of_8
+      : inputs == 16 ? four_outputs_of_16
+                     : four_outputs_of_any;
+  group_shape g = {p->pixels, inputs, 4, p->in_c, p->out_c, p->input_zero_point, p->channels};
+  const int16_t *w = p->weights2;
+  int8_t *to = out;
+  (void)scratch;
+  for (int32_t group = 0; group < p->groups; ++group, in += inputs) {
+    for (int32_t left = outputs; left > 0; left -= 4) {
+      g.count = left < 4 ? left : 4;
+      run(&g, in, w, to);
+      w += g.count * MICRONET_ROUND_UP_4(inputs);
+      g.record += g.count;
+      to += g.count;
     }
   }
-  micronet_apply_clamp(p->pixels * p->out_c, p->clamp_min, p->clamp_max, start);
+  micronet_apply_clamp(p->pixels * p->out_c, p->clamp_min, p->clamp_max, out);
 }
 
 #elif MICRONET_USE_DSP
