@@ -27,7 +27,7 @@ from micronet_keras.firmware.platforms import TFLM, Platform, find_platform
 
 RUNTIMES = ("tflm", "c")
 FUSE = ("none", "activations", "all")
-# What compiled code and TFLM need beside the tensors and the model: stack, the platform, the program.
+# Needed beside the tensors and the model: stack, the platform, the program.
 _OTHER_RAM = 24 << 10
 _OTHER_FLASH = {"tflm": 160 << 10, "c": 64 << 10}
 # More than this of static memory goes to external RAM where a board has it.
@@ -242,7 +242,7 @@ def _copy_template(target: Platform, project: Path, features: set[str], values: 
 
 
 def _write_c_data(sources: Path, shape, classes, image, answer, labels) -> None:
-    """model_data.h and .cc for compiled C: as `write_c_array` makes them, without the flatbuffer."""
+    """model_data.h and .cc for compiled C: as `write_c_array` makes them, but no flatbuffer."""
     texts = ", ".join(_c_string(label) for label in labels) or "0"
     (sources / "model_data.h").write_text(f"""\
 // The labels and the test vector of the compiled model.

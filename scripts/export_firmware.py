@@ -1,0 +1,100 @@
+"""Writes a firmware project for a board: its tool chain's files, the application, the model.
+
+The project's README.md has the commands that build and flash it. TensorFlow Lite Micro is brought
+by the platform (a component, a module, a library); with --runtime=c it is not needed at all.
+
+Examples:
+
+  python scripts/export_firmware.py --platform=esp32s3 --model=model.tflite --output=out/esp32s3
+  python scripts/export_firmware.py --platform=pico --runtime=c --model=model.tflite --output=pico
+"""
+
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from micronet_keras import cli
+from micronet_keras.errors import UserError
+from micronet_keras.files import refuse_existing
+from micronet_keras.firmware import FUSE, PLATFORMS, RUNTIMES, export_firmware
+
+_PLATFORM = flags.DEFINE_enum("platform", None, list(PLATFORMS), "the board's kind", required=True)
+_MODEL = flags.DEFINE_string("model", None, "int8 .tflite of builtin operators", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "the folder to write", required=True)
+_RUNTIME = flags.DEFINE_enum(
+    "runtime", "tflm", RUNTIMES, "TensorFlow Lite Micro, or the model compiled to C"
+)
+_FUSE = flags.DEFINE_enum(
+    "fuse", "all", FUSE,
+    "for tflm: builtin operators only; DY-ShiftMax fused; or convolutions and dense layers by this "
+    "project's kernels too",
+)  # fmt: skip
+_GROUPS = flags.DEFINE_enum(
+    "groups", None, ["native", "split", "dense"],
+    "for tflm: how grouped convolutions are stored; by default what the platform's TFLM can run",
+)  # fmt: skip
+_SOURCE = flags.DEFINE_enum(
+    "image_source", "serial", ["serial", "camera"], "where images come from"
+)
+_LABELS = flags.DEFINE_string("labels", None, "text file, one class a line")
+_NAME = flags.DEFINE_string("name", "micronet", "what the firmware calls its model")
+_TEST_IMAGE = flags.DEFINE_string(
+    "test_image", None, "picture for the built-in test (resized); noise without it"
+)
+_FORCE = flags.DEFINE_boolean("force", False, "replace --output when it exists")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    refuse_existing(_OUTPUT.value, _FORCE.value)
+    model = _read(_MODEL.value)
+    labels = _read(_LABELS.value).decode("utf-8", "replace").split("\n") if _LABELS.value else []
+    exported = export_firmware(
+        _PLATFORM.value,
+        model,
+        _OUTPUT.value,
+        runtime=_RUNTIME.value,
+        fuse=_FUSE.value,
+        groups=_GROUPS.value,
+        image_source=_SOURCE.value,
+        labels=[label.strip() for label in labels if label.strip()],
+        name=_NAME.value,
+        test_image=_picture(_TEST_IMAGE.value, model) if _TEST_IMAGE.value else None,
+        force=_FORCE.value,
+    )
+    print(f"{exported.folder}: {exported.model_bytes} bytes of model in flash, "
+          f"{exported.arena_bytes} bytes of RAM for tensors")  # fmt: skip
+    if exported.operators:
+        print("operators: " + ", ".join(exported.operators))
+    print(f"next: {exported.folder / 'README.md'}")
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _picture(path: str, model: bytes) -> np.ndarray:
+    from PIL import Image, UnidentifiedImageError
+
+    from micronet_keras.convert.flatbuffer import read_model
+
+    parsed = read_model(model)
+    _, height, width, channels = parsed.tensors[parsed.inputs[0]].shape
+    try:
+        with Image.open(path) as picture:
+            small = picture.convert("RGB" if channels == 3 else "L").resize((width, height))
+    except (OSError, UnidentifiedImageError) as error:
+        raise UserError(f"cannot read the picture {path}: {error}") from None
+    return np.asarray(small, np.uint8).reshape(height, width, channels)
+
+
+def run() -> None:
+    cli.run(main)
+
+
+if __name__ == "__main__":
+    run()
