@@ -52,14 +52,20 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
       int8_t *to = out + o;
       const int32_t rows = end - first, out_move = 4 * p->out_c;
       int32_t left = p->out_w;
+#define COLUMN_ROW(load, v, w)                                                                    \
+  acc = vmlaq_n_s32(acc, load(v), (w)[0]);                                                        \
+  acc = vmlaq_n_s32(acc, load((v) + 1), (w)[1]);                                                  \
+  acc = vmlaq_n_s32(acc, load((v) + 2), (w)[2])
 #define COLUMN_SUM(load)                                                                          \
   int32x4_t acc = vdupq_n_s32(bias2);                                                             \
-  const int8_t *v = x;                                                                            \
-  const int32_t *w = w2;                                                                          \
-  for (int32_t n = rows; n > 0; --n, w += 3, v += in_pitch) {                                     \
-    acc = vmlaq_n_s32(acc, load(v), w[0]);                                                        \
-    acc = vmlaq_n_s32(acc, load(v + 1), w[1]);                                                    \
-    acc = vmlaq_n_s32(acc, load(v + 2), w[2]);                                                    \
+  if (rows == 3) {                                                                                \
+    COLUMN_ROW(load, x, w2);                                                                      \
+    COLUMN_ROW(load, x + in_pitch, w2 + 3);                                                       \
+    COLUMN_ROW(load, x + 2 * in_pitch, w2 + 6);                                                   \
+  } else {                                                                                        \
+    for (int32_t r = 0; r < rows; ++r) {                                                          \
+      COLUMN_ROW(load, x + r * in_pitch, w2 + 3 * r);                                             \
+    }                                                                                             \
   }
 #define LOAD_ALL(from) vldrbq_gather_offset_s32(from, in_at)
 #define LOAD_LANES(from) vldrbq_gather_offset_z_s32(from, in_at, lanes)
