@@ -5,7 +5,7 @@ fine-tuning that was stopped goes on with the same command.
 
 Examples:
 
-  # Two epochs of QAT on the bundled dataset.
+  # An epoch of QAT on the bundled dataset.
   python scripts/quantize.py --model=out/shapes/best.keras --out=out/shapes/qat.npz
 
   # PTQ: ranges from 512 training images, no training.

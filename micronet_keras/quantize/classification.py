@@ -28,7 +28,7 @@ class QuantizeConfig:
     """
 
     epochs: int = setting(
-        2, "epochs of quantization-aware training; 0 is post-training quantization"
+        1, "epochs of quantization-aware training; 0 is post-training quantization"
     )
     batch_size: int = setting(64, "images per step")
     learning_rate: float = setting(

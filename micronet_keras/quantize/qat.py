@@ -113,7 +113,7 @@ def fine_tune(
     steps_per_epoch: int,
     epochs: int,
     backup: str | os.PathLike,
-    learning_rate: float = 0.001,
+    learning_rate: float = 0.0001,
     validation: tf.data.Dataset | None = None,
     verbose: int | str = "auto",
     loss: Callable | None = None,
