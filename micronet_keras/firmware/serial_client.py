@@ -15,6 +15,7 @@ from micronet_keras.errors import UserError
 _HEX_BYTES = 64
 _LONGEST_ANSWER = 1 << 16
 _ATTEMPTS = 3
+_SILENCE_S = 0.15
 
 
 class BoardError(UserError):
@@ -143,16 +144,30 @@ class BoardClient:
     def _synchronize(self) -> None:
         """Ends whatever half command the board holds, and forgets what it answers."""
         self._write("%")
-        time.sleep(0.05)
-        self._port.reset_input_buffer()
+        self._drain()
         for attempt in range(_ATTEMPTS):
             try:
                 if any(line.startswith("m-name-dut-") for line in self.command("name")):
-                    return
+                    # The board's greeting, or the answer to an earlier attempt, may come late.
+                    return self._drain()
             except BoardError:
                 if attempt == _ATTEMPTS - 1:
                     raise
         raise BoardError(f"nobody at {self._port.port} speaks the protocol of this firmware")
+
+    def _drain(self) -> None:
+        """Drops what arrives until the line is silent."""
+        end = time.monotonic() + self._timeout_s
+        silent_since = time.monotonic()
+        while time.monotonic() < min(end, silent_since + _SILENCE_S):
+            if self._read():
+                silent_since = time.monotonic()
+
+    def _read(self) -> bytes:
+        try:
+            return self._port.read(max(1, self._port.in_waiting))
+        except (OSError, TypeError) as error:
+            raise BoardError(f"the connection to {self._port.port} broke: {error}") from None
 
     def _profile(self) -> BoardModel:
         answer = self.command("profile")
@@ -178,10 +193,7 @@ class BoardClient:
         end = time.monotonic() + self._timeout_s
         held = b""
         while time.monotonic() < end:
-            try:
-                held += self._port.read(max(1, self._port.in_waiting))
-            except (OSError, TypeError) as error:
-                raise BoardError(f"the connection to {self._port.port} broke: {error}") from None
+            held += self._read()
             *complete, held = held.split(b"\n")
             for line in complete:
                 yield line.decode("ascii", "replace").strip()

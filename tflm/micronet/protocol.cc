@@ -41,13 +41,16 @@ int HexDigit(char c) {
   return -1;
 }
 
-// Reads a whole number and moves `text` behind it and the blanks that follow; -1 if there is none.
+// Reads a whole number of at most nine digits and moves `text` behind it and the blanks that follow;
+// -1 if there is none.
 int32_t Number(const char*& text) {
   int32_t value = 0;
   int digits = 0;
-  for (; *text >= '0' && *text <= '9'; ++text, ++digits) value = value * 10 + (*text - '0');
+  for (; *text >= '0' && *text <= '9' && digits < 9; ++text, ++digits) {
+    value = value * 10 + (*text - '0');
+  }
   while (*text == ' ') ++text;
-  return digits >= 1 && digits <= 9 ? value : -1;
+  return digits > 0 ? value : -1;
 }
 
 // What follows `word` in `text`, or nullptr if it does not begin with the word.
