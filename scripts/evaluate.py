@@ -1,8 +1,9 @@
 """Compares a Keras model with its int8 form on the real TensorFlow Lite Micro interpreter.
 
 Both run over the same images. Of a classifier it prints accuracies, how often both agree and the
-signal-to-noise ratio of the int8 outputs; of a detector COCO's average precisions; of both arena
-and flash. --json, --confusion and --picture write to files.
+signal-to-noise ratio of the int8 outputs; of a detector COCO's average precisions; of a heatmap
+model OKS AP and the mean error in heatmap cells; of all arena and flash. --json, --confusion and
+--picture write to files.
 
 Examples:
 
@@ -26,10 +27,15 @@ from micronet_keras.detection.int8 import compare_float_and_int8
 from micronet_keras.errors import UserError
 from micronet_keras.evaluate import compare_classifiers, confusion_matrix, plot_confusion
 from micronet_keras.files import read_bytes, replacing
+from micronet_keras.keypoints import compare_keypoints, draw_predictions
 from micronet_keras.models import read_keras
 
 # The bundled dataset of each task.
-DATASETS = {"classification": data.DEFAULT_DATASET, "detection": "micronet_shapes/multi"}
+DATASETS = {
+    "classification": data.DEFAULT_DATASET,
+    "detection": "micronet_shapes/multi",
+    "keypoints": "micronet_shapes/multi",
+}
 
 _TASK = flags.DEFINE_enum("task", "classification", list(DATASETS), "what the model is for")
 _MODEL = flags.DEFINE_string("model", None, "the .keras file", required=True)
@@ -41,13 +47,15 @@ _DATASET = flags.DEFINE_string(
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
 _SPLIT = flags.DEFINE_string("split", "test", "the split to look at")
-_IMAGES = flags.DEFINE_integer("images", None, "only the first so many", lower_bound=1)
+_IMAGES = flags.DEFINE_integer(
+    "images", None, "only the first so many (people, for keypoints)", lower_bound=1
+)
 _ON_BAD_IMAGE = flags.DEFINE_enum(
     "on_bad_image", "skip", ["skip", "error"], "what to do with an image that does not decode"
 )
 _JSON = flags.DEFINE_string("json", None, "a file for the figures")
 _CONFUSION = flags.DEFINE_string("confusion", None, "a PNG for a classifier's confusion matrix")
-_PICTURE = flags.DEFINE_string("picture", None, "a PNG for what a detector finds in some images")
+_PICTURE = flags.DEFINE_string("picture", None, "a PNG for what a detector or keypoints find")
 
 
 def main(argv: list[str]) -> None:
@@ -56,14 +64,19 @@ def main(argv: list[str]) -> None:
     flatbuffer = read_bytes(_TFLITE.value)
     source = data.load_dataset(_DATASET.value or DATASETS[_TASK.value], _DATA_DIR.value)
     what = (model, flatbuffer, source, _SPLIT.value, _IMAGES.value, _ON_BAD_IMAGE.value)
-    if _TASK.value == "detection":
-        if _CONFUSION.value:
-            raise UserError("--confusion is for classifiers; a detector has --picture")
+    if _TASK.value == "classification":
+        if _PICTURE.value:
+            raise UserError("--picture is for the other tasks; a classifier has --confusion")
+        result = compare_classifiers(*what)
+    elif _CONFUSION.value:
+        raise UserError("--confusion is for classifiers; the other tasks have --picture")
+    elif _TASK.value == "detection":
         result = compare_float_and_int8(*what, picture=_PICTURE.value)
     else:
+        result = compare_keypoints(*what)
         if _PICTURE.value:
-            raise UserError("--picture is for detectors; a classifier has --confusion")
-        result = compare_classifiers(*what)
+            title = f"{model.name}, int8 on TFLM: AP {result.summary['int8_ap']:.3f}"
+            draw_predictions(result.int8_predictions, _PICTURE.value, title=title)
     for name, value in result.summary.items():
         print(f"{name:16} {value:.4f}" if isinstance(value, float) else f"{name:16} {value}")
     if source.bad_images:

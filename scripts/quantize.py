@@ -15,7 +15,7 @@ Examples:
   python scripts/quantize.py --model=out/flowers/best.keras --dataset=./flowers --epochs=4 \\
       --out=out/flowers/qat.npz
 
-  # A detector of scripts/train.py --task=detection.
+  # A detector of scripts/train.py --task=detection; --task=keypoints is for heatmap models.
   python scripts/quantize.py --task=detection --model=out/detector/best.keras --mode=ptq \\
       --out=out/detector/ptq.npz
 """
@@ -28,6 +28,7 @@ from absl import flags
 from micronet_keras import cli, data
 from micronet_keras.detection.int8 import quantize_detector
 from micronet_keras.files import refuse_existing
+from micronet_keras.keypoints import quantize_keypoints
 from micronet_keras.models import read_keras
 from micronet_keras.quantize import QuantizeConfig, quantize_classifier
 from micronet_keras.settings import define_flags, given_flags
@@ -36,6 +37,7 @@ from micronet_keras.settings import define_flags, given_flags
 TASKS = {
     "classification": (data.DEFAULT_DATASET, quantize_classifier),
     "detection": ("micronet_shapes/multi", quantize_detector),
+    "keypoints": ("micronet_shapes/multi", quantize_keypoints),
 }
 
 _TASK = flags.DEFINE_enum("task", "classification", list(TASKS), "what the model was trained for")

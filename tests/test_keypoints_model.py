@@ -17,7 +17,6 @@ from micronet_keras.keypoints import (
     MobileNetV3SmallKeypoints,
     compare_keypoints,
     draw_predictions,
-    load_people,
     quantize_keypoints,
     train_keypoints,
 )
@@ -89,27 +88,26 @@ def test_training_to_int8_on_tflm(tmp_path):
 
     settings = QuantizeConfig(epochs=1, batch_size=8, learning_rate=1e-3, calibration_images=64)
     ptq = dataclasses.replace(settings, epochs=0)
-    people = load_people("test", source=source)
     for quantization in (ptq, settings):
         quantized = quantize_keypoints(
-            model, source, config, quantization, tmp_path / "backup", verbose=0
+            model, source, quantization, tmp_path / "backup", verbose=0, recipe=config
         )
         assert quantized.class_names[0] == "nose" and quantized.sample.shape == (64, 64, 3)
         flatbuffer = convert(quantized)
         names = {operator.name for operator in read_model(flatbuffer).operators}
         assert names <= {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D",
                          "ADD", "MUL", "MAXIMUM", "GATHER", "RESIZE_BILINEAR"}  # fmt: skip
-        result = compare_keypoints(model, flatbuffer, people)
+        result = compare_keypoints(model, flatbuffer, source)
         errors = [result.summary[f"{form}_error_cells"] for form in ("float", "int8")]
         assert errors[1] < errors[0] + 0.5
         assert result.summary["flash_bytes"] == len(flatbuffer) and result.summary["people"] == 16
     draw_predictions(result.int8_predictions, tmp_path / "int8.png", people=5, title="int8")
     assert (tmp_path / "int8.png").stat().st_size > 10_000
-    flipped = compare_keypoints(model, flatbuffer, people, limit=8, flip_test=True).summary
+    flipped = compare_keypoints(model, flatbuffer, source, limit=8, flip_test=True).summary
     assert flipped["int8_error_cells"] < flipped["float_error_cells"] + 0.5
     other = KeypointModel(tiny_backbone((96, 64, 3)), HEAD)
     with pytest.raises(UserError, match="both must be one model with 17 heatmaps"):
-        compare_keypoints(other, flatbuffer, people)
+        compare_keypoints(other, flatbuffer, source)
 
 
 def test_training_refuses_a_model_for_other_crops(tmp_path):

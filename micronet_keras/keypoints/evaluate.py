@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from micronet_keras.data import Source
 from micronet_keras.errors import UserError
 from micronet_keras.evaluate import TFLMInterpreter
 from micronet_keras.keypoints.config import KeypointConfig
@@ -22,7 +23,7 @@ from micronet_keras.keypoints.metric import (
     results_of,
 )
 from micronet_keras.keypoints.model import HEATMAP_STRIDE
-from micronet_keras.keypoints.people import People
+from micronet_keras.keypoints.people import People, load_people
 from micronet_keras.keypoints.pipeline import eval_batches
 from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT, MIRRORED
 from micronet_keras.models import preprocess_input
@@ -136,27 +137,31 @@ class Comparison(NamedTuple):
 def compare_keypoints(
     model: keras.Model,
     flatbuffer: bytes,
-    people: People,
+    source: Source,
+    split: str = "test",
     limit: int | None = None,
-    flip_test: bool = False,
     on_bad_image: str = "skip",
+    flip_test: bool = False,
 ) -> Comparison:
     """Runs both forms of a heatmap model over the same people.
 
     Args:
         model: the Keras model; takes what `preprocess_input` returns.
         flatbuffer: its int8 form, run on the real TFLM interpreter, crop by crop.
-        people: the split to look at.
-        limit: only the first so many; None is all.
-        flip_test: evaluate on the mirrored crop as well and take the mean, in both forms.
+        source: a dataset with keypoints.
+        split: the split to look at.
+        limit: only the first so many people; None is all.
         on_bad_image: "skip" or "error".
+        flip_test: evaluate on the mirrored crop as well and take the mean, in both forms.
 
     Raises:
-        UserError: the model and the flatbuffer do not fit each other, or it cannot be run.
+        UserError: the dataset has no people, the model and the flatbuffer do not fit each other,
+            or it cannot be run.
 
     Example:
 
-    >>> compare_keypoints(model, flatbuffer, load_people("test")).summary["int8_ap"]
+    >>> source = load_dataset("micronet_shapes/multi")
+    >>> compare_keypoints(model, flatbuffer, source).summary["int8_ap"]
     """
     interpreter = TFLMInterpreter(flatbuffer)
     ours = (tuple(model.input_shape[1:]), tuple(model.output_shape[1:]))
@@ -166,6 +171,7 @@ def compare_keypoints(
             f"both must be one model with {KEYPOINT_COUNT} heatmaps: the Keras model makes "
             f"{ours[1]} of {ours[0]}, the flatbuffer {theirs[1]} of {theirs[0]}"
         )
+    people = load_people(split, source=source)
     height, width = model.input_shape[1:3]
     config = KeypointConfig(image_size=height, image_width=width, on_bad_image=on_bad_image)
     both = {

@@ -7,7 +7,7 @@ import keras
 
 from micronet_keras.data import Source
 from micronet_keras.errors import UserError
-from micronet_keras.keypoints.config import KeypointConfig
+from micronet_keras.keypoints.config import KEYPOINT_RECIPES, KeypointConfig
 from micronet_keras.keypoints.loss import HeatmapLoss
 from micronet_keras.keypoints.people import load_people
 from micronet_keras.keypoints.pipeline import eval_batches, train_batches
@@ -25,23 +25,23 @@ from micronet_keras.quantize import (
 def quantize_keypoints(
     model: keras.Model,
     source: Source,
-    config: KeypointConfig,
-    quantization: QuantizeConfig,
+    config: QuantizeConfig,
     backup: str | os.PathLike,
     verbose: int | str = "auto",
+    recipe: KeypointConfig | None = None,
 ) -> QuantizedGraph:
-    """Quantizes `model`, with fine-tuning when ``quantization.epochs`` is above 0.
+    """Quantizes `model`, with fine-tuning when ``config.epochs`` is above 0.
 
     The counterpart of `micronet_keras.quantize.quantize_classifier`.
 
     Args:
         model: a trained model of `KeypointModel`.
         source: the dataset that it was trained on.
-        config: what it was trained with: augmentation and `sigma`. The size of the crops is taken
-            from the model.
-        quantization: see `QuantizeConfig`; `min_scale` has no meaning here.
+        config: see `QuantizeConfig`; `min_scale` has no meaning here.
         backup: folder for the state of an unfinished fine-tuning; the same call resumes from it.
         verbose: progress as of ``keras.Model.fit``.
+        recipe: augmentation and `sigma` that it was trained with. None takes the one of
+            `KEYPOINT_RECIPES` with crops of this height, or "quick".
 
     Raises:
         UserError: the dataset has no keypoints, no such split or too few people.
@@ -49,49 +49,50 @@ def quantize_keypoints(
 
     Example:
 
-    >>> recipe = KEYPOINT_RECIPES["quick"]
-    >>> quantized = quantize_keypoints(model, source, recipe, QuantizeConfig(), "out/backup")
+    >>> quantized = quantize_keypoints(model, source, QuantizeConfig(), "out/backup")
     """
     graph = lower(model)
-    config = dataclasses.replace(
-        config,
-        image_size=graph.input.shape[0],
-        image_width=graph.input.shape[1],
-        batch_size=quantization.batch_size,
-        epochs=max(quantization.epochs, 1),
+    height, width = graph.input.shape[:2]
+    if recipe is None:
+        fitting = [known for known in KEYPOINT_RECIPES.values() if known.image_size == height]
+        recipe = fitting[0] if fitting else KEYPOINT_RECIPES["quick"]
+    recipe = dataclasses.replace(
+        recipe,
+        image_size=height,
+        image_width=width,
+        batch_size=config.batch_size,
+        epochs=max(config.epochs, 1),
         warmup_epochs=0,
-        seed=quantization.seed,
+        seed=config.seed,
     )
-    people = load_people(
-        quantization.train_split, on_bad_record=config.on_bad_record, source=source
-    )
-    calibration = eval_batches(people, config, limit=quantization.calibration_images)
+    people = load_people(config.train_split, on_bad_record=recipe.on_bad_record, source=source)
+    calibration = eval_batches(people, recipe, limit=config.calibration_images)
     images = [batch["image"] for batch in calibration.as_numpy_iterator()]
     sample = images[0][0].copy()
-    if quantization.epochs == 0:
+    if config.epochs == 0:
         quantized = post_training_quantize(graph, images, KEYPOINT_NAMES)
         return dataclasses.replace(quantized, sample=sample)
     steps = len(people) // config.batch_size
     if steps == 0:
         raise UserError(f"{people.summary()}: fewer than a batch of {config.batch_size}")
     validation = None
-    if quantization.validation_split:
+    if config.validation_split:
         watched = load_people(
-            quantization.validation_split, on_bad_record=config.on_bad_record, source=source
+            config.validation_split, on_bad_record=recipe.on_bad_record, source=source
         )
-        validation = eval_batches(watched, config).map(
+        validation = eval_batches(watched, recipe).map(
             lambda batch: (batch["image"], batch["target"])
         )
     qat = quantize_aware(graph, images)
     fine_tune(
         qat,
-        lambda first_epoch: train_batches(people, config, first_epoch),
+        lambda first_epoch: train_batches(people, recipe, first_epoch),
         steps,
-        quantization.epochs,
+        config.epochs,
         backup,
-        quantization.learning_rate,
+        config.learning_rate,
         validation,
         verbose,
-        HeatmapLoss(config.sigma),
+        HeatmapLoss(recipe.sigma),
     )
     return dataclasses.replace(qat.quantized_graph(KEYPOINT_NAMES), sample=sample)
