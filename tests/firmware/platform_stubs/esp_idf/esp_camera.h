@@ -1,8 +1,8 @@
 // A stub: what the ESP-IDF template uses of the camera driver, to check its syntax.
 #include <cstddef>
 #include <cstdint>
-typedef int esp_err_t;
-#define ESP_OK 0
+
+#include "esp_err.h"
 enum ledc_timer_t { LEDC_TIMER_0 };
 enum ledc_channel_t { LEDC_CHANNEL_0 };
 enum pixformat_t { PIXFORMAT_RGB565 };

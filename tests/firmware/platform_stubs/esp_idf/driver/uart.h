@@ -2,9 +2,8 @@
 #include <cstddef>
 #include <cstdint>
 
-typedef int esp_err_t;
-enum { ESP_OK = 0 };
-#define ESP_ERROR_CHECK(call) ((void)(call))
+#include "esp_err.h"
+
 enum uart_port_t { UART_NUM_0 };
 enum uart_word_length_t { UART_DATA_8_BITS };
 enum uart_parity_t { UART_PARITY_DISABLE };
