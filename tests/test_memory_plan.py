@@ -135,3 +135,27 @@ def test_the_first_layer_writes_into_the_image():
     row_in, row_out = 32 * 3, 32 * 2
     for y in range(16):
         assert (y + 1) * row_out <= lag + max(0, 2 * y - 1) * row_in
+
+
+def dy_shift_max_steps(program):
+    return [step for step in program.steps if step.kernel == "micronet_dyshiftmax"]
+
+
+def test_dy_shift_max_gets_the_memory_that_is_free():
+    """Out of place it is faster; but the arena must not grow for it."""
+    m = TinyModel()
+    x = m.input((1, 16, 16, 8))
+    program = plan(read_model(m.build(m.dy_shift_max(x, 2))))
+    (step,) = dy_shift_max_steps(program)
+    assert step.in_place and 8 <= step.scratch < 16 * 16 * 8
+    assert program.arena.offset(step.output) == program.arena.offset(program.input)
+    assert program.arena.plan.size < 2 * 16 * 16 * 8
+
+    m = TinyModel()
+    x = m.input((1, 16, 16, 8))
+    y = m.conv(m.conv(x, 8), 8)
+    program = plan(read_model(m.build(m.dy_shift_max(m.pool(y, (2, 2)), 2))))
+    (step,) = dy_shift_max_steps(program)
+    assert not step.in_place and step.scratch == 0
+    assert program.arena.offset(step.output) != program.arena.offset(step.inputs[0])
+    assert program.arena.plan.optimal

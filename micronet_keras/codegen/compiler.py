@@ -87,8 +87,8 @@ def plan(model: Model, *, fuse: bool = True, origin: str = "a flatbuffer") -> Pr
     if fuse:
         fuse_dy_shift_max(graph)
     fold_gathers(graph)
-    steps = steps_of(graph)
-    return Program(origin, graph.input, graph.output, steps, plan_arena(graph, steps))
+    steps, arena = plan_arena(graph, steps_of(graph))
+    return Program(origin, graph.input, graph.output, steps, arena)
 
 
 def _write(program: Program, folder: Path, name: str) -> emit.Source:

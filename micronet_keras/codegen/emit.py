@@ -264,6 +264,10 @@ def _call(step: Step, index: int, arena: Arena, constants: _Constants) -> list[s
             places = ["NULL" if v is None else f"AT({arena.offset(v)})" for v in argument]
             lines.append(f"    const int8_t *const pointers[] = {{{', '.join(places)}}};")
             arguments.append("pointers")
+        elif argument == "scratch_bytes":
+            arguments.append(str(step.scratch))
+        elif argument == "scratch" and not step.scratch:
+            arguments.append("NULL")
         elif argument == "scratch":
             assert arena.scratch_offset(index) % ALIGNMENT == 0
             arguments.append(f"AT({arena.scratch_offset(index)})")

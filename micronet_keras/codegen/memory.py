@@ -9,7 +9,7 @@ certain number of bytes, the lag, below it.
 import itertools
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from micronet_keras.codegen.graph import Graph
 from micronet_keras.codegen.program import Step
@@ -83,8 +83,36 @@ def round_up(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def plan_arena(graph: Graph, steps: list[Step]) -> Arena:
-    """Lays out the values of `steps` and their scratch memory."""
+def plan_arena(graph: Graph, steps: list[Step]) -> tuple[list[Step], Arena]:
+    """Lays out the values of `steps` and their scratch memory.
+
+    Returns the steps, too: those that are faster with more memory have been given what is free
+    while they run, the arena being as large as it must be for others.
+    """
+    tight = _lay_out(graph, steps)
+    size = tight.plan.size
+    for share in (1.0, 0.5, 0.25):
+        roomy = [
+            _with_room(step, int(share * (size - tight.plan.in_use(i))))
+            for i, step in enumerate(steps)
+        ]
+        arena = _lay_out(graph, roomy, enough=size)
+        if arena.plan.size <= size:
+            return roomy, arena
+    return steps, tight
+
+
+def _with_room(step: Step, room: int) -> Step:
+    if not step.scratch_unit:
+        return step
+    room += round_up(step.scratch)
+    if room >= round_up(step.output.size):
+        return replace(step, in_place=False, scratch=0)
+    units = room // round_up(step.scratch_unit)
+    return replace(step, scratch=max(units, 1) * step.scratch_unit)
+
+
+def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
     roots = [graph.input.root] + [step.output.root for step in steps]
     first = {id(root): max(i - 1, 0) for i, root in enumerate(roots)}
     last = dict(first)
@@ -115,20 +143,23 @@ def plan_arena(graph: Graph, steps: list[Step]) -> Arena:
         if step.scratch:
             of_scratch[i] = len(buffers)
             buffers.append(Buffer(f"scratch of step {i}", round_up(step.scratch), i, i))
-    return Arena(plan_offsets(buffers, lags), of_value, of_scratch)
+    return Arena(plan_offsets(buffers, lags, enough), of_value, of_scratch)
 
 
 def _buffer(root, first, last) -> Buffer:
     return Buffer(root.name, round_up(root.size), first[id(root)], last[id(root)])
 
 
-def plan_offsets(buffers: list[Buffer], lags: dict[tuple[int, int], int] | None = None) -> Plan:
+def plan_offsets(
+    buffers: list[Buffer], lags: dict[tuple[int, int], int] | None = None, enough: int = 0
+) -> Plan:
     """Finds offsets that need little memory; the same plan on every run.
 
     Args:
         buffers: sizes in bytes, multiples of `ALIGNMENT`.
         lags: (output, input) -> bytes: this output may overlap this input, if it begins at least so
             many bytes below it. The two must meet in one step only.
+        enough: bytes with which the search is content.
 
     Placing buffers one after the other as low as they go reaches the optimum for some order. For up
     to seven buffers all orders are tried. Beyond that the largest come first; then the best plan is
@@ -163,14 +194,14 @@ def plan_offsets(buffers: list[Buffer], lags: dict[tuple[int, int], int] | None 
         offsets = place(order)
         if not best or height(offsets) < height(best):
             best = offsets
-        if height(best) == bound:
+        if height(best) <= max(bound, enough):
             return Plan(list(buffers), best, lags, bound)
     rng = random.Random(0)
     for _ in range(_TRIES if len(buffers) > _EXHAUSTIVE else 0):
         offsets = place(_varied(buffers, best, rng))
         if height(offsets) <= height(best):
             best = offsets
-        if height(best) == bound:
+        if height(best) <= max(bound, enough):
             break
     return Plan(list(buffers), best, lags, bound)
 

@@ -33,10 +33,12 @@ class Step:
     Attributes:
         kernel: the C function.
         arguments: what it is called with: Struct or Array (constant), Value (a place in the arena),
-            int, "scratch", or a list of Values (an array of pointers).
+            int, "scratch", "scratch_bytes", or a list of Values (an array of pointers).
         inputs, output: the activations that it reads and writes.
         scratch: bytes that it needs beside them.
         scratch_macro: how micronet_kernels.h states them; the C checks that they agree.
+        scratch_unit: not 0 for a kernel that is the faster the more multiples of it `scratch` is,
+            and the fastest when it need not work in place.
         in_place: it may write over its (equally large) input.
         lag: for a kernel that works from the first row to the last: how many bytes `output` must
             begin below the input at least, so that nothing is overwritten before it is read; None
@@ -51,6 +53,7 @@ class Step:
     output: Value
     scratch: int = 0
     scratch_macro: str = ""
+    scratch_unit: int = 0
     in_place: bool = False
     lag: int | None = None
     macs: int = 0

@@ -37,12 +37,10 @@ def _dy_shift_max(node: Node) -> Step:
         "source": None if natural else Array("uint16_t", source),
     }  # fmt: skip
     pointers = coefficients + [None] * (4 - len(coefficients))
-    # Four pixels at a time: more hardly pays.
-    scratch = x.channels * min(4, x.size // x.channels)
     return Step(
         "micronet_dyshiftmax", node.label,
-        [Struct("micronet_dyshiftmax_params", fields), x, pointers, y, "scratch", scratch],
-        [x, *coefficients], y, scratch=scratch,
+        [Struct("micronet_dyshiftmax_params", fields), x, pointers, y, "scratch", "scratch_bytes"],
+        [x, *coefficients], y, scratch=x.channels, scratch_unit=x.channels,
         scratch_macro=f"MICRONET_DYSHIFTMAX_SCRATCH({x.channels})", in_place=True,
         macs=x.size * len(coefficients),
     )  # fmt: skip
