@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny_tflite
 import wheel_ops
+
 from micronet_keras.codegen import compile_model, host
 from micronet_keras.convert.flatbuffer import read_model
 from micronet_keras.convert.fuse import CUSTOM_NAME, fuse

@@ -7,10 +7,11 @@ import pytest
 import tiny_tflite
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tflite_micro.python.tflite_micro import runtime
+
 from micronet_keras.convert.flatbuffer import read_model
 from micronet_keras.convert.groups import FORMS, rewrite_groups
 from micronet_keras.errors import UserError
-from tflite_micro.python.tflite_micro import runtime
 
 
 def invoke(model, image):
