@@ -5,10 +5,10 @@ import json
 import subprocess
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
+from small_micronet import row
 from tiny_detection import SIZE, make_source
 
 from micronet_keras.convert import convert
@@ -25,7 +25,8 @@ from micronet_keras.detection.int8 import Int8Detector, compare_float_and_int8, 
 from micronet_keras.detection.metrics import GroundTruth
 from micronet_keras.detection.postprocess import Detections
 from micronet_keras.errors import UserError
-from micronet_keras.models import MicroNetM0, read_keras
+from micronet_keras.lower import lower
+from micronet_keras.models import MicroNet, MicroNetConfig, read_keras
 from micronet_keras.quantize import QuantizeConfig
 from micronet_keras.train import make_repeatable
 
@@ -40,11 +41,25 @@ CONFIG = DetectionConfig(
     largest_window=1.1,
     class_loss="focal",
 )
+# Down to stride 32, as small as it can be.
+BACKBONE = MicroNetConfig(
+    name="tiny",
+    rows=(
+        row(2, 8, 3, (2, 2), (0, 4, 2, 2), (0, 0, 0)),
+        row(2, 12, 3, (2, 2), (0, 4, 2, 2), (0, 2, 0)),
+        row(2, 16, 3, (2, 2), (0, 4, 4, 4), (0, 0, 0)),
+        row(2, 24, 3, (1, 2), (4, 4, 4, 4), (0, 0, 0)),
+        row(1, 48, 3, (1, 2), (4, 4, 0, 0), (0, 0, 0)),
+    ),
+    stem_groups=(2, 2),
+    hidden_units=16,
+    dropout_rate=0.0,
+)
 SPLITS = {"train": 160, "validation": 16, "test": 48}
 
 
 def tiny_detector(classes=2):
-    backbone = MicroNetM0(input_shape=(SIZE, SIZE, 3), include_top=False)
+    backbone = MicroNet(BACKBONE, input_shape=(SIZE, SIZE, 3), include_top=False)
     return light_detector(backbone, classes, strides=(8,), width=16, blocks=1)
 
 
@@ -64,6 +79,13 @@ def quantized(run, tmp_path_factory):
     return quantize_detector(model, source, config, tmp_path_factory.mktemp("qat") / "backup")
 
 
+@pytest.fixture(scope="module")
+def deployed(quantized, tmp_path_factory):
+    """(folder with the C files, flatbuffer)."""
+    folder = tmp_path_factory.mktemp("deployed")
+    return folder, deploy(folder, quantized)
+
+
 @pytest.mark.slow
 def test_training_finds_the_squares(run):
     model, source, folder, result = run
@@ -77,14 +99,14 @@ def test_training_finds_the_squares(run):
 
 
 @pytest.mark.slow
-def test_int8_on_tflm_finds_what_float_finds(run, quantized):
+def test_int8_on_tflm_finds_what_float_finds(run, deployed):
     model, source, _, _ = run
-    summary = compare_float_and_int8(model, convert(quantized), source).summary
+    summary = compare_float_and_int8(model, deployed[1], source).summary
     assert summary["images"] == SPLITS["test"]
     # 48 images and a training of seconds: a twentieth is noise here.
     assert abs(summary["float_AP50"] - summary["int8_AP50"]) < 0.05
     with pytest.raises(UserError, match="numbers of classes differ"):
-        compare_float_and_int8(tiny_detector(3), convert(quantized), source)
+        compare_float_and_int8(tiny_detector(3), deployed[1], source)
 
 
 @pytest.mark.slow
@@ -92,16 +114,17 @@ def test_quantization_aware_training_of_all_outputs(run, tmp_path):
     model, source, _, _ = run
     config = QuantizeConfig(epochs=1, batch_size=16, calibration_images=32, learning_rate=1e-3)
     quantized = quantize_detector(model, source, config, tmp_path / "backup", verbose=0)
-    before = keras.ops.convert_to_numpy(model.get_layer("p3_boxes").kernel)
-    after = next(node for node in quantized.graph if node.name == "p3_boxes").kernel
-    assert before.shape == after.shape and not np.array_equal(before, after)
-    figures = evaluate_detector(Int8Detector(convert(quantized)), source, "test", SIZE)
-    assert figures["AP50"] > 0.5
+    # A gentle epoch: the weights of every output moved, and none of them far.
+    before = lower(model)
+    for name in ("p3_scores", "p3_boxes"):
+        moved = np.abs(before[name].kernel - quantized.graph[name].kernel).max()
+        assert 0 < moved < 0.1
+    assert quantized.sample.shape == (SIZE, SIZE, 3)
 
 
 @pytest.mark.slow
-def test_the_deployed_files_compile_together(quantized, tmp_path):
-    flatbuffer = deploy(tmp_path, quantized)
+def test_the_deployed_files_compile_together(deployed, tmp_path):
+    folder, flatbuffer = deployed
     detector = Int8Detector(flatbuffer)
     shapes = [tuple(tensor.shape) for tensor in detector.interpreter.outputs]
     assert shapes == [(1, 8, 8, 2), (1, 8, 8, 4)]
@@ -113,8 +136,8 @@ def test_the_deployed_files_compile_together(quantized, tmp_path):
 static_assert(MODEL_OUTPUT_SIZE == 128 && MODEL_OUTPUT1_SIZE == 256, "two outputs");
 int main() { printf("%s %d", model_labels[1], model_detector.levels[0].stride); }
 """)
-    sources = [main, tmp_path / "model_data.cc", C_CODE / "micronet_detection.c"]
-    command = ["g++", "-Wall", "-Wextra", "-Werror", f"-I{C_CODE}", f"-I{tmp_path}"]
+    sources = [main, folder / "model_data.cc", C_CODE / "micronet_detection.c"]
+    command = ["g++", "-Wall", "-Wextra", "-Werror", f"-I{C_CODE}", f"-I{folder}"]
     subprocess.run([*command, *map(str, sources), "-o", str(tmp_path / "main")], check=True)
     printed = subprocess.run([tmp_path / "main"], capture_output=True, check=True).stdout
     assert printed == b"dark 8"
@@ -122,9 +145,8 @@ int main() { printf("%s %d", model_labels[1], model_detector.levels[0].stride); 
 
 def test_outputs_keep_their_order_when_shapes_are_equal(tmp_path):
     # Four classes: scores and boxes have one shape, only the order tells them apart.
-    model = light_detector(
-        MicroNetM0(input_shape=(32, 32, 3), include_top=False), 4, strides=(16,), width=8, blocks=0
-    )
+    backbone = MicroNet(BACKBONE, input_shape=(32, 32, 3), include_top=False)
+    model = light_detector(backbone, 4, strides=(16,), width=8, blocks=0)
     model.get_layer("p4_scores").bias.assign([1.0, 2.0, 3.0, 4.0])
     model.get_layer("p4_boxes").bias.assign([5.0, 6.0, 7.0, 8.0])
     source = make_source({"train": 4}, class_names=list("abcd"))
