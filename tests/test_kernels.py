@@ -471,9 +471,10 @@ def test_hard_swish(in_scale, in_zero, ratio, out_zero):
     np.testing.assert_array_equal(looked_up, expected)
 
 
+# TFLM aborts the process where the exponentials add up to 512 or more: hence at most 500 of them.
 @quick
 @given(
-    seed=seeds, rows=st.integers(1, 3), depth=st.one_of(st.integers(1, 12), st.just(700)),
+    seed=seeds, rows=st.integers(1, 3), depth=st.one_of(st.integers(1, 12), st.just(500)),
     scale=st.floats(1e-4, 4.0).map(np.float32), zero=zero_points,
     beta=st.floats(0.1, 2.0).map(np.float32),
 )  # fmt: skip
