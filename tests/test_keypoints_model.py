@@ -86,21 +86,24 @@ def test_training_to_int8_on_tflm(tmp_path):
     again = train_keypoints(model, source, config, tmp_path / "run")
     assert not again.trained and again.summary == summary
 
-    settings = QuantizeConfig(epochs=1, batch_size=8, learning_rate=1e-3, calibration_images=64)
-    ptq = dataclasses.replace(settings, epochs=0)
-    for quantization in (ptq, settings):
-        quantized = quantize_keypoints(
-            model, source, quantization, tmp_path / "backup", verbose=0, recipe=config
-        )
-        assert quantized.class_names[0] == "nose" and quantized.sample.shape == (64, 64, 3)
-        flatbuffer = convert(quantized)
-        names = {operator.name for operator in read_model(flatbuffer).operators}
-        assert names <= {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D",
-                         "ADD", "MUL", "MAXIMUM", "GATHER", "RESIZE_BILINEAR"}  # fmt: skip
-        result = compare_keypoints(model, flatbuffer, source)
-        errors = [result.summary[f"{form}_error_cells"] for form in ("float", "int8")]
-        assert errors[1] < errors[0] + 0.5
-        assert result.summary["flash_bytes"] == len(flatbuffer) and result.summary["people"] == 16
+    settings = QuantizeConfig(epochs=1, batch_size=8, learning_rate=1e-3, calibration_images=32)
+    quantized = quantize_keypoints(
+        model, source, settings, tmp_path / "backup", verbose=0, recipe=config
+    )
+    assert quantized.class_names[0] == "nose" and quantized.sample.shape == (64, 64, 3)
+    without = dataclasses.replace(settings, epochs=0)
+    plain = quantize_keypoints(model, source, without, tmp_path / "unused", recipe=config)
+    assert plain.ranges.keys() == quantized.ranges.keys()
+    assert not (tmp_path / "backup").exists() and not (tmp_path / "unused").exists()
+
+    flatbuffer = convert(quantized)
+    names = {operator.name for operator in read_model(flatbuffer).operators}
+    assert names <= {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D",
+                     "ADD", "MUL", "MAXIMUM", "GATHER", "RESIZE_BILINEAR"}  # fmt: skip
+    result = compare_keypoints(model, flatbuffer, source)
+    errors = [result.summary[f"{form}_error_cells"] for form in ("float", "int8")]
+    assert errors[1] < errors[0] + 0.5
+    assert result.summary["flash_bytes"] == len(flatbuffer) and result.summary["people"] == 16
     draw_predictions(result.int8_predictions, tmp_path / "int8.png", people=5, title="int8")
     assert (tmp_path / "int8.png").stat().st_size > 10_000
     flipped = compare_keypoints(model, flatbuffer, source, limit=8, flip_test=True).summary

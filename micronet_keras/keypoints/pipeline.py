@@ -98,6 +98,15 @@ def eval_batches(
     return crops.batch(config.batch_size).prefetch(tf.data.AUTOTUNE)
 
 
+def validation_batches(people: People, config: KeypointConfig) -> tf.data.Dataset:
+    """`eval_batches` as (image, target), for Keras' `fit`."""
+
+    def pair(batch):
+        return batch["image"], batch["target"]
+
+    return eval_batches(people, config).map(pair)
+
+
 def _refuse_if_asked(people: People, config: KeypointConfig) -> None:
     if config.on_bad_image == "error":
         refuse_bad_images(

@@ -10,7 +10,7 @@ from micronet_keras.errors import UserError
 from micronet_keras.keypoints.config import KEYPOINT_RECIPES, KeypointConfig
 from micronet_keras.keypoints.loss import HeatmapLoss
 from micronet_keras.keypoints.people import load_people
-from micronet_keras.keypoints.pipeline import eval_batches, train_batches
+from micronet_keras.keypoints.pipeline import eval_batches, train_batches, validation_batches
 from micronet_keras.keypoints.skeleton import KEYPOINT_NAMES
 from micronet_keras.lower import lower
 from micronet_keras.quantize import (
@@ -80,9 +80,7 @@ def quantize_keypoints(
         watched = load_people(
             config.validation_split, on_bad_record=recipe.on_bad_record, source=source
         )
-        validation = eval_batches(watched, recipe).map(
-            lambda batch: (batch["image"], batch["target"])
-        )
+        validation = validation_batches(watched, recipe)
     qat = quantize_aware(graph, images)
     fine_tune(
         qat,

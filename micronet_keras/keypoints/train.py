@@ -14,7 +14,7 @@ from micronet_keras.keypoints.evaluate import float_predictor, predict_people
 from micronet_keras.keypoints.loss import HeatmapLoss, KeypointAccuracy
 from micronet_keras.keypoints.model import HEATMAP_STRIDE
 from micronet_keras.keypoints.people import load_people
-from micronet_keras.keypoints.pipeline import eval_batches, train_batches
+from micronet_keras.keypoints.pipeline import train_batches, validation_batches
 from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT
 from micronet_keras.models import count_madds, preprocess_input
 from micronet_keras.train.classification import TrainResult, with_validation
@@ -94,7 +94,6 @@ def train_keypoints(
     )
     pixels = keras.Input((height, width, 3), dtype="uint8")
     trainee = keras.Model(pixels, model(preprocess(pixels)))
-    validation = eval_batches(people[config.validation_split], config)
     history = run_training(
         trainee,
         loss=HeatmapLoss(config.sigma),
@@ -102,7 +101,7 @@ def train_keypoints(
         monitor="val_accuracy",
         train_data=lambda first_epoch: train_batches(training, config, first_epoch),
         steps_per_epoch=len(training) // config.batch_size,
-        validation_data=validation.map(lambda batch: (batch["image"], batch["target"])),
+        validation_data=validation_batches(people[config.validation_split], config),
         config=config,
         run=run,
         resume=resume,
