@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from tflite_micro import runtime
 from tiny_tflite import TinyModel
@@ -43,13 +43,14 @@ def unary_on_tflm(name, scale_in, zero_in, scale_out, zero_out):
 
 
 @settings(max_examples=200, deadline=None)
+@example(1e-4, 0, 0.125, 0)
 @given(scales, zero_points, scales, zero_points)
 def test_hard_swish_equals_tflm(scale_in, zero_in, scale_out, zero_out):
     try:
         table = fixed_point.hard_swish_table(scale_in, zero_in, scale_out, zero_out)
     except ValueError:
-        # TFLM ends the process there.
-        assert scale_in / 128 / scale_out > 0.99
+        # There TFLM ends the process, or its shifts overflow.
+        assert not 1.01 * 2**-16 < scale_in / 128 / scale_out < 0.99
         return
     expected = unary_on_tflm("HARD_SWISH", scale_in, zero_in, scale_out, zero_out)
     np.testing.assert_array_equal(table, expected)

@@ -64,13 +64,18 @@ def hard_swish_table(
     scale_in: float, zero_point_in: int, scale_out: float, zero_point_out: int
 ) -> np.ndarray:
     """HARD_SWISH of every int8 from -128 to 127, by TensorFlow Lite's 16-bit arithmetic
-    (tensorflow/lite/kernels/internal/reference/hard_swish.h). ValueError if out's scale is too
-    small for it."""
+    (tensorflow/lite/kernels/internal/reference/hard_swish.h).
+
+    Raises:
+        ValueError: the scales are so far apart that its shifts would leave 16 bits.
+    """
     high_resolution = np.float32(1.0 / 128.0) * np.float32(scale_in)
     output, exponent = _split16(float(high_resolution / np.float32(scale_out)))
     reluish, reluish_exponent = _split16(float(high_resolution / np.float32(3.0 / 32768.0)))
-    if exponent > 0:
-        raise ValueError(f"output scale too small for hard-swish. Received: {scale_out}")
+    if not -15 <= exponent <= 0 or reluish_exponent < -15:
+        raise ValueError(
+            f"scales too far apart for hard-swish's 16 bits. Received: {scale_in}, {scale_out}"
+        )
 
     def of(q: int) -> int:
         x = (q - zero_point_in) * 128

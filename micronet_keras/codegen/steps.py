@@ -109,7 +109,7 @@ def _hard_swish(node: Node) -> Step:
         table = fixed_point.hard_swish_table(*x.quantization, *y.quantization)
     except ValueError:
         raise layer_steps.refusal(
-            node, f"its output scale {y.scale:g} is too small for its input's {x.scale:g}"
+            node, f"its scales, {x.scale:g} in and {y.scale:g} out, are too far apart"
         ) from None
     return _tabulated(node, table)
 
