@@ -137,7 +137,6 @@ def test_mistakes_of_quantize(place, quantize, tmp_path, capsys):
         ((good, f"--dataset={place / 'pictures' / 'test' / 'a'}"), "pictures/test/a"),
         ((good, data, "--train_split=night"), "night"),
         ((good, data, "--epochs=-1"), "epochs must be at least 0"),
-        ((good, data, "--batch_size=1000", "--epochs=1"), "1000"),
         ((good, data, "--mode=magic"), "magic"),
         ((good, data, "--mode=ptq", "--out=/proc/nowhere/q.npz"), "cannot write /proc/nowhere"),
     ):

@@ -94,12 +94,15 @@ def quantize_classifier(
         raise UserError(f"the images must be square, the model takes {graph.input.shape}")
     size = graph.input.shape[0]
 
+    # A small dataset is one batch.
+    batch_size = min(config.batch_size, source.splits.get(config.train_split, config.batch_size))
+
     def batches(first_epoch: int):
         return data.train_batches(
             source,
             config.train_split,
             size,
-            config.batch_size,
+            batch_size,
             config.seed,
             first_epoch,
             max(config.epochs, 1),
@@ -107,7 +110,7 @@ def quantize_classifier(
             on_bad_image=config.on_bad_image,
         )
 
-    wanted = -(-config.calibration_images // config.batch_size)
+    wanted = -(-config.calibration_images // batch_size)
     images = [pixels for pixels, _ in batches(0).take(wanted).as_numpy_iterator()]
     if config.epochs == 0:
         quantized = post_training_quantize(graph, images, source.class_names)
@@ -122,7 +125,7 @@ def quantize_classifier(
             config.batch_size,
             on_bad_image=config.on_bad_image,
         )
-    steps = source.splits[config.train_split] // config.batch_size
+    steps = source.splits[config.train_split] // batch_size
     qat = quantize_aware(graph, images)
     # Only what was begun with the same weights and settings may be continued.
     state = Path(backup, _fingerprint(graph, config, source.name))

@@ -3,6 +3,17 @@
 
 void micronet_gather_channels(int32_t pixels, int32_t in_c, int32_t out_c, const uint16_t *index,
                               const int8_t *in, int8_t *out) {
+  /* Four pixels at a time, so that an index is read once for all of them. */
+  for (; pixels >= 4; pixels -= 4, in += 4 * in_c, out += 4 * out_c) {
+    for (int32_t j = 0; j < out_c; ++j) {
+      const int8_t *from = in + index[j];
+      int8_t *to = out + j;
+      to[0] = from[0];
+      to[out_c] = from[in_c];
+      to[2 * out_c] = from[2 * in_c];
+      to[3 * out_c] = from[3 * in_c];
+    }
+  }
   for (; pixels > 0; --pixels, in += in_c) {
     for (int32_t j = 0; j < out_c; ++j) *out++ = in[index[j]];
   }
