@@ -68,7 +68,9 @@ def quantize_detector(
         )
     graph = lower(model)
     size = graph.input.shape[0]
-    batches = eval_batches(source, config.train_split, size, config.batch_size)
+    batches = eval_batches(
+        source, config.train_split, size, config.batch_size, on_bad_image=config.on_bad_image
+    )
     wanted = -(-config.calibration_images // config.batch_size)
     images = [pixels for pixels, _ in batches.take(wanted).as_numpy_iterator()]
     names = tuple(source.object_class_names)
@@ -87,6 +89,7 @@ def quantize_detector(
             config.epochs,
             smallest_window=config.min_scale,
             largest_window=1.1,
+            on_bad_image=config.on_bad_image,
         )
 
     steps = source.splits[config.train_split] // config.batch_size

@@ -93,9 +93,11 @@ DETECTION_RECIPES: dict[str, DetectionConfig] = {
         image_size=128,
         batch_size=32,
         epochs=16,
-        learning_rate=0.05,
+        learning_rate=0.15,
         warmup_epochs=1,
         weight_decay=1e-4,
+        smallest_window=0.7,
+        largest_window=1.1,
     ),
 }
 
