@@ -119,7 +119,7 @@ RECIPES: dict[str, TrainConfig] = {
     "quick": TrainConfig(
         image_size=96,
         batch_size=32,
-        epochs=7,
+        epochs=6,
         learning_rate=0.3,
         warmup_epochs=1,
         weight_decay=3e-5,
