@@ -72,7 +72,7 @@ def hard_swish_table(
     high_resolution = np.float32(1.0 / 128.0) * np.float32(scale_in)
     output, exponent = _split16(float(high_resolution / np.float32(scale_out)))
     reluish, reluish_exponent = _split16(float(high_resolution / np.float32(3.0 / 32768.0)))
-    if not -15 <= exponent <= 0 or reluish_exponent < -15:
+    if not -15 <= exponent <= 0 or reluish_exponent < -31:
         raise ValueError(
             f"scales too far apart for hard-swish's 16 bits. Received: {scale_in}, {scale_out}"
         )
@@ -114,7 +114,9 @@ def _high_multiply16(a: int, b: int) -> int:
 
 
 def _divide_by_power(value: int, bits: int) -> int:
-    """Division by a power of two, to the nearest, halves away from zero."""
+    """Division of 16 bits by a power of two, to the nearest, halves away from zero."""
+    if bits > 15:  # the reference's mask of the bits shifted out no longer fits: all ones
+        return 1 if value >= 0 else -1
     half = (1 << bits) >> 1
     return (value + half) >> bits if value >= 0 else -((-value + half) >> bits)
 

@@ -261,7 +261,8 @@ void micronet_minimum(int32_t count, int32_t in1_count, int32_t in2_count, const
 /* HARD_SWISH, by TensorFlow Lite's int16 arithmetic.
  * hires = float32(scale_in) / 128;  (output_multiplier, output_exponent) of hires / scale_out, (reluish_...) of
  * hires / (3 / 32768), all in float32 before being split; the int32 multiplier m of each split is rounded to
- * int16: (m + 2^15) >> 16, or 32767 if m >= 0x7fff8000. output_exponent must be <= 0, as TFLM demands.
+ * int16: (m + 2^15) >> 16, or 32767 if m >= 0x7fff8000. output_exponent must be <= 0, as TFLM demands, and no
+ * exponent below -31.
  */
 typedef struct {
   int16_t input_zero_point, output_zero_point;
