@@ -118,6 +118,16 @@ class Binary(c.Structure):
     ]
 
 
+class Add(c.Structure):
+    _fields_ = [
+        *[(name, c.c_int32) for name in ("count", "in1_count", "in2_count")],
+        *[(name, c.c_int32) for name in ("multiplier", "offset", "shift")],
+        ("clamp_min", c.c_int8),
+        ("clamp_max", c.c_int8),
+        ("table", c.c_void_p),
+    ]
+
+
 class HardSwish(c.Structure):
     _fields_ = [
         (name, c.c_int16)
@@ -177,14 +187,19 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return (0, 0) if shift < -31 else (multiplier, shift)
 
 
-def requantize(acc: int, multiplier: int, shift: int, zero_point: int) -> int:
-    """TensorFlow Lite's output of an accumulator, exactly, before clamping to the activation."""
+def rounded(acc: int, multiplier: int, shift: int) -> int:
+    """acc * multiplier * 2^(shift - 31) by TensorFlow Lite's two roundings."""
     y = (acc * 2 ** max(shift, 0) * multiplier + 2**30) >> 31
     right = max(-shift, 0)
     if right:
         half = 1 << (right - 1)
         y = (y + half) >> right if y >= 0 else -((-y + half) >> right)
-    return min(127, max(-128, y + zero_point))
+    return y
+
+
+def requantize(acc: int, multiplier: int, shift: int, zero_point: int) -> int:
+    """TensorFlow Lite's output of an accumulator, exactly, before clamping to the activation."""
+    return min(127, max(-128, rounded(acc, multiplier, shift) + zero_point))
 
 
 def record(bias, row, multiplier, shift, zero_point):
@@ -209,6 +224,26 @@ def prepare(rows, bias, multipliers, shifts, zero_point):
     if any(one is None for one in made):
         return None
     return (Channel * len(made))(*[one[0] for one in made]), np.stack([one[1] for one in made])
+
+
+def add_params(plain: Binary) -> tuple[Add, np.ndarray] | None:
+    """The fast ADD's parameters and table; None where its output does not fit a record.
+
+    Input 1 must be the one of the larger scale.
+    """
+    shift = -plain.out_shift
+    if not plain.out_multiplier or not 1 <= shift <= 22:
+        return None
+    scaled = [
+        rounded((q - plain.in2_zero_point) * 2**20, plain.in2_multiplier, plain.in2_shift)
+        for q in range(-128, 128)
+    ]
+    table = 2 * np.array(scaled, np.int64) - plain.in1_zero_point * 2**20
+    table = table.astype(np.int32)
+    offset = plain.output_zero_point * 2**shift + 2 ** (shift - 1)
+    sizes = plain.count, plain.in1_count, plain.in2_count
+    tail = plain.out_multiplier, offset, shift
+    return Add(*sizes, *tail, plain.clamp_min, plain.clamp_max, pointer(table)), table
 
 
 def grouped_weights(rows: np.ndarray) -> np.ndarray:

@@ -117,6 +117,8 @@ def elementwise(m):
     vector = m.pool(y)
     y = m.binary("MUL", y, vector)
     y = m.binary("ADD", vector, y)
+    y = m.binary("ADD", y, y, scale=40 * m.scale(y))  # beyond the fast kernel
+    y = m.binary("ADD", y, m.depthwise(x, (1, 1)), scale=m.scale(x))
     constant = m.tensor((6,), 0.02, 4, data=np.arange(-60, 60, 20))
     y = m.binary("ADD", m.binary("MUL", y, constant), y)
     return m.binary("MAXIMUM", y, m.gather(y, [5, 4, 3, 2, 1, 0]))
@@ -126,7 +128,8 @@ def tables(m):
     x = m.input((1, 16, 16, 3), 0.04)
     y = m.unary("HARD_SWISH", x, 0.03, -100)
     y = m.unary("RELU", y, 0.02, -128)
-    return m.unary("HARD_SWISH", y, 0.017, 5)
+    y = m.unary("HARD_SWISH", y, 0.017, 5)
+    return m.unary("RELU6", y, 0.017, 5)
 
 
 def gathers(m):

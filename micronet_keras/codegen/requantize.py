@@ -73,10 +73,23 @@ def of_layer(options: dict, x: Value, y: Value, channel_axis: int, dense: bool =
     )
 
 
-def _record(bias, weights, multiplier, shift, x, y, options) -> tuple[int, int, int, int] | None:
+def record_tail(real: float, zero_point: int) -> tuple[int, int, int] | None:
+    """A record's multiplier, offset and shift for a real multiplier; None if it does not fit."""
+    multiplier, shift = quantize_multiplier(real)
+    return _tail(multiplier, shift, zero_point)
+
+
+def _tail(multiplier: int, shift: int, zero_point: int) -> tuple[int, int, int] | None:
     right = -shift
-    if 1 <= right <= 22 and 2 * (abs(bias) + 255 * int(np.abs(weights).sum())) < 2**31:
-        return 2 * bias, multiplier, y.zero_point * (1 << right) + (1 << (right - 1)), right
+    if not 1 <= right <= 22:
+        return None
+    return multiplier, zero_point * (1 << right) + (1 << (right - 1)), right
+
+
+def _record(bias, weights, multiplier, shift, x, y, options) -> tuple[int, int, int, int] | None:
+    tail = _tail(multiplier, shift, y.zero_point)
+    if tail and 2 * (abs(bias) + 255 * int(np.abs(weights).sum())) < 2**31:
+        return 2 * bias, *tail
     # Least and greatest accumulator: the output is monotone in it.
     low, high = -128 - x.zero_point, 127 - x.zero_point
     ends = [

@@ -1,10 +1,11 @@
 """Chooses the kernel of every node and prepares its parameters: the steps that C will run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from micronet_keras.codegen import fixed_point, layer_steps
+from micronet_keras.codegen import fixed_point, layer_steps, requantize
 from micronet_keras.codegen.fuse import coefficient_multiplier, is_channel_gather
 from micronet_keras.codegen.graph import Graph, Node
 from micronet_keras.codegen.program import Array, Step, Struct
@@ -89,18 +90,39 @@ def _binary(node: Node) -> Step:
         "in1_zero_point": a.zero_point, "in2_zero_point": b.zero_point,
         "output_zero_point": y.zero_point, **layer_steps.clamps(node),
     }  # fmt: skip
+    reals = {"out": a.scale * b.scale / y.scale}
     if node.kind == "ADD":
         twice = 2 * max(a.scale, b.scale)
         reals = {"in1": a.scale / twice, "in2": b.scale / twice,
                  "out": twice / (2.0**20 * y.scale)}  # fmt: skip
-    else:
-        reals = {"out": a.scale * b.scale / y.scale}
     for name, real in reals.items():
         multiplier, shift = fixed_point.quantize_multiplier(real)
         fields |= {f"{name}_multiplier": multiplier, f"{name}_shift": shift}
-    kernel = f"micronet_{node.kind.lower()}"
+    kernel = "micronet_add_plain" if node.kind == "ADD" else "micronet_mul"
     return Step(kernel, node.label, [Struct("micronet_binary", fields), *places, y], inputs, y,
                 in_place=True, macs=y.size if node.kind == "MUL" else 0)  # fmt: skip
+
+
+def _add(node: Node) -> Step:
+    if node.inputs[0].scale < node.inputs[1].scale:
+        node.inputs.reverse()
+    plain = _binary(node)
+    large, small = node.inputs
+    twice = 2 * large.scale
+    record = requantize.record_tail(twice / (2.0**20 * node.output.scale), node.output.zero_point)
+    if record is None:
+        return plain
+    scale = fixed_point.quantize_multiplier(small.scale / twice)
+    steps = [(q - small.zero_point) << 20 for q in range(-128, 128)]
+    table = [2 * fixed_point.requantize(x, *scale) - (large.zero_point << 20) for x in steps]
+    fields = {
+        "count": node.output.size, "in1_count": large.size, "in2_count": small.size,
+        **dict(zip(("multiplier", "offset", "shift"), record, strict=True)),
+        **layer_steps.clamps(node),
+        "table": Array("int32_t", np.array(table)),
+    }  # fmt: skip
+    params = Struct("micronet_add_params", fields)
+    return replace(plain, kernel="micronet_add", arguments=[params, *plain.arguments[1:]])
 
 
 def _hard_swish(node: Node) -> Step:
@@ -136,7 +158,7 @@ def _relu6(node: Node) -> Step:
         raise layer_steps.refusal(
             node, "a RELU6 of its own that changes the scale; fuse it with its layer"
         )
-    low, high = fixed_point.activationbounds("RELU6", *y.quantization)
+    low, high = fixed_point.activation_bounds("RELU6", *y.quantization)
     arguments = [x.size, low, high, x, y]
     return Step("micronet_clamp", node.label, arguments, [x], y, in_place=True)
 
@@ -192,7 +214,7 @@ _BUILDERS: dict[str, Callable[[Node], Step]] = {
     "AVERAGE_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
     "MEAN": _mean,
-    "ADD": _binary,
+    "ADD": _add,
     "MUL": _binary,
     "MAXIMUM": _binary,
     "MINIMUM": _binary,

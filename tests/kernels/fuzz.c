@@ -398,6 +398,31 @@ static void pool_case(void) {
   add_to_checksum(mean, (size_t)p.channels);
 }
 
+/* The fast form against the plain one: input 1 has the multiplier 1/2. */
+static void add_case(const micronet_binary *like, const int8_t *a, const int8_t *b, int8_t *out) {
+  micronet_binary p = *like;
+  p.in1_multiplier = 1 << 30;
+  p.in1_shift = 0;
+  p.in2_shift = (int8_t)-between(1, 10);
+  p.out_shift = (int8_t)-between(15, 22);
+  const int r = -p.out_shift;
+  int32_t *table = take(4 * 256, 4);
+  for (int q = -128; q < 128; ++q) {
+    const int64_t high = ((int64_t)(q - p.in2_zero_point) * (1 << 20) * p.in2_multiplier + (1 << 30)) >> 31;
+    const int64_t half = (int64_t)1 << (-p.in2_shift - 1);
+    const int64_t scaled = (high + half - (high < 0)) >> -p.in2_shift;
+    table[q + 128] = (int32_t)(2 * scaled - (int64_t)p.in1_zero_point * (1 << 20));
+  }
+  const micronet_add_params fast = {p.count, p.in1_count, p.in2_count, p.out_multiplier,
+                                    p.output_zero_point * (1 << r) + (1 << (r - 1)), r, p.clamp_min, p.clamp_max, table};
+  const size_t n = (size_t)p.count;
+  int8_t *plain = take(n, 1);
+  micronet_add_plain(&p, a, b, plain);
+  micronet_add(&fast, a, b, out);
+  expect_same("add differs from its plain form", out, plain, n);
+  add_to_checksum(out, n);
+}
+
 static void elementwise_case(void) {
   const int c = between(1, 17), pixels = between(1, 9);
   const int32_t lengths[3] = {c * pixels, c, 1};
@@ -421,8 +446,9 @@ static void elementwise_case(void) {
   const int8_t *b = random_int8((size_t)p.in2_count, -128);
   const size_t n = (size_t)p.count;
   int8_t *out = take(n, 1);
-  micronet_add(&p, a, b, out);
+  micronet_add_plain(&p, a, b, out);
   add_to_checksum(out, n);
+  add_case(&p, a, b, out);
   p.out_shift = (int8_t)-between(-2, 20);
   micronet_mul(&p, a, b, out);
   add_to_checksum(out, n);

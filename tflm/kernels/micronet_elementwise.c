@@ -7,7 +7,7 @@
        ++i, i1 = i1 + 1 == (n1) ? 0 : i1 + 1, i2 = i2 + 1 == (n2) ? 0 : i2 + 1)
 
 /* out = zero point + (x1 * 2^20 scaled + x2 * 2^20 scaled) scaled, each scaling by two roundings. */
-void micronet_add(const micronet_binary *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
+void micronet_add_plain(const micronet_binary *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
   FOR_EACH_PAIR(p->count, p->in1_count, p->in2_count) {
     const int32_t x1 = (in1[i1] - p->in1_zero_point) * (1 << 20);
     const int32_t x2 = (in2[i2] - p->in2_zero_point) * (1 << 20);

@@ -237,9 +237,27 @@ void micronet_max_pool(const micronet_pool *p, const int8_t *in, int8_t *out);
 /* Operands: input 1 has in1_count values, input 2 in2_count; the output has `count`, a multiple of both.
  * Element i takes in1[i % in1_count] and in2[i % in2_count]: the same shape (count), [1, 1, 1, C] (C), one
  * number (1).
- * ADD: left_shift is 20; multipliers and shifts as TensorFlow Lite computes them:
- *     twice_max = 2 * max(scale1, scale2);  (m_i, s_i) of scale_i / twice_max;  (m, s) of twice_max / (2^20 * scale_out)
- * MUL: (m, s) of scale1 * scale2 / scale_out in out_multiplier, out_shift; the rest is not read.
+ */
+
+/* ADD. TensorFlow Lite brings both operands to steps of twice_max / 2^20, twice_max = 2 * max(scale1, scale2).
+ * Input 1 is the one of the larger scale (exchange them if need be): its multiplier is 1/2 exactly. Of input 2
+ * every value is prepared, so that twice the sum is
+ *     acc2 = in1 * 2^20 + table[in2 + 128]
+ *     table[q + 128] = 2 * scaled((q - zero_point2) * 2^20) - zero_point1 * 2^20
+ * where scaled() is the multiplication by scale2 / twice_max in its two roundings. multiplier, offset and shift
+ * are a record's, of twice_max / (2^20 * scale_out). One input has `count` values. `out` may be an input.
+ */
+typedef struct {
+  int32_t count, in1_count, in2_count;
+  int32_t multiplier, offset, shift;
+  int8_t clamp_min, clamp_max;
+  const int32_t *table; /* 256 values */
+} micronet_add_params;
+
+void micronet_add(const micronet_add_params *p, const int8_t *in1, const int8_t *in2, int8_t *out);
+
+/* MUL: (m, s) of scale1 * scale2 / scale_out in out_multiplier, out_shift; in1_multiplier .. in2_shift are not read.
+ * ADD whose output does not fit a record: (m_i, s_i) of scale_i / twice_max, (m, s) of twice_max / (2^20 * scale_out).
  * Shifts are TensorFlow Lite's (positive to the left).
  */
 typedef struct {
@@ -250,7 +268,7 @@ typedef struct {
   int8_t in1_shift, in2_shift, out_shift;
 } micronet_binary;
 
-void micronet_add(const micronet_binary *p, const int8_t *in1, const int8_t *in2, int8_t *out);
+void micronet_add_plain(const micronet_binary *p, const int8_t *in1, const int8_t *in2, int8_t *out);
 void micronet_mul(const micronet_binary *p, const int8_t *in1, const int8_t *in2, int8_t *out);
 /* MAXIMUM and MINIMUM of tensors that share scale and zero point, as TensorFlow Lite demands. */
 void micronet_maximum(int32_t count, int32_t in1_count, int32_t in2_count, const int8_t *in1,
