@@ -7,48 +7,59 @@ from pathlib import Path
 
 import numpy as np
 
-from micronet_keras.convert import convert, write_c_array
+from micronet_keras.convert import convert, read_model, write_c_array
+from micronet_keras.convert.op_resolver import write_op_resolver
 from micronet_keras.detection import Int8Decoder, write_c_detector
-from micronet_keras.evaluate import TFLMInterpreter
 from micronet_keras.files import replacing
+from micronet_keras.firmware import Prepared, prepare_flatbuffer
 from micronet_keras.quantize import QuantizedGraph
 
 
-def deploy(folder: str | os.PathLike, quantized: QuantizedGraph, name: str = "model") -> bytes:
-    """Writes ``<name>.tflite``, ``<name>_data.h`` and ``<name>_data.cc`` into `folder`.
+def deploy(
+    folder: str | os.PathLike,
+    quantized: QuantizedGraph,
+    name: str = "model",
+    *,
+    fuse: str = "none",
+    groups: str | None = None,
+) -> Prepared:
+    """Writes ``<name>.tflite``, ``<name>_data.h``, ``<name>_data.cc`` and ``op_resolver.h``.
 
     The flatbuffer runs once on TensorFlow Lite Micro, which gives the arena size and the answer to
-    the test vector in the C files. For a detector, whose outputs are several, there is also
-    ``<name>_detector.h`` with what `tflm/detection` needs to decode them.
+    the test vector in the C files; ``op_resolver.h`` registers exactly its operators. For a
+    detector, whose outputs are several, there is also ``<name>_detector.h`` with what
+    `tflm/detection` needs to decode them.
 
     Args:
         folder: created when missing; files of these names are replaced.
         quantized: what quantization returned. Its sample is the test vector; black without one.
         name: a C identifier.
+        fuse, groups: the form of the flatbuffer, see `micronet_keras.firmware.prepare_flatbuffer`.
 
     Returns:
-        The flatbuffer.
+        The flatbuffer, its arena and its answers to the test vector.
 
     Raises:
-        UserError: the files cannot be written, `name` is no C identifier, or TFLM cannot run it.
+        UserError: the files cannot be written, `name` is no C identifier, `fuse` or `groups` is
+            unknown or they do not go together, or TFLM cannot run the model.
 
     Example:
 
-    >>> deploy("out/int8", QuantizedGraph.load("out/quantized.npz"))
+    >>> deploy("out/int8", QuantizedGraph.load("out/quantized.npz"), fuse="activations")
     """
-    flatbuffer = convert(quantized)
-    interpreter = TFLMInterpreter(flatbuffer)
     sample = quantized.sample
     if sample is None:
         sample = np.zeros(quantized.graph.input.shape, np.uint8)
     image = (sample.astype(np.int16) - 128).astype(np.int8)[None]
-    answer = interpreter.invoke(image)
-    arena = interpreter.arena_bytes
-    write_c_array(folder, flatbuffer, arena, image, answer, quantized.class_names, name)
-    if len(interpreter.outputs) > 1:
-        decoder = Int8Decoder(interpreter.outputs, image.shape[1:3])
+    made = prepare_flatbuffer(convert(quantized), image, fuse, groups)
+    names, answer = quantized.class_names, made.outputs[0]
+    write_c_array(folder, made.flatbuffer, made.arena_bytes, image, answer, names, name)
+    write_op_resolver(Path(folder, "op_resolver.h"), made.flatbuffer)
+    if len(made.outputs) > 1:
+        parsed = read_model(made.flatbuffer)
+        tensors = [parsed.tensors[index] for index in parsed.outputs]
         header = Path(folder, f"{name}_detector.h")
-        write_c_detector(header, decoder, quantized.class_names, name)
+        write_c_detector(header, Int8Decoder(tensors, image.shape[1:3]), names, name)
     with replacing(Path(folder, f"{name}.tflite")) as temporary:
-        temporary.write_bytes(flatbuffer)
-    return flatbuffer
+        temporary.write_bytes(made.flatbuffer)
+    return made

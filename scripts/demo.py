@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
         settings = QuantizeConfig(epochs=0, min_scale=config.min_scale)
         backup = out / "train" / "quantized.unfinished"
         quantize_classifier(model, source, settings, backup).save(quantized_path)
-    flatbuffer = deploy(out, QuantizedGraph.load(quantized_path))
+    flatbuffer = deploy(out, QuantizedGraph.load(quantized_path)).flatbuffer
 
     result = compare_classifiers(model, flatbuffer, source, config.test_split)
     counts = confusion_matrix(result.int8_outputs, result.labels)

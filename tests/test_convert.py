@@ -141,7 +141,7 @@ int32_t check(void) {
     "compiler", [["gcc", "-std=c11", "-x", "c"], ["g++", "-std=c++11", "-x", "c++"]]
 )
 def test_deployed_c_compiles_and_holds_the_model(quantized, compiler, tmp_path):
-    flatbuffer = deploy(tmp_path, quantized)
+    flatbuffer = deploy(tmp_path, quantized).flatbuffer
     assert (tmp_path / "model.tflite").read_bytes() == flatbuffer
     check = tmp_path / "check.c"
     check.write_text('extern "C" {\n' * ("c++" in compiler) + C_CHECK + "}\n" * ("c++" in compiler))

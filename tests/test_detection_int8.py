@@ -83,7 +83,7 @@ def quantized(run, tmp_path_factory):
 def deployed(quantized, tmp_path_factory):
     """(folder with the C files, flatbuffer)."""
     folder = tmp_path_factory.mktemp("deployed")
-    return folder, deploy(folder, quantized)
+    return folder, deploy(folder, quantized).flatbuffer
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ import pytest
 import tiny_tflite
 
 from micronet_keras.convert.flatbuffer import read_model
+from micronet_keras.convert.fuse import fuse
 from micronet_keras.convert.op_resolver import op_resolver_header, operators_of, write_op_resolver
 from micronet_keras.errors import UserError
 from micronet_keras.firmware import PLATFORMS, export, export_firmware, flash
@@ -195,6 +196,7 @@ def test_an_interrupted_export_leaves_the_old_project(prepared, model, tmp_path,
         ({"image_source": "camera"}, "has no camera"),
         ({"name": 'a"b'}, "the name"),
         ({"labels": ["one"]}, "1 labels for 5 outputs"),
+        ({"fuse": "all", "groups": "dense"}, "leave --groups out"),
         ({"platform": "arduino", "fuse": "none", "groups": "native"}, "--groups=dense"),
         ({"test_image": np.zeros((2, 2, 3), np.uint8)}, "the test image is"),
     ],
@@ -216,6 +218,9 @@ def test_models_that_are_no_image_classifiers_are_refused(tmp_path):
     model = tiny.build(tiny.dense(tiny.input((1, 8)), 3))
     with pytest.raises(UserError, match="is no image"):
         exported(model, tmp_path / "p", "host", labels=())
+    with pytest.raises(UserError, match=r"custom operators \(MicroNetDYShiftMax\)"):
+        fused = fuse(tiny_tflite.small_micronet(seed=3))
+        exported(fused, tmp_path / "p", "host", labels=())
     with pytest.raises(UserError, match="not a usable"):
         exported(b"junk" * 9, tmp_path / "p", "host", labels=())
 

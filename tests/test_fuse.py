@@ -14,6 +14,7 @@ from micronet_keras.convert.fuse import CUSTOM_NAME, fuse
 from micronet_keras.convert.kernel_ops import NAMES
 from micronet_keras.errors import UserError
 from micronet_keras.evaluate import TFLMInterpreter
+from micronet_keras.evaluate.fused import run_fused
 from micronet_keras.firmware import measure_fused_arena
 
 
@@ -55,6 +56,24 @@ def test_fused_models_run_on_tflm_as_compiled_code_does(model, images, tmp_path)
     fused = wheel_ops.run(fuse(model), images)
     np.testing.assert_array_equal(fused, compiled)
     np.testing.assert_array_equal(wheel_ops.run(fuse(model, layers=True), images), fused)
+    np.testing.assert_array_equal(run_fused(fuse(model), images[:1])[0], fused[:1])
+
+
+def test_all_outputs_of_a_fused_model_without_the_kernel(images):
+    """One branch without a shuffle behind it, two with one; an output between them."""
+    tiny = tiny_tflite.TinyModel(2)
+    y = tiny.conv(tiny.input((1, 16, 16, 3)), 8)
+    first = tiny.dy_shift_max(y, 2, branches=1)
+    second = tiny.dy_shift_max(tiny.conv(first, 8), 4, branches=2)
+    model = tiny.build(tiny.dense(tiny.pool(second), 3), first)
+    plain = TFLMInterpreter(model).invoke_all(images[:1])
+    outputs = run_fused(fuse(model), images[:1])
+    assert names(fuse(model))[CUSTOM_NAME] == 2
+    assert [y.shape for y in outputs] == [(1, 3), (1, 16, 16, 8)]
+    for fused, unfused in zip(outputs, plain, strict=True):
+        # Fused it is rounded once, operator by operator five times.
+        assert np.abs(fused.astype(int) - unfused).max() <= 4
+    np.testing.assert_array_equal(outputs[0], wheel_ops.run(fuse(model), images[:1]))
 
 
 def test_layers_alone_change_no_bit(images):

@@ -1,13 +1,18 @@
 """scripts/quantize.py, convert.py and evaluate.py: as they are meant, and a user's mistakes."""
 
 import json
+import re
 
 import keras
 import numpy as np
 import pytest
+import wheel_ops
 from PIL import Image
 from script_runner import ScriptRunner
 from small_micronet import images, small_micronet
+
+from micronet_keras.convert.op_resolver import op_resolver_header, operators_of
+from micronet_keras.evaluate import TFLMInterpreter
 
 pytestmark = pytest.mark.slow
 NAMES = ("a", "b", "c", "d")
@@ -76,6 +81,7 @@ def test_nothing_but_the_results_is_left(place, converted):
         "model.tflite",
         "model_data.cc",
         "model_data.h",
+        "op_resolver.h",
     ]
     left = {path.name for path in place.iterdir()}
     assert left - {"ptq.npz"} == {"best.keras", "int8", "pictures", "qat.npz"}
@@ -121,6 +127,44 @@ def test_conversion_keeps_what_is_there_unless_forced(quantized, converted, conv
     assert (converted / "model.tflite").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("flags", "custom", "absent"),
+    [
+        (["--fuse"], {"MicroNetDYShiftMax"}, {"MUL", "MAXIMUM"}),
+        (["--fuse=all"], {"MicroNetDYShiftMax", "MicroNetFullyConnected"}, {"CONV_2D"}),
+        (["--groups=dense"], set(), {"SPLIT"}),
+        (["--fuse=activations", "--groups=split"], {"MicroNetDYShiftMax", "SPLIT"}, {"MUL"}),
+        (["--nofuse"], set(), set()),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_forms_of_the_flatbuffer(
+    quantized, converted, convert, tmp_path, capsys, flags, custom, absent
+):
+    """The arena that is stated and written is enough, and the resolver is this model's."""
+    out = tmp_path / "int8"
+    assert convert(f"--model={quantized}", f"--out={out}", *flags) == 0
+    printed = capsys.readouterr().out
+    flatbuffer = (out / "model.tflite").read_bytes()
+    assert set(operators_of(flatbuffer)) >= custom and not set(operators_of(flatbuffer)) & absent
+    assert (out / "op_resolver.h").read_text() == op_resolver_header(flatbuffer)
+    header, code = ((out / f"model_data.{suffix}").read_text() for suffix in ("h", "cc"))
+    arena = int(re.search(r"MODEL_ARENA_SIZE (\d+)", header)[1])
+    assert f"arena: {arena} bytes" in printed
+    numbers = {
+        name: np.array(re.search(rf"{name}\[\w+\] = {{(.*?)}}", code, re.DOTALL)[1].split(",")[:-1])
+        for name in ("model_test_input", "model_test_output")
+    }
+    image = numbers["model_test_input"].astype(np.int8).reshape(1, 32, 32, 3)
+    answer = wheel_ops.run(flatbuffer, image, arena)[0]
+    np.testing.assert_array_equal(numbers["model_test_output"].astype(np.int8), answer)
+    plain = TFLMInterpreter((converted / "model.tflite").read_bytes()).invoke(image)[0]
+    if any("--fuse" in flag for flag in flags):
+        assert np.abs(answer.astype(int) - plain).max() <= 12
+    else:
+        np.testing.assert_array_equal(answer, plain)
+
+
 def test_mistakes_of_quantize(place, quantize, tmp_path, capsys):
     truncated = tmp_path / "truncated.keras"
     truncated.write_bytes((place / "best.keras").read_bytes()[:5000])
@@ -151,6 +195,9 @@ def test_mistakes_of_convert(place, quantized, convert, tmp_path, capsys):
         ((f"--model={place / 'best.keras'}",), "best.keras is not a quantized graph"),
         ((f"--model={tmp_path / 'nothing.npz'}",), "no such file"),
         ((f"--model={quantized}", "--name=my-model"), "C identifier, not 'my-model'"),
+        ((f"--model={quantized}", "--fuse=some"), "--fuse"),
+        ((f"--model={quantized}", "--groups=sparse"), "--groups"),
+        ((f"--model={quantized}", "--fuse=all", "--groups=dense"), "leave --groups out"),
     ):
         assert convert(*arguments, f"--out={tmp_path / 'int8'}") == 2
         assert message in last_error(capsys)

@@ -21,6 +21,7 @@ numbers that the kernel takes (`tflm/kernels/micronet_kernels.h`), little-endian
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
@@ -107,6 +108,28 @@ def custom_options(node: Node) -> bytes:
     )  # fmt: skip
     tables = (shift, source) if permuted else (shift,)
     return header + b"".join(table.astype("<u2").tobytes() for table in tables)
+
+
+class CustomOptions(NamedTuple):
+    """The numbers of one operator; `shift` and `source` are channel indices."""
+
+    branches: int
+    input_zero_point: int
+    output_zero_point: int
+    multipliers: tuple[int, ...]
+    zero_points: tuple[int, ...]
+    shift: np.ndarray
+    source: np.ndarray
+
+
+def parse_custom_options(options: bytes) -> CustomOptions:
+    """What `custom_options` packed; the caller vouches for the bytes."""
+    _, branches, permuted, _, channels, zero_in, zero_out, *numbers = _HEADER.unpack_from(options)
+    tables = np.frombuffer(options[_HEADER.size :], "<u2").astype(np.int64).reshape(-1, channels)
+    source = tables[1] if permuted else np.arange(channels)
+    used = 2 * branches
+    multipliers, zero_points = tuple(numbers[:used]), tuple(numbers[4 : 4 + used])
+    return CustomOptions(branches, zero_in, zero_out, multipliers, zero_points, tables[0], source)
 
 
 def _matching_graph(model: Model) -> tuple[Graph, dict[Value, int]]:

@@ -16,17 +16,17 @@ from micronet_keras.codegen import compile_model, host
 from micronet_keras.codegen.compiler import copy_kernels
 from micronet_keras.convert.c_array import write_c_array
 from micronet_keras.convert.flatbuffer import read_model
-from micronet_keras.convert.fuse import fuse as fuse_model
-from micronet_keras.convert.groups import rewrite_groups
 from micronet_keras.convert.op_resolver import operators_of, write_op_resolver
 from micronet_keras.errors import UserError
-from micronet_keras.evaluate import TFLMInterpreter
 from micronet_keras.files import refuse_existing, replacing
-from micronet_keras.firmware.arena import measure_fused_arena
+from micronet_keras.firmware.forms import (
+    check_forms,
+    prepare_flatbuffer,
+    refuse_custom_operators,
+)
 from micronet_keras.firmware.platforms import TFLM, Platform, find_platform
 
 RUNTIMES = ("tflm", "c")
-FUSE = ("none", "activations", "all")
 # Needed beside the tensors and the model: stack, the platform, the program.
 _OTHER_RAM = 24 << 10
 _OTHER_FLASH = {"tflm": 160 << 10, "c": 64 << 10}
@@ -98,7 +98,7 @@ def export_firmware(
     Raises:
         UserError: an argument is none of these, the model does not fit the board, is not an int8
             image classifier, the folder exists or cannot be written, or the machine has no C
-            compiler (needed when something is fused or compiled, for the built-in test's answer).
+            compiler (needed for the runtime "c", whose built-in test's answer it computes).
 
     Example:
 
@@ -143,11 +143,11 @@ def export_firmware(
 def _check(target: Platform, runtime, fuse, groups, image_source, name) -> str:
     for what, value, known in (
         ("runtime", runtime, RUNTIMES),
-        ("fuse", fuse, FUSE),
         ("image source", image_source, ("serial", "camera")),
     ):
         if value not in known:
             raise UserError(f"the {what} must be one of {', '.join(known)}, not {value!r}")
+    check_forms(fuse, groups)
     if image_source == "camera" and not target.camera:
         raise UserError(f"the template of {target.name} has no camera; use --image_source=serial")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
@@ -165,8 +165,7 @@ def _check(target: Platform, runtime, fuse, groups, image_source, name) -> str:
 
 def _image_classifier(model: bytes) -> tuple[tuple[int, int, int], int]:
     parsed = read_model(model)
-    if any(operator.custom_name for operator in parsed.operators):
-        raise UserError("the model has custom operators; give the one with builtin operators")
+    refuse_custom_operators(parsed)
     if len(parsed.inputs) != 1 or len(parsed.outputs) != 1:
         raise UserError(
             f"the model has {len(parsed.inputs)} inputs and {len(parsed.outputs)} outputs; "
@@ -193,20 +192,12 @@ def _test_image(pixels: np.ndarray | None, shape: tuple[int, int, int]) -> np.nd
 
 def _prepare(model, runtime, fuse, groups, image, work: Path):
     """The flatbuffer, the bytes of arena and constants, and the answer to the test image."""
-    compiled = None
-    if runtime == "c" or fuse != "none":
-        # Compiled C and the fused operators share the kernels, and so the answer.
-        compiled = compile_model(model, work / "compiled")
-        flat = np.ascontiguousarray(image.reshape(1, -1))
-        answer = host.run(work / "compiled", "micronet", flat)[0]
-    if runtime == "c":
-        return model, compiled.program.arena.plan.size, compiled.source.constant_bytes, answer
-    flatbuffer = rewrite_groups(model, groups)
-    if fuse == "none":
-        interpreter = TFLMInterpreter(flatbuffer)
-        return flatbuffer, interpreter.arena_bytes, len(flatbuffer), interpreter.invoke(image)
-    flatbuffer = fuse_model(flatbuffer, layers=fuse == "all")
-    return flatbuffer, measure_fused_arena(flatbuffer), len(flatbuffer), answer
+    if runtime == "tflm":
+        made = prepare_flatbuffer(model, image, fuse, groups)
+        return made.flatbuffer, made.arena_bytes, len(made.flatbuffer), made.outputs[0]
+    compiled = compile_model(model, work / "compiled")
+    answer = host.run(work / "compiled", "micronet", image.reshape(1, -1))[0]
+    return model, compiled.program.arena.plan.size, compiled.source.constant_bytes, answer
 
 
 def _check_memory(target: Platform, runtime: str, ram: int, flash: int) -> None:

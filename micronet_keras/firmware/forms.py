@@ -1,0 +1,91 @@
+"""The forms in which a flatbuffer goes onto a board: operators fused or not, groups or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from micronet_keras.convert.flatbuffer import Model, read_model
+from micronet_keras.convert.fuse import fuse as fuse_model
+from micronet_keras.convert.groups import FORMS as GROUPS
+from micronet_keras.convert.groups import rewrite_groups
+from micronet_keras.errors import UserError
+from micronet_keras.evaluate.fused import run_fused
+from micronet_keras.evaluate.tflm import TFLMInterpreter
+from micronet_keras.firmware.arena import measure_fused_arena
+
+FUSE = ("none", "activations", "all")
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What `prepare_flatbuffer` made.
+
+    Attributes:
+        flatbuffer: bytes of the ``.tflite`` file in its form.
+        arena_bytes: what TFLM needs for it, as a 64-bit machine counts; a 32-bit board needs less.
+        outputs: its int8 answers to the test image, one array for each output.
+    """
+
+    flatbuffer: bytes
+    arena_bytes: int
+    outputs: list[np.ndarray]
+
+
+def check_forms(fuse: str, groups: str | None) -> None:
+    """Raises UserError when `prepare_flatbuffer` does not take these, or not together."""
+    for what, value, known in (("fuse", fuse, FUSE), ("groups", groups, (None, *GROUPS))):
+        if value not in known:
+            names = ", ".join(name for name in known if name)
+            raise UserError(f"the {what} must be one of {names}, not {value!r}")
+    if fuse == "all" and groups not in (None, "native"):
+        raise UserError(
+            f"--groups={groups} is for TFLM's own convolutions, and --fuse=all leaves none to it; "
+            "leave --groups out, or take --fuse=activations"
+        )
+
+
+def refuse_custom_operators(model: Model) -> None:
+    """Raises UserError when a model is fused already, or somebody else's."""
+    custom = {operator.custom_name for operator in model.operators if operator.custom_name}
+    if custom:
+        raise UserError(
+            f"the model has custom operators ({', '.join(sorted(custom))}); give the one with "
+            "builtin operators"
+        )
+
+
+def prepare_flatbuffer(
+    model: bytes, image: np.ndarray, fuse: str = "none", groups: str | None = None
+) -> Prepared:
+    """Gives a model the form that a board's TFLM is to run.
+
+    Args:
+        model: bytes of an int8 ``.tflite`` file of builtin operators.
+        image: int8, of the input's shape: the test image.
+        fuse: "none" keeps builtin operators; "activations" makes one custom operator of every
+            DY-ShiftMax; "all" makes custom operators of convolutions and dense layers, too.
+        groups: "native", "split" or "dense", see `rewrite_groups`; None is "native".
+
+    Raises:
+        UserError: an argument is none of these, the model has custom operators already, is not
+            usable, or TFLM cannot run it.
+
+    Example:
+
+    >>> prepare_flatbuffer(model, image, fuse="all").arena_bytes
+    56240
+    """
+    check_forms(fuse, groups)
+    refuse_custom_operators(read_model(model))
+    flatbuffer = rewrite_groups(model, groups or "native")
+    if fuse == "none":
+        interpreter = TFLMInterpreter(flatbuffer)
+        return Prepared(flatbuffer, interpreter.arena_bytes, interpreter.invoke_all(image))
+    fused = fuse_model(flatbuffer)
+    # The kernels give TFLM's results for the other layers, so that "all" has the same answer.
+    outputs = run_fused(fused, image)
+    if fuse == "all":
+        fused = fuse_model(flatbuffer, layers=True)
+    return Prepared(fused, measure_fused_arena(fused), outputs)
