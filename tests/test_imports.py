@@ -1,0 +1,70 @@
+"""What is imported when: the compiler and the firmware tools start without TensorFlow and Keras."""
+
+import subprocess
+import sys
+
+import pytest
+
+_LIGHT = (
+    "micronet_keras.board",
+    "micronet_keras.codegen",
+    "micronet_keras.convert",
+    "micronet_keras.convert.op_resolver",
+    "micronet_keras.evaluate.fused",
+    "micronet_keras.firmware",
+)
+_LIGHT_SCRIPTS = ("benchmark_mcu", "compile", "export_firmware", "flash")
+
+
+def run(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+    )
+    return done.stdout.strip()
+
+
+def test_tools_without_models_import_no_tensorflow():
+    modules = [*_LIGHT, *(f"micronet_keras_scripts.{name}" for name in _LIGHT_SCRIPTS)]
+    code = "import sys\n"
+    for module in modules:
+        # Several scripts define the same flags, and would not be imported into one process.
+        code += "from absl import flags\nfor f in list(flags.FLAGS): delattr(flags.FLAGS, f)\n"
+        code += f"import {module}\n"
+    code += (
+        "print({m for m in ('tensorflow', 'keras', 'tf_keras', 'matplotlib') if m in sys.modules})"
+    )
+    assert run(code) == "set()"
+
+
+@pytest.mark.slow
+def test_everything_that_is_announced_is_there():
+    code = "import importlib\n"
+    for package in ("micronet_keras", "micronet_keras.convert", "micronet_keras.evaluate"):
+        code += f"""
+module = importlib.import_module({package!r})
+for name in module.__all__:
+    assert getattr(module, name) is not None, name
+try:
+    module.no_such_name
+except AttributeError as error:
+    assert "no_such_name" in str(error)
+else:
+    raise SystemExit("no error")
+"""
+    run(f"{code}import micronet_keras as m; assert set(m.__all__) <= set(dir(m))")
+
+
+@pytest.mark.slow
+def test_keras_knows_the_layers_of_a_saved_model(tmp_path):
+    """With the imports in alphabetical order, and nothing of the package used before."""
+    code = f"""
+import keras
+import micronet_keras
+path = {str(tmp_path / "model.keras")!r}
+if {{}}:
+    micronet_keras.MicroNetM0(input_shape=(32, 32, 3), classes=2).save(path)
+else:
+    print(keras.saving.load_model(path).count_params())
+"""
+    run(code.format("True"))
+    assert int(run(code.format("False"))) > 100_000
