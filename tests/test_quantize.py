@@ -154,6 +154,54 @@ def test_stopped_fine_tuning_ends_as_if_it_had_not_been_stopped(graph, tmp_path)
 
 
 @pytest.mark.slow
+def test_fine_tuning_that_only_harms_gives_back_the_start(graph, tmp_path):
+    qat = quantize_aware(graph, [images(4)])
+    before = [variable.numpy() for variable in qat.variables]
+    # What the model says at first is called right: no step can do better.
+    labels = np.argmax(qat.predict(qat.preprocess(images(4)), verbose=0), axis=-1)
+    validation = tf.data.Dataset.from_tensors((images(4), labels))
+    wrong = tf.data.Dataset.from_tensors((images(4), (labels + 1) % CLASSES)).repeat()
+    history = fine_tune(qat, lambda _: wrong, 4, 2, tmp_path / "state", 0.05, validation, verbose=0)
+    assert min(history["val_accuracy"]) < 1
+    for variable, value in zip(qat.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+@pytest.mark.slow
+def test_the_best_epoch_survives_a_stop(graph, tmp_path):
+    labels = np.zeros(4, int)
+    validation = tf.data.Dataset.from_tensors((images(4), labels))
+    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def tuned(folder, stop_before=None):
+        def batches(first_epoch):
+            # After the first epoch wrong labels: the first stays the best.
+            def generate():
+                for epoch in range(first_epoch, 3):
+                    if epoch == stop_before:
+                        raise KeyboardInterrupt
+                    for _ in range(8):
+                        yield images(4), labels if epoch == 0 else labels + 1
+
+            signature = (tf.TensorSpec((4, 32, 32, 3), tf.uint8), tf.TensorSpec((4,), tf.int64))
+            return tf.data.Dataset.from_generator(generate, output_signature=signature)
+
+        qat = quantize_aware(graph, [images(4)])
+        history = fine_tune(qat, batches, 8, 3, folder, 0.05, validation, 0, loss)
+        return qat, history["val_loss"]
+
+    whole, val_losses = tuned(tmp_path / "a")
+    assert val_losses[0] < val_losses[-1]
+    with pytest.raises(BaseException, match="KeyboardInterrupt"):
+        tuned(tmp_path / "b", stop_before=2)
+    resumed, _ = tuned(tmp_path / "b")
+    val_loss = resumed.evaluate(resumed.preprocess(images(4)), labels, verbose=0)
+    assert val_loss == pytest.approx(val_losses[0])
+    for ours, theirs in zip(whole.variables, resumed.variables, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_epoch(graph, tmp_path):
     qat = quantize_aware(graph, [images(4)])
     with pytest.raises(UserError, match="smaller learning rate"):
@@ -217,6 +265,8 @@ def test_damaged_files_are_refused_or_read(quantized, data, tmp_path_factory):
         ("calibration_images", 0),
         ("learning_rate", 0.0),
         ("min_scale", 1.5),
+        ("hold_out", 1),
+        ("hold_out", -1),
     ],
 )
 def test_settings_out_of_range(field, value):

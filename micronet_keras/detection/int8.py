@@ -18,7 +18,7 @@ from micronet_keras.detection.evaluation import (
     plot_examples,
 )
 from micronet_keras.detection.losses import DetectionLoss
-from micronet_keras.detection.pipeline import eval_batches, train_batches
+from micronet_keras.detection.pipeline import as_targets, eval_batches, train_batches
 from micronet_keras.detection.postprocess import Detections, Int8Decoder, Selection
 from micronet_keras.errors import UserError
 from micronet_keras.evaluate import TFLMInterpreter
@@ -66,6 +66,7 @@ def quantize_detector(
             f"the model has {class_count(model)} classes, dataset {source.name} has "
             f"{len(source.object_class_names)}; choose the dataset that it was trained on"
         )
+    source = config.splits(source)
     graph = lower(model)
     size = graph.input.shape[0]
     batches = eval_batches(
@@ -92,6 +93,15 @@ def quantize_detector(
             on_bad_image=config.on_bad_image,
         )
 
+    validation = None
+    if config.validation_split:
+        validation = eval_batches(
+            source,
+            config.validation_split,
+            size,
+            config.batch_size,
+            on_bad_image=config.on_bad_image,
+        ).map(as_targets)
     steps = source.splits[config.train_split] // config.batch_size
     qat = quantize_aware(graph, images, join=_pack)
     fine_tune(
@@ -101,8 +111,9 @@ def quantize_detector(
         config.epochs,
         backup,
         config.learning_rate,
-        verbose=verbose,
-        loss=DetectionLoss(coder),
+        validation,
+        verbose,
+        DetectionLoss(coder),
     )
     return dataclasses.replace(qat.quantized_graph(names), sample=np.array(images[0][0]))
 

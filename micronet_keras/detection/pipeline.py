@@ -157,6 +157,12 @@ def eval_batches(
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
+def as_targets(images, objects):
+    """Rows of `eval_batches` as rows of `train_batches`; a crowd is nothing to be found."""
+    label = objects[..., 4:5] * (1 - objects[..., 5:6]) - objects[..., 5:6]
+    return images, tf.concat([objects[..., :4], label], axis=-1)
+
+
 def _records(source: Source, split: str, on_bad_image: str) -> tf.data.Dataset:
     if on_bad_image not in ("skip", "error"):
         raise ValueError(f"on_bad_image must be 'skip' or 'error'. Received: {on_bad_image!r}")

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 
 import keras
-import tensorflow as tf
 
 from micronet_keras.data import Source
 from micronet_keras.detection import losses
@@ -18,7 +17,7 @@ from micronet_keras.detection.evaluation import (
     evaluate_detector,
     plot_examples,
 )
-from micronet_keras.detection.pipeline import eval_batches, train_batches
+from micronet_keras.detection.pipeline import as_targets, eval_batches, train_batches
 from micronet_keras.errors import UserError
 from micronet_keras.models import preprocess_input
 from micronet_keras.settings import documented, setting
@@ -92,7 +91,7 @@ DETECTION_RECIPES: dict[str, DetectionConfig] = {
     "quick": DetectionConfig(
         image_size=128,
         batch_size=32,
-        epochs=16,
+        epochs=10,
         learning_rate=0.15,
         warmup_epochs=1,
         weight_decay=1e-4,
@@ -184,7 +183,7 @@ def train_detector(
         config.image_size,
         config.batch_size,
         on_bad_image=config.on_bad_image,
-    ).map(_as_targets)
+    ).map(as_targets)
     pixels = keras.Input((config.image_size, config.image_size, 3), dtype="uint8")
     trainee = keras.Model(pixels, pack(model(preprocess(pixels)), classes))
     history = run_training(
@@ -219,12 +218,6 @@ def train_detector(
     summary = _summarize(model, source, history) | precision
     run.write_summary(summary)
     return TrainResult(history, summary, trained=True)
-
-
-def _as_targets(images, objects):
-    """Rows of `eval_batches` as rows of `train_batches`; a crowd is nothing to be found."""
-    label = objects[..., 4:5] * (1 - objects[..., 5:6]) - objects[..., 5:6]
-    return images, tf.concat([objects[..., :4], label], axis=-1)
 
 
 def _check_model(model: keras.Model, source: Source, config: DetectionConfig):

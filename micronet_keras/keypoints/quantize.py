@@ -51,6 +51,7 @@ def quantize_keypoints(
 
     >>> quantized = quantize_keypoints(model, source, QuantizeConfig(), "out/backup")
     """
+    source = config.splits(source)
     graph = lower(model)
     height, width = graph.input.shape[:2]
     if recipe is None:

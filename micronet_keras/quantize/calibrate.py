@@ -19,8 +19,7 @@ def calibrate(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Range]:
     """Finds the range of every tensor that is quantized.
 
     The ends are the batch minima and maxima, averaged over the batches: a single outlier does not
-        take
-    the resolution of all other values.
+    take the resolution of all other values.
 
     Args:
         graph: a lowered graph.

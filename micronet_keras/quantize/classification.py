@@ -41,18 +41,36 @@ class QuantizeConfig:
         "skip", "what to do with an image that does not decode: skip, error"
     )
     train_split: str = setting("train", "the split to calibrate and train on")
-    validation_split: str = setting("", "the split to watch after each epoch; empty is none")
+    validation_split: str = setting(
+        "validation", "the split that chooses the best epoch; empty takes the last one"
+    )
+    hold_out: int = setting(
+        10,
+        "where the dataset has no such validation split, every so many-th training image is "
+        "set aside for it, as in training; 0 is off",
+    )
 
     def __post_init__(self):
-        for name, smallest in (("epochs", 0), ("batch_size", 1), ("calibration_images", 1)):
+        smallest_values = {"epochs": 0, "batch_size": 1, "calibration_images": 1, "hold_out": 0}
+        for name, smallest in smallest_values.items():
             if getattr(self, name) < smallest:
                 raise UserError(f"{name} must be at least {smallest}, not {getattr(self, name)}")
         if self.on_bad_image not in ("skip", "error"):
             raise UserError(f"on_bad_image must be skip or error, not {self.on_bad_image!r}")
         if not 0 < self.learning_rate < float("inf"):
             raise UserError(f"learning_rate must be above 0, not {self.learning_rate}")
+        if self.hold_out == 1:
+            raise UserError("hold_out must be 0 or at least 2, not 1: nothing would be left")
         if not 0 < self.min_scale <= 1:
             raise UserError(f"min_scale must be above 0 and at most 1, not {self.min_scale}")
+
+    def splits(self, source: data.Source) -> data.Source:
+        """`source`, with a validation split when one is wanted for choosing the best epoch."""
+        if not self.epochs or not self.validation_split:
+            return source
+        return data.hold_out_validation(
+            source, self.train_split, self.validation_split, self.hold_out
+        )
 
 
 def quantize_classifier(
@@ -94,6 +112,7 @@ def quantize_classifier(
         raise UserError(f"the images must be square, the model takes {graph.input.shape}")
     size = graph.input.shape[0]
 
+    source = config.splits(source)
     # A small dataset is one batch.
     batch_size = min(config.batch_size, source.splits.get(config.train_split, config.batch_size))
 

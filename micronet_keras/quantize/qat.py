@@ -120,6 +120,9 @@ def fine_tune(
 ) -> dict[str, list[float]]:
     """Fine-tunes with SGD (momentum 0.9, cosine decay), and resumes where a killed run was.
 
+    With validation data the weights of the best epoch are kept, those from before the first epoch
+    among them: fine-tuning does not end worse, on these data, than quantization without training.
+
     Args:
         qat: what `quantize_aware` returns.
         batches: from the epoch to begin with to a stream of (pixels uint8, labels int) batches.
@@ -127,7 +130,8 @@ def fine_tune(
         epochs: epochs in all.
         backup: a folder for the state after each epoch, removed when all epochs are done.
         learning_rate: at the start; it falls to 0.
-        validation: (pixels, labels) batches, evaluated after each epoch.
+        validation: (pixels, labels) batches, evaluated before the first and after each epoch. The
+            best epoch is that of the highest accuracy, or with `loss` of the lowest loss.
         verbose: as of ``keras.Model.fit``.
         loss: of either Keras, for models with another task; cross-entropy and accuracy of a
             classifier when None.
@@ -148,36 +152,62 @@ def fine_tune(
     qat.compile(optimizer, loss, metrics)
     optimizer.build(qat.trainable_variables)
 
-    done = tf.Variable(0, dtype=tf.int64)
-    state = tf.train.Checkpoint(
-        weights=qat.variables, optimizer=list(optimizer.variables), epochs_done=done
-    )
-    manager = tf.train.CheckpointManager(state, os.fspath(backup), max_to_keep=1)
+    def prepared(pixels, labels):
+        return qat.preprocess(pixels), labels
+
+    validation_data = validation.map(prepared) if validation is not None else None
+    backups = _Backups(qat, optimizer, backup)
     try:
-        state.restore(manager.latest_checkpoint)
-
-        def prepared(pixels, labels):
-            return qat.preprocess(pixels), labels
-
+        if validation_data is not None and not backups.epochs_done:
+            started = qat.evaluate(validation_data, verbose=0, return_dict=True)
+            backups.keep_if_best({f"val_{name}": value for name, value in started.items()})
         history = qat.fit(
-            batches(int(done)).map(prepared),
-            validation_data=validation.map(prepared) if validation is not None else None,
+            batches(backups.epochs_done).map(prepared),
+            validation_data=validation_data,
             steps_per_epoch=steps_per_epoch,
-            initial_epoch=int(done),
+            initial_epoch=backups.epochs_done,
             epochs=epochs,
             verbose=verbose,
-            callbacks=[_Backup(manager, done)],
+            callbacks=[backups],
         )
+        if validation_data is not None:
+            backups.restore_best()
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"cannot use {backup} for the state of the training: {error}") from error
     shutil.rmtree(backup, ignore_errors=True)
     return history.history
 
 
-class _Backup(tf_keras.callbacks.Callback):
-    def __init__(self, manager: tf.train.CheckpointManager, done: tf.Variable):
+class _Backups(tf_keras.callbacks.Callback):
+    """The states after the last epoch and after the best one, in files of one folder."""
+
+    def __init__(self, qat, optimizer, folder: str | os.PathLike):
         super().__init__()
-        self._manager, self._done = manager, done
+        self._done = tf.Variable(0, dtype=tf.int64)
+        self._best_score = tf.Variable(-np.inf)
+        state = tf.train.Checkpoint(
+            weights=qat.variables,
+            optimizer=list(optimizer.variables),
+            epochs_done=self._done,
+            best_score=self._best_score,
+        )
+        self._last = tf.train.CheckpointManager(state, os.fspath(folder), max_to_keep=1)
+        self._best = tf.train.Checkpoint(weights=qat.variables)
+        self._best_path = os.path.join(folder, "best")
+        state.restore(self._last.latest_checkpoint)
+
+    @property
+    def epochs_done(self) -> int:
+        return int(self._done)
+
+    def keep_if_best(self, logs: dict[str, float]) -> None:
+        score = logs["val_accuracy"] if "val_accuracy" in logs else -logs["val_loss"]
+        if score > float(self._best_score):
+            self._best.write(self._best_path)
+            self._best_score.assign(score)
+
+    def restore_best(self) -> None:
+        self._best.read(self._best_path).assert_consumed()
 
     def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(logs["loss"]):
@@ -187,8 +217,11 @@ class _Backup(tf_keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch, logs=None):
+        if "val_loss" in logs:
+            self.keep_if_best(logs)
+        # The best first: killed in between, the epoch runs once more and is found the best again.
         self._done.assign(epoch + 1)
-        self._manager.save()
+        self._last.save()
 
 
 def _to_tf_keras(thing, kind: str):

@@ -122,45 +122,19 @@ def train_classifier(
 
 
 def with_validation(source: data.Source, config: TrainConfig) -> data.Source:
-    """`source`, with a validation split set aside from the training split where it has none.
-
-    Every `config.hold_out`-th record, beginning with the first, goes to the validation split, the
-    others stay: the same ones in every run.
+    """`source` with the three splits of a recipe, see `micronet_keras.data.hold_out_validation`.
 
     Raises:
         UserError: one of the three splits does not exist and cannot be made.
     """
-    wanted = {"train_split": config.train_split, "test_split": config.test_split}
-    if not config.hold_out:
-        wanted["validation_split"] = config.validation_split
-    for field, split in wanted.items():
-        if split and split not in source.splits:
-            raise UserError(
-                f"dataset {source.name} has no split {split!r}; choose --{field} among: "
-                + ", ".join(source.splits)
-            )
-    if config.validation_split in source.splits:
-        return source
-
-    def read(split):
-        records = source.read(config.train_split if split == config.validation_split else split)
-        if split not in (config.train_split, config.validation_split):
-            return records
-        for_validation = split == config.validation_split
-
-        def belongs(index, record):
-            return (index % config.hold_out == 0) == for_validation
-
-        return records.enumerate().filter(belongs).map(lambda index, record: record)
-
-    count = source.splits[config.train_split]
-    held_out = -(-count // config.hold_out)
-    splits = {
-        **source.splits,
-        config.train_split: count - held_out,
-        config.validation_split: held_out,
-    }
-    return dataclasses.replace(source, splits=splits, read=read)
+    if config.test_split and config.test_split not in source.splits:
+        raise UserError(
+            f"dataset {source.name} has no split {config.test_split!r}; choose --test_split "
+            f"among: {', '.join(source.splits)}"
+        )
+    return data.hold_out_validation(
+        source, config.train_split, config.validation_split, config.hold_out
+    )
 
 
 def _batches(source: data.Source, config: TrainConfig):
