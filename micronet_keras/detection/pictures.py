@@ -27,7 +27,7 @@ def plot_detections(
     found: Sequence[Detections],
     class_names: Sequence[str],
     columns: int = 2,
-    min_score: float = 0.3,
+    min_score: float = 0.5,
 ) -> None:
     """Draws pairs of pictures into a PNG file: left the ground truth, right what was found.
 
@@ -54,7 +54,8 @@ def plot_detections(
     for i, (image, objects, detections) in enumerate(zip(images, truth, found, strict=True)):
         texts = [class_names[label] for label in objects.labels]
         left = _draw(image, zoom, objects.boxes, objects.labels, texts)
-        kept = detections.scores >= min_score
+        # The best last: what is drawn later covers what is drawn before.
+        kept = np.flatnonzero(detections.scores >= min_score)[::-1]
         texts = [
             f"{class_names[label]} {score:.2f}"
             for label, score in zip(detections.labels[kept], detections.scores[kept], strict=True)
