@@ -91,7 +91,8 @@ def test_training_finds_the_squares(run):
     model, source, folder, result = run
     assert result.trained and result.summary["AP50"] > 0.5
     assert json.loads((folder / "summary.json").read_text()) == result.summary
-    assert np.asarray(Image.open(folder / "detections.png")).ndim == 3
+    for picture in ("detections.png", "curve.png"):
+        assert np.asarray(Image.open(folder / picture)).ndim == 3
     best = read_keras(folder / "best.keras")
     figures = evaluate_detector(detector_function(best), source, "test", SIZE)
     assert figures["AP50"] == pytest.approx(result.summary["AP50"])

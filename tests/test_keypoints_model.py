@@ -82,7 +82,8 @@ def test_training_to_int8_on_tflm(tmp_path):
     history, summary, trained = train_keypoints(model, source, config, tmp_path / "run")
     assert trained and history[-1]["loss"] < history[0]["loss"] < 1.2
     assert summary["test_people"] == 16 and 0 <= summary["test_ap"] <= 1
-    assert (tmp_path / "run/predictions.png").stat().st_size > 10_000
+    for picture in ("predictions.png", "curve.png"):
+        assert (tmp_path / "run" / picture).stat().st_size > 10_000
     again = train_keypoints(model, source, config, tmp_path / "run")
     assert not again.trained and again.summary == summary
 

@@ -32,6 +32,17 @@ def test_picture(tmp_path):
     assert (pictures[0] != pictures[1]).any()
 
 
+def test_another_metric(tmp_path):
+    rows = [
+        {key.replace("accuracy", "best_match"): value for key, value in row.items()}
+        for row in _history(3)
+    ]
+    plot_history(rows, tmp_path / "match.png", metric="best_match")
+    plot_history(_history(3), tmp_path / "accuracy.png")
+    pictures = [(tmp_path / f"{name}.png").read_bytes() for name in ("match", "accuracy")]
+    assert pictures[0] != pictures[1]
+
+
 def test_unwritable_place(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):

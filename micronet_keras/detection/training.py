@@ -23,6 +23,7 @@ from micronet_keras.models import preprocess_input
 from micronet_keras.settings import documented, setting
 from micronet_keras.train.classification import TrainResult, with_validation
 from micronet_keras.train.loop import run_training
+from micronet_keras.train.plot import plot_history
 from micronet_keras.train.recipes import TrainConfig
 from micronet_keras.train.run_folder import RunFolder
 
@@ -216,6 +217,8 @@ def train_detector(
             detect, source, config.test_split, config.image_size, on_bad_image=config.on_bad_image
         )
     summary = _summarize(model, source, history) | precision
+    title = f"{model.name} on {source.name}"
+    plot_history(history, run.curve, title=title, metric="best_match")
     run.write_summary(summary)
     return TrainResult(history, summary, trained=True)
 

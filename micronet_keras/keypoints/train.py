@@ -19,6 +19,7 @@ from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT
 from micronet_keras.models import count_madds, preprocess_input
 from micronet_keras.train.classification import TrainResult, with_validation
 from micronet_keras.train.loop import run_training
+from micronet_keras.train.plot import plot_history
 from micronet_keras.train.run_folder import RunFolder
 
 
@@ -122,6 +123,7 @@ def train_keypoints(
         summary |= {f"test_{name}": value for name, value in predictions.summary().items()}
         title = f"{model.name} on {source.name}, {config.test_split}: AP {summary['test_ap']:.3f}"
         draw_predictions(predictions, run.folder / "predictions.png", title=title)
+    plot_history(history, run.curve, title=f"{model.name} on {source.name}")
     run.write_summary(summary)
     return TrainResult(history, summary, trained=True)
 

@@ -9,27 +9,33 @@ from matplotlib.ticker import MaxNLocator
 from micronet_keras.files import replacing
 
 
-def plot_history(history: Sequence[dict], path: str | os.PathLike, title: str = "") -> None:
-    """Draws loss and accuracy over the epochs, the best epoch marked, into a PNG file.
+def plot_history(
+    history: Sequence[dict],
+    path: str | os.PathLike,
+    title: str = "",
+    metric: str = "accuracy",
+) -> None:
+    """Draws loss and metric over the epochs, the best epoch marked, into a PNG file.
 
     Args:
-        history: one row per epoch with `epoch`, `loss`, `accuracy`, `val_loss` and `val_accuracy`,
+        history: one row per epoch with `epoch`, `loss`, the metric, and both with `val_` in front,
             as `train_classifier` returns them.
         path: of the PNG file; replaced when it exists.
         title: shown above the panels.
+        metric: name of a share from 0 to 1, higher is better.
 
     Raises:
         UserError: the file cannot be written.
     """
     epochs = [row["epoch"] for row in history]
-    best = max(history, key=lambda row: row["val_accuracy"])
+    best = max(history, key=lambda row: row[f"val_{metric}"])
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     figure.suptitle(title)
-    loss_panel, accuracy_panel = figure.subplots(1, 2)
+    loss_panel, metric_panel = figure.subplots(1, 2)
     marker = "o" if len(epochs) <= 40 else None
     for panel, name, scale, label, corner in (
-        (loss_panel, "loss", 1, "loss (cross-entropy)", "upper right"),
-        (accuracy_panel, "accuracy", 100, "accuracy (%)", "lower right"),
+        (loss_panel, "loss", 1, "loss", "upper right"),
+        (metric_panel, metric, 100, f"{metric.replace('_', ' ')} (%)", "lower right"),
     ):
         for column, legend, colour in (
             (name, "training", "tab:blue"),
