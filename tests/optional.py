@@ -10,6 +10,9 @@ _ADVICE = {
     "torch": "pip install torch==2.13.0",
     "jax": "pip install jax==0.10.2 jaxlib==0.10.2",
     "arm-none-eabi-gcc": "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "clang": "apt-get install clang",
+    "g++": "apt-get install g++",
+    "gcc": "apt-get install gcc",
     "qemu-system-arm": "apt-get install qemu-system-arm",
 }
 
@@ -17,8 +20,7 @@ _ADVICE = {
 def require(*names: str) -> None:
     """Skips the calling test when a module or program is missing; fails it in CI."""
     for name in names:
-        found = importlib.util.find_spec(name) if "-" not in name else shutil.which(name)
-        if found:
+        if shutil.which(name) or ("-" not in name and importlib.util.find_spec(name)):
             continue
         message = f"needs {name}: {_ADVICE[name]}"
         if os.environ.get("MICRONET_REQUIRE_ALL") == "1":

@@ -2,7 +2,6 @@
 
 import functools
 import re
-import shutil
 import subprocess
 
 import kernel_library as k
@@ -58,8 +57,7 @@ def test_a_board_computes_what_the_reference_does(folder, name):
 
 @pytest.mark.parametrize("compiler", ["gcc", "g++", "clang"])
 def test_header_compiles_without_warnings(compiler, tmp_path):
-    if shutil.which(compiler) is None:
-        pytest.skip(f"needs {compiler}")
+    optional.require(compiler)
     source = tmp_path / ("use.cpp" if compiler == "g++" else "use.c")
     source.write_text('#include "micronet_kernels.h"\nmicronet_conv p;\n')
     standard = "-std=c++11" if compiler == "g++" else "-std=c99"
