@@ -42,6 +42,7 @@ class Conv(c.Structure):
         ("clamp_max", c.c_int8),
         ("weights", c.c_void_p),
         ("channels", c.c_void_p),
+        ("source", c.c_void_p),
     ]
 
 

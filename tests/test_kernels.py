@@ -153,6 +153,26 @@ class ConvCase:
             np.testing.assert_array_equal(out, self.expected)
         return True
 
+    def check_depthwise_source(self, multiplier, order):
+        """Outputs in another order, some perhaps twice: what a GATHER afterwards makes of them."""
+        rows, bias = self.rows[order], self.bias[order]
+        numbers = ([values[i] for i in order] for values in (self.multipliers, self.shifts))
+        prepared = k.prepare(rows, bias, *numbers, self.out_zero)
+        if prepared is None:
+            return
+        records, rows = prepared
+        weights, source = np.ascontiguousarray(rows.T), (order // multiplier).astype(np.uint16)
+        geometry = self.geometry | {"out_c": len(order)}
+        params = k.Conv(
+            **geometry, weights=k.pointer(weights), channels=c.addressof(records),
+            source=k.pointer(source),
+        )  # fmt: skip
+        expected = np.ascontiguousarray(self.expected[..., order])
+        for reference in (True, False):
+            out = np.zeros_like(expected)
+            k.call("depthwise", reference, params, self.x, out)
+            np.testing.assert_array_equal(out, expected)
+
 
 sizes = st.tuples(st.integers(1, 9), st.integers(1, 9))
 strides = st.tuples(st.integers(1, 2), st.integers(1, 2))
@@ -217,6 +237,8 @@ def test_depthwise(seed, size, kernel, stride, in_c, multiplier, padding, activa
         padding, activation, zeros, s,
     )  # fmt: skip
     case.check("depthwise")
+    rng = np.random.default_rng(seed)
+    case.check_depthwise_source(multiplier, rng.integers(0, in_c * multiplier, rng.integers(1, 12)))
 
 
 @quick

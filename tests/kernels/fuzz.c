@@ -260,8 +260,9 @@ static void depthwise_case(void) {
   const int in_c = between(1, 12);
   const int kernel_h = shape == 0 ? k : shape == 1 ? 1 : shape == 2 ? 3 : between(1, 4);
   const int kernel_w = shape == 0 ? 1 : shape == 1 ? k : shape == 2 ? 3 : between(1, 4);
-  const int out_c = in_c * one_of(multipliers, 6);
-  micronet_conv p = random_conv(kernel_h, kernel_w, in_c, out_c, 11);
+  const int with_source = chance(3);
+  const int out_c = with_source ? between(1, 20) : in_c * one_of(multipliers, 6);
+  micronet_conv p = random_conv(kernel_h, kernel_w, in_c, out_c, chance(4) ? 20 : 11);
   const int taps = p.kernel_h * p.kernel_w;
   const int zero_point = between(-128, 127);
   const quantization q = random_quantization(p.out_c, taps * 127 * 255, zero_point, 0);
@@ -270,8 +271,21 @@ static void depthwise_case(void) {
   p.channels = q.records;
   const size_t n = (size_t)p.out_h * p.out_w * p.out_c;
   int8_t *out = take(n, 1);
+  micronet_conv plain = p;
+  const int8_t *plain_in = in;
+  if (with_source) {
+    const int pixels = p.in_h * p.in_w;
+    uint16_t *source = take(2 * (size_t)out_c, 2);
+    for (int o = 0; o < out_c; ++o) source[o] = (uint16_t)between(0, in_c - 1);
+    p.source = source;
+    int8_t *gathered = take((size_t)pixels * (size_t)out_c, 1);
+    micronet_gather_channels(pixels, in_c, out_c, source, in, gathered);
+    plain.in_c = p.out_c;
+    plain_in = gathered;
+  }
   micronet_depthwise(&p, in, out);
-  expect_same("depthwise differs from its plain form", out, run_plain(&p, &q, 1, zero_point, p.weights, in, 1), n);
+  expect_same("depthwise differs from its plain form", out,
+              run_plain(&plain, &q, 1, zero_point, p.weights, plain_in, 1), n);
   add_to_checksum(out, n);
 }
 

@@ -1,12 +1,12 @@
 /* DEPTHWISE_CONV_2D; made for the kx1 and 1xk kernels of MicroNet. */
+#include "micronet_depthwise.h"
 #include "micronet_helium.h"
 
 #if MICRONET_USE_REFERENCE
 
 /* out[y][x][o] = requantized(bias2[o] + sum over taps inside of the image of
- *                            2 * w[ky][kx][o] * (in[y * stride - pad + ky][x * stride - pad + kx][o / multiplier] - zero point)) */
+ *                            2 * w[ky][kx][o] * (in[y * stride - pad + ky][x * stride - pad + kx][source[o]] - zero point)) */
 void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
-  const int multiplier = p->out_c / p->in_c;
   int8_t *o_ptr = out;
   for (int y = 0; y < p->out_h; ++y) {
     for (int x = 0; x < p->out_w; ++x) {
@@ -18,7 +18,7 @@ void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
           for (int kx = 0; kx < p->kernel_w; ++kx) {
             const int in_x = x * p->stride_w - p->pad_left + kx;
             if (in_y < 0 || in_y >= p->in_h || in_x < 0 || in_x >= p->in_w) continue;
-            const int8_t v = in[((size_t)in_y * p->in_w + in_x) * p->in_c + o / multiplier];
+            const int8_t v = in[((size_t)in_y * p->in_w + in_x) * p->in_c + micronet_source(p, o)];
             acc += 2 * p->weights[(ky * p->kernel_w + kx) * p->out_c + o] * (v - p->input_zero_point);
           }
         }
@@ -30,12 +30,6 @@ void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
 }
 
 #elif MICRONET_USE_HELIUM
-
-/* One axis of the map: how many places, and how far apart in memory. */
-typedef struct {
-  int32_t in, out, stride, pad;
-  int32_t in_pitch, out_pitch;
-} axis;
 
 #define MOST_TAPS 6
 
@@ -67,9 +61,8 @@ MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, con
   }
 }
 
-static void depthwise_lines(const micronet_conv *p, int taps, const axis *along, const axis *across, const int8_t *in,
+static void depthwise_lines(const micronet_conv *p, int taps, const micronet_axis *along, const micronet_axis *across, const int8_t *in,
                             int8_t *out) {
-  const int multiplier = p->out_c / p->in_c;
   const int32_t in_step = across->stride * across->in_pitch, pitch = along->in_pitch, count = across->out;
   const uint32x4_t places = vidupq_n_u32(0, 1);
   const uint32x4_t at = vmulq_n_u32(places, (uint32_t)in_step);
@@ -81,7 +74,7 @@ static void depthwise_lines(const micronet_conv *p, int taps, const axis *along,
       w2[t] = 2 * p->weights[t * p->out_c + o];
       sum += w2[t];
     }
-    const int8_t *x = in + o / multiplier - along->pad * pitch;
+    const int8_t *x = in + micronet_source(p, o) - along->pad * pitch;
     int8_t *to = out + o;
     int32_t start = -along->pad;
     for (int i = along->out; i > 0; --i) {
@@ -124,11 +117,12 @@ static MICRONET_NOINLINE void fours_of_inputs(const int8_t *x, const int8_t *w, 
 }
 
 /* The sums of four channels, for any multiplier and for the last channels. */
-static int32x4_t any_inputs(const int8_t *x, const int8_t *w, int32_t o, int32_t out_c, int32_t multiplier, int32_t rows,
-                            int32_t columns, int32_t in_c, int32_t in_pitch, int32_t w_pitch, int32_t zero_point) {
+static int32x4_t any_inputs(const micronet_conv *p, const int8_t *x, const int8_t *w, int32_t o, int32_t rows,
+                            int32_t columns, int32_t in_pitch, int32_t w_pitch) {
+  const int32_t in_c = p->in_c, out_c = p->out_c, zero_point = p->input_zero_point;
   const mve_pred16_t lanes = vctp32q((uint32_t)(out_c - o));
-  const uint32_t channels[4] = {(uint32_t)(o / multiplier), (uint32_t)((o + 1) / multiplier),
-                                (uint32_t)((o + 2) / multiplier), (uint32_t)((o + 3) / multiplier)};
+  uint32_t channels[4] = {0};
+  for (int i = 0; i < 4 && o + i < out_c; ++i) channels[i] = (uint32_t)micronet_source(p, o + i);
   const uint32x4_t at = vldrwq_u32(channels);
   int32x4_t acc = vdupq_n_s32(0);
   for (int32_t m = rows; m > 0; --m, x += in_pitch, w += w_pitch) {
@@ -144,7 +138,7 @@ static int32x4_t any_inputs(const int8_t *x, const int8_t *w, int32_t o, int32_t
 /* Pixel by pixel, four channels at once, any multiplier. */
 static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *out) {
   const int32_t in_c = p->in_c, out_c = p->out_c, in_pitch = p->in_w * in_c, w_pitch = p->kernel_w * out_c;
-  const int32_t multiplier = out_c / in_c;
+  const int one_to_one = out_c == in_c && !p->source;
   for (int y = 0; y < p->out_h; ++y) {
     const int top = y * p->stride_h - p->pad_top;
     const int y0 = top < 0 ? -top : 0;
@@ -157,7 +151,7 @@ static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *o
       const int8_t *const w_corner = p->weights + y0 * w_pitch + x0 * out_c;
       const int32_t rows = y1 - y0, columns = x1 - x0;
       int32_t o = 0;
-      if (multiplier == 1) {
+      if (one_to_one) {
         o = out_c & ~3;
         if (columns == 1) { /* a column: its taps are the inner ones */
           fours_of_inputs(corner, w_corner, rows, 1, in_pitch, w_pitch, 0, 0, p->input_zero_point, p->channels, out,
@@ -169,8 +163,7 @@ static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *o
       }
       for (; o < out_c; o += 4) {
         const micronet_records r = micronet_load_records(p->channels + o, out_c - o);
-        int32x4_t acc = any_inputs(corner, w_corner, o, out_c, multiplier, rows, columns, in_c, in_pitch, w_pitch,
-                                   p->input_zero_point);
+        int32x4_t acc = any_inputs(p, corner, w_corner, o, rows, columns, in_pitch, w_pitch);
         acc = vaddq_s32(vaddq_s32(acc, acc), r.bias2);
         micronet_store4(out + o, micronet_requantize4(acc, r.multiplier, r.offset, r.minus_shift), out_c - o);
       }
@@ -180,15 +173,15 @@ static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *o
 
 /* Whether a kernel along `along` can run in lines: every output sees the image, and across it nothing is padded; short lines
  * of many channels are left to depthwise_pixels. */
-static int lines_fit(const micronet_conv *p, const axis *along, int taps, const axis *across) {
+static int lines_fit(const micronet_conv *p, const micronet_axis *along, int taps, const micronet_axis *across) {
   return taps <= MOST_TAPS && along->pad < taps && (along->out - 1) * along->stride - along->pad < along->in &&
          across->pad == 0 && (across->out - 1) * across->stride < across->in &&
-         (across->out > 6 || p->out_c != p->in_c || p->out_c % 4 != 0);
+         (across->out > 6 || p->source || p->out_c != p->in_c || p->out_c % 4 != 0);
 }
 
 void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
-  const axis vertical = {p->in_h, p->out_h, p->stride_h, p->pad_top, p->in_w * p->in_c, p->out_w * p->out_c};
-  const axis horizontal = {p->in_w, p->out_w, p->stride_w, p->pad_left, p->in_c, p->out_c};
+  const micronet_axis vertical = {p->in_h, p->out_h, p->stride_h, p->pad_top, p->in_w * p->in_c, p->out_w * p->out_c};
+  const micronet_axis horizontal = {p->in_w, p->out_w, p->stride_w, p->pad_left, p->in_c, p->out_c};
   if (p->kernel_w == 1 && lines_fit(p, &vertical, p->kernel_h, &horizontal)) {
     depthwise_lines(p, p->kernel_h, &vertical, &horizontal, in, out);
   } else if (p->kernel_h == 1 && lines_fit(p, &horizontal, p->kernel_w, &vertical)) {

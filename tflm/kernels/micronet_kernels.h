@@ -78,6 +78,7 @@ typedef struct {
   int8_t clamp_min, clamp_max;
   const int8_t *weights;            /* int8, the layout of the flatbuffer (see each kernel) */
   const micronet_channel *channels; /* out_c records */
+  const uint16_t *source;           /* only read by micronet_depthwise */
 } micronet_conv;
 
 /* CONV_2D, one group, any kernel; dense 1x1 too.
@@ -99,9 +100,15 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
 
 /* DEPTHWISE_CONV_2D, any kernel, stride, multiplier (out_c / in_c).
  * weights: [kernel_h][kernel_w][out_c] as in the flatbuffer ([1, kernel_h, kernel_w, out_c]).
- * Fast for kx1 and 1xk with k <= 6, and for 3x3.
+ * source: out_c entries, output channel o is computed from input channel source[o], so that a GATHER before or after
+ * costs nothing; NULL: o / (out_c / in_c).
+ * Fast for kx1 and 1xk with k <= 5, and for 3x3 without a source.
  */
 void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out);
+
+/* The same in less flash, for kx1 and 1xk kernels with k <= 5. Along the kernel the stride is 1 or 2, there are
+ * 250 / stride outputs at most, and every window meets the image; across the kernel nothing is padded. */
+void micronet_depthwise_1d(const micronet_conv *p, const int8_t *in, int8_t *out);
 
 /* CONV_2D 1x1, stride 1, with groups (2 or more; 1 works too but micronet_conv2d is faster).
  * weights2: [out_c][MICRONET_ROUND_UP_4(in_c / groups)] int16, 4-byte aligned. With the inputs of a group padded

@@ -42,6 +42,13 @@
 #define MICRONET_ARM_DSP 0
 #endif
 
+/* Keeps the compiler from holding multiples of a variable in registers of their own. */
+#if MICRONET_ARM_DSP
+#define MICRONET_OPAQUE(variable) __asm__("" : "+r"(variable))
+#else
+#define MICRONET_OPAQUE(variable) (void)(variable)
+#endif
+
 /* Two int16 in one word, low half first. */
 typedef uint32_t micronet_pair;
 
