@@ -12,6 +12,7 @@ from micronet_keras.codegen.emit import Program
 from micronet_keras.codegen.fold import fold_gathers, resolve_windows
 from micronet_keras.codegen.fuse import fuse_dy_shift_max
 from micronet_keras.codegen.graph import graph_of, remove_reshapes
+from micronet_keras.codegen.layer_steps import specialized
 from micronet_keras.codegen.memory import plan_arena
 from micronet_keras.codegen.steps import steps_of
 from micronet_keras.convert.flatbuffer import Model, read_model
@@ -87,7 +88,7 @@ def plan(model: Model, *, fuse: bool = True, origin: str = "a flatbuffer") -> Pr
     if fuse:
         fuse_dy_shift_max(graph)
     fold_gathers(graph)
-    steps, arena = plan_arena(graph, steps_of(graph))
+    steps, arena = plan_arena(graph, [specialized(step) for step in steps_of(graph)])
     return Program(origin, graph.input, graph.output, steps, arena)
 
 
@@ -122,6 +123,7 @@ def copy_kernels(functions: set[str], folder: Path) -> None:
     # What the inline functions of a header call may be called from every file.
     headers = sorted(KERNELS.glob("*.h"))
     inline = "".join(h.read_text() for h in headers if h.name != "micronet_kernels.h")
+    inline = re.sub(r"^\w+ micronet_\w+\([^;]*\);", "", inline, flags=re.MULTILINE)  # declarations
     needed, waiting = set(), set().union(*(home[function] for function in functions))
     while waiting:
         path = waiting.pop()

@@ -8,6 +8,7 @@ import numpy as np
 
 from micronet_keras.codegen.fuse import is_channel_gather
 from micronet_keras.codegen.graph import Graph, Node
+from micronet_keras.codegen.requantize import of_layer
 from micronet_keras.convert.operators import leading_padding
 
 
@@ -65,6 +66,11 @@ def _fold(graph: Graph, gather: Node) -> bool:
         if before.kind in ("CONV_2D", "FULLY_CONNECTED") and _groups(before) == 1:
             _permute_outputs(before, index)
             return _take_over(graph, before, gather)
+        if before.kind == "DEPTHWISE_CONV_2D" and _is_prepared(before):
+            source = _sources(before)[index]
+            _permute_outputs(before, index, axis=3)
+            before.attributes["source"] = source
+            return _take_over(graph, before, gather)
         if is_channel_gather(before):
             before.attributes["constant"] = before.attributes["constant"][index]
             return _take_over(graph, before, gather)
@@ -80,10 +86,26 @@ def _fold(graph: Graph, gather: Node) -> bool:
     return False
 
 
-def _permute_outputs(layer: Node, index: np.ndarray) -> None:
+def _is_prepared(depthwise: Node) -> bool:
+    """Whether a kernel with a table of sources takes it; the plain one has none."""
+    options = depthwise.attributes
+    layer = of_layer(options, depthwise.inputs[0], depthwise.output, channel_axis=3)
+    return layer.records is not None and options["dilation"] == (1, 1)
+
+
+def _sources(depthwise: Node) -> np.ndarray:
+    """The input channel of each output channel."""
+    source = depthwise.attributes.get("source")
+    if source is not None:
+        return source
+    outputs = depthwise.output.channels
+    return np.arange(outputs) // (outputs // depthwise.inputs[0].channels)
+
+
+def _permute_outputs(layer: Node, index: np.ndarray, axis: int = 0) -> None:
     """Output channel j of a convolution or dense layer becomes what channel index[j] was."""
     options = layer.attributes
-    options["weights"] = options["weights"][index]
+    options["weights"] = np.take(options["weights"], index, axis)
     if options["bias"] is not None:
         options["bias"] = options["bias"][index]
     if options["weight_scales"].size > 1:

@@ -1,5 +1,7 @@
 """Chooses the kernel of a convolution or dense layer and prepares its parameters."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from micronet_keras.codegen import fixed_point, requantize
@@ -104,12 +106,40 @@ def depthwise(node: Node) -> Step:
     channels = requantize.of_layer(options, x, y, channel_axis=3)
     if channels.records is None or options["dilation"] != (1, 1):
         return _plain(node, "micronet_depthwise_plain", shape, 1, channels, macs)
+    source = options.get("source")  # fold.py
     fields = shape | {
         **clamps(node),
         "weights": Array("int8_t", channels.weights), "channels": channels.array(),
+        "source": None if source is None else Array("uint16_t", source),
     }  # fmt: skip
     return Step("micronet_depthwise", node.label, [Struct("micronet_conv", fields), x, y],
                 [x], y, macs=macs)  # fmt: skip
+
+
+def specialized(step: Step) -> Step:
+    """The same step by a kernel that needs less flash, where one fits (see micronet_kernels.h)."""
+    if step.kernel != "micronet_depthwise":
+        return step
+    shape = step.arguments[0].fields
+
+    def fits(along: str, across: str, start: str, side: str) -> bool:
+        taps, stride, pad = (shape[f] for f in (f"kernel_{along}", f"stride_{along}", start))
+        inside, outputs = shape[f"in_{along}"], shape[f"out_{along}"]
+        last = (shape[f"out_{across}"] - 1) * shape[f"stride_{across}"]
+        return (
+            shape[f"kernel_{across}"] == 1
+            and shape[side] == 0
+            and last < shape[f"in_{across}"]
+            and taps <= 5
+            and stride <= 2
+            and outputs * stride <= 250
+            and pad < taps
+            and (outputs - 1) * stride - pad < inside
+        )
+
+    if fits("h", "w", "pad_top", "pad_left") or fits("w", "h", "pad_left", "pad_top"):
+        return replace(step, kernel="micronet_depthwise_1d")
+    return step
 
 
 def _plain(node, kernel, shape, groups, channels, macs) -> Step:
