@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from absl import flags
+from absl import app, flags, logging  # noqa: F401 (their own flags are there before a script's)
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 
