@@ -18,7 +18,6 @@ from micronet_keras.detection.evaluation import (
     plot_examples,
 )
 from micronet_keras.detection.pipeline import as_targets, eval_batches, train_batches
-from micronet_keras.errors import UserError
 from micronet_keras.models import preprocess_input
 from micronet_keras.settings import documented, setting
 from micronet_keras.train.classification import TrainResult, with_validation
@@ -200,10 +199,7 @@ def train_detector(
         resume=resume,
         saved_model=model,
     )
-    try:
-        model.load_weights(run.best)
-    except Exception as error:  # Of every kind, for a missing or damaged file.
-        raise UserError(f"{run.best} is missing or damaged; --force starts anew") from error
+    run.load_best(model)
     summary = run.read_summary()
     if summary is not None:
         return TrainResult(history, summary, trained=False)

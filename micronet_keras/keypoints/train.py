@@ -108,10 +108,7 @@ def train_keypoints(
         resume=resume,
         saved_model=model,
     )
-    try:
-        model.load_weights(run.best)
-    except Exception as error:  # Of every kind, for a missing or damaged file.
-        raise UserError(f"{run.best} is missing or damaged; --force starts anew") from error
+    run.load_best(model)
     summary = run.read_summary()
     if summary is not None:
         return TrainResult(history, summary, trained=False)

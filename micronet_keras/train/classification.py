@@ -106,7 +106,7 @@ def train_classifier(
         saved_model=model,
     )
 
-    _load_best(model, run)
+    run.load_best(model)
     summary = run.read_summary()
     if summary is not None:
         return TrainResult(history, summary, trained=False)
@@ -166,13 +166,6 @@ def _evaluation(source: data.Source, split: str, config: TrainConfig):
     return data.eval_batches(
         source, split, config.image_size, config.batch_size, on_bad_image=config.on_bad_image
     )
-
-
-def _load_best(model: keras.Model, run: RunFolder) -> None:
-    try:
-        model.load_weights(run.best)
-    except Exception as error:  # Of every kind, for a missing or damaged file.
-        raise UserError(f"{run.best} is missing or damaged; --force starts anew") from error
 
 
 def _summarize(model, source, config, history, steps_per_epoch, test) -> dict:

@@ -97,6 +97,17 @@ class RunFolder:
             return None
         return json.loads(self.summary.read_text())
 
+    def load_best(self, model) -> None:
+        """Gives the model the weights of the best epoch.
+
+        Raises:
+            UserError: the file is missing, damaged or of another model.
+        """
+        try:
+            model.load_weights(self.best)
+        except Exception as error:  # Of every kind, for a missing or damaged file.
+            raise UserError(f"{self.best} is missing or damaged; --force starts anew") from error
+
     def _compare(self, settings: dict) -> None:
         try:
             started_with = json.loads(self.config.read_text())
