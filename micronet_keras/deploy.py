@@ -22,6 +22,7 @@ def deploy(
     *,
     fuse: str = "none",
     groups: str | None = None,
+    tune: str = "none",
 ) -> Prepared:
     """Writes ``<name>.tflite``, ``<name>_data.h``, ``<name>_data.cc`` and ``op_resolver.h``.
 
@@ -34,14 +35,15 @@ def deploy(
         folder: created when missing; files of these names are replaced.
         quantized: what quantization returned. Its sample is the test vector; black without one.
         name: a C identifier.
-        fuse, groups: the form of the flatbuffer, see `micronet_keras.firmware.prepare_flatbuffer`.
+        fuse, groups, tune: the form of the flatbuffer, see
+            `micronet_keras.firmware.prepare_flatbuffer`.
 
     Returns:
         The flatbuffer, its arena and its answers to the test vector.
 
     Raises:
-        UserError: the files cannot be written, `name` is no C identifier, `fuse` or `groups` is
-            unknown or they do not go together, or TFLM cannot run the model.
+        UserError: the files cannot be written, `name` is no C identifier, the form is unknown or
+            its parts do not go together, or TFLM cannot run the model.
 
     Example:
 
@@ -51,7 +53,7 @@ def deploy(
     if sample is None:
         sample = np.zeros(quantized.graph.input.shape, np.uint8)
     image = (sample.astype(np.int16) - 128).astype(np.int8)[None]
-    made = prepare_flatbuffer(convert(quantized), image, fuse, groups)
+    made = prepare_flatbuffer(convert(quantized), image, fuse, groups, tune)
     names, answer = quantized.class_names, made.outputs[0]
     write_c_array(folder, made.flatbuffer, made.arena_bytes, image, answer, names, name)
     write_op_resolver(Path(folder, "op_resolver.h"), made.flatbuffer)

@@ -7,17 +7,20 @@ It leaves in --out:
   op_resolver.h    a C++ op resolver with exactly the model's operators
 
 By default the flatbuffer has builtin operators only and runs on any TFLM. --fuse makes one custom
-operator of every Dynamic Shift-Max; --fuse=all makes custom operators of convolutions and dense
-layers, too. Then the firmware needs the operators in tflm/micronet and the kernels in tflm/kernels
-(scripts/export_firmware.py copies them into a project), and desktop interpreters cannot run it.
+operator of every Dynamic Shift-Max, and of every dense layer that computes its coefficients;
+--fuse=all makes custom operators of all convolutions and dense layers. Then the firmware needs the
+operators in tflm/micronet and the kernels in tflm/kernels (scripts/export_firmware.py copies them
+into a project), and desktop interpreters cannot run it.
 
 CONV_2D with groups is missing in some ports of TFLM (Arduino's library, ESP-NN). --groups=dense
 (more flash) and --groups=split (more operators) do without and give the same results bit for bit.
+--tune=cmsis_nn is for TFLM with CMSIS-NN's convolutions (Cortex-M): what those run slowly gets
+another form, of builtin operators and with the same results.
 
 Examples:
 
   python scripts/convert.py --model=out/shapes/qat.npz --out=out/shapes/int8
-  python scripts/convert.py --model=out/shapes/qat.npz --out=out/shapes/fused --fuse
+  python scripts/convert.py --model=out/shapes/qat.npz --out=out/shapes/fused --fuse --tune=cmsis_nn
   python scripts/convert.py --model=out/shapes/qat.npz --out=out/shapes/arduino --groups=dense
 """
 
@@ -31,7 +34,7 @@ from micronet_keras.convert import read_model
 from micronet_keras.convert.groups import FORMS
 from micronet_keras.deploy import deploy
 from micronet_keras.files import refuse_existing, replacing
-from micronet_keras.firmware import FUSE
+from micronet_keras.firmware import FUSE, TUNE
 from micronet_keras.firmware.forms import check_forms
 from micronet_keras.quantize import QuantizedGraph
 
@@ -57,17 +60,25 @@ _FUSE = flags.DEFINE_flag(
     )
 )
 _GROUPS = flags.DEFINE_enum("groups", None, FORMS, "how grouped convolutions are stored")
+_TUNE = flags.DEFINE_enum("tune", "none", TUNE, "whose convolutions run what is not fused")
 _FORCE = flags.DEFINE_boolean("force", False, "replace --out when it exists")
 
 
 def main(argv: list[str]) -> None:
     del argv
-    check_forms(_FUSE.value, _GROUPS.value)
+    check_forms(_FUSE.value, _GROUPS.value, _TUNE.value)
     refuse_existing(_OUT.value, _FORCE.value)
     quantized = QuantizedGraph.load(_MODEL.value)
     with replacing(_OUT.value) as folder:
         folder.mkdir()
-        made = deploy(folder, quantized, _NAME.value, fuse=_FUSE.value, groups=_GROUPS.value)
+        made = deploy(
+            folder,
+            quantized,
+            _NAME.value,
+            fuse=_FUSE.value,
+            groups=_GROUPS.value,
+            tune=_TUNE.value,
+        )
     operators = Counter(o.custom_name or o.name for o in read_model(made.flatbuffer).operators)
     counts = ", ".join(f"{count} {name}" for name, count in operators.most_common())
     print(f"{len(made.flatbuffer)} bytes, {operators.total()} operators: {counts}")

@@ -17,7 +17,7 @@ from absl import flags
 from micronet_keras import cli
 from micronet_keras.errors import UserError
 from micronet_keras.files import refuse_existing
-from micronet_keras.firmware import FUSE, PLATFORMS, RUNTIMES, export_firmware
+from micronet_keras.firmware import FUSE, PLATFORMS, RUNTIMES, TUNE, export_firmware
 
 _PLATFORM = flags.DEFINE_enum("platform", None, list(PLATFORMS), "the board's kind", required=True)
 _MODEL = flags.DEFINE_string("model", None, "int8 .tflite of builtin operators", required=True)
@@ -27,12 +27,16 @@ _RUNTIME = flags.DEFINE_enum(
 )
 _FUSE = flags.DEFINE_enum(
     "fuse", "all", FUSE,
-    "for tflm: builtin operators only; DY-ShiftMax fused; or convolutions and dense layers by this "
-    "project's kernels too",
+    "for tflm: builtin operators only; DY-ShiftMax fused, with the dense layers of its "
+    "coefficients; or all convolutions and dense layers by this project's kernels",
 )  # fmt: skip
 _GROUPS = flags.DEFINE_enum(
     "groups", None, ["native", "split", "dense"],
     "for tflm: how grouped convolutions are stored; by default what the platform's TFLM can run",
+)  # fmt: skip
+_TUNE = flags.DEFINE_enum(
+    "tune", "none", TUNE,
+    "for tflm: put layers that are not fused into the forms that CMSIS-NN runs fastest",
 )  # fmt: skip
 _SOURCE = flags.DEFINE_enum(
     "image_source", "serial", ["serial", "camera"], "where images come from"
@@ -57,6 +61,7 @@ def main(argv: list[str]) -> None:
         runtime=_RUNTIME.value,
         fuse=_FUSE.value,
         groups=_GROUPS.value,
+        tune=_TUNE.value,
         image_source=_SOURCE.value,
         labels=[label.strip() for label in labels if label.strip()],
         name=_NAME.value,

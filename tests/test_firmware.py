@@ -49,10 +49,10 @@ def prepared(model, tmp_path_factory):
     """The slow part (compiling, measuring the arena) once for every kind of project."""
     made = {}
 
-    def prepare(model_, runtime, fuse, groups, image, work):
-        key = (runtime, fuse, groups, image.tobytes())
+    def prepare(model_, runtime, fuse, groups, tune, image, work):
+        key = (runtime, fuse, groups, tune, image.tobytes())
         if key not in made:
-            made[key] = (original(model_, runtime, fuse, groups, image, work),
+            made[key] = (original(model_, runtime, fuse, groups, tune, image, work),
                          {p.name: p.read_bytes() for p in (work / "compiled").iterdir()}
                          if runtime == "c" else {})  # fmt: skip
         result, files = made[key]
@@ -197,6 +197,8 @@ def test_an_interrupted_export_leaves_the_old_project(prepared, model, tmp_path,
         ({"name": 'a"b'}, "the name"),
         ({"labels": ["one"]}, "1 labels for 5 outputs"),
         ({"fuse": "all", "groups": "dense"}, "leave --groups out"),
+        ({"fuse": "all", "tune": "cmsis_nn"}, "leave --tune out"),
+        ({"tune": "ethos"}, "tune must be one of none, cmsis_nn, not 'ethos'"),
         ({"platform": "arduino", "fuse": "none", "groups": "native"}, "--groups=dense"),
         ({"test_image": np.zeros((2, 2, 3), np.uint8)}, "the test image is"),
     ],
@@ -218,7 +220,7 @@ def test_models_that_are_no_image_classifiers_are_refused(tmp_path):
     model = tiny.build(tiny.dense(tiny.input((1, 8)), 3))
     with pytest.raises(UserError, match="is no image"):
         exported(model, tmp_path / "p", "host", labels=())
-    with pytest.raises(UserError, match=r"custom operators \(MicroNetDYShiftMax\)"):
+    with pytest.raises(UserError, match=r"custom operators \(MicroNetDYShiftMax"):
         fused = fuse(tiny_tflite.small_micronet(seed=3))
         exported(fused, tmp_path / "p", "host", labels=())
     with pytest.raises(UserError, match="not a usable"):

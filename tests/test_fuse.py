@@ -33,7 +33,7 @@ def names(model):
 
 
 def test_every_dy_shift_max_becomes_one_operator_and_shuffles_behind_it_vanish(model):
-    before, after = names(model), names(fuse(model))
+    before, after = names(model), names(fuse(model, layers="none"))
     assert after[CUSTOM_NAME] == 3
     assert after["MUL"] == after["MAXIMUM"] == 0
     assert after["ADD"] == 1 == before["ADD"] - 5
@@ -42,8 +42,18 @@ def test_every_dy_shift_max_becomes_one_operator_and_shuffles_behind_it_vanish(m
     assert all(before[name] == after[name] for name in unchanged)
 
 
+def test_dense_layers_of_coefficients_become_operators_too(model):
+    before, after = names(model), names(fuse(model))
+    assert after["MicroNetFullyConnected"] + after["FULLY_CONNECTED"] == before["FULLY_CONNECTED"]
+    # The classifier's stay.
+    assert after["FULLY_CONNECTED"] == 2
+    assert all(after[name] == before[name] for name in ("CONV_2D", "DEPTHWISE_CONV_2D"))
+    with pytest.raises(ValueError, match="Received: 'some'"):
+        fuse(model, layers="some")
+
+
 def test_layers_become_operators_of_the_kernels(model):
-    after = names(fuse(model, layers=True))
+    after = names(fuse(model, layers="all"))
     assert not {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"} & set(after)
     assert sum(after[name] for name in NAMES) == sum(
         names(model)[name] for name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -55,8 +65,8 @@ def test_fused_models_run_on_tflm_as_compiled_code_does(model, images, tmp_path)
     compiled = host.run(tmp_path / "c", "micronet", images.reshape(len(images), -1))
     fused = wheel_ops.run(fuse(model), images)
     np.testing.assert_array_equal(fused, compiled)
-    np.testing.assert_array_equal(wheel_ops.run(fuse(model, layers=True), images), fused)
-    np.testing.assert_array_equal(run_fused(fuse(model), images[:1])[0], fused[:1])
+    np.testing.assert_array_equal(wheel_ops.run(fuse(model, layers="all"), images), fused)
+    np.testing.assert_array_equal(run_fused(fuse(model, layers="none"), images[:1])[0], fused[:1])
 
 
 def test_all_outputs_of_a_fused_model_without_the_kernel(images):
@@ -67,13 +77,15 @@ def test_all_outputs_of_a_fused_model_without_the_kernel(images):
     second = tiny.dy_shift_max(tiny.conv(first, 8), 4, branches=2)
     model = tiny.build(tiny.dense(tiny.pool(second), 3), first)
     plain = TFLMInterpreter(model).invoke_all(images[:1])
-    outputs = run_fused(fuse(model), images[:1])
+    outputs = run_fused(fuse(model, layers="none"), images[:1])
     assert names(fuse(model))[CUSTOM_NAME] == 2
     assert [y.shape for y in outputs] == [(1, 3), (1, 16, 16, 8)]
     for fused, unfused in zip(outputs, plain, strict=True):
         # Fused it is rounded once, operator by operator five times.
         assert np.abs(fused.astype(int) - unfused).max() <= 4
     np.testing.assert_array_equal(outputs[0], wheel_ops.run(fuse(model), images[:1]))
+    with pytest.raises(ValueError, match=r"Received: \['MicroNetFullyConnected'\]"):
+        run_fused(fuse(model), images[:1])
 
 
 def test_layers_alone_change_no_bit(images):
@@ -85,7 +97,7 @@ def test_layers_alone_change_no_bit(images):
     y = tiny.conv(y, 10, (3, 3))
     y = tiny.dense(tiny.reshape(tiny.pool(y), (1, 10)), 7)
     model = tiny.build(y)
-    fused = fuse(model, layers=True)
+    fused = fuse(model, layers="all")
     assert len([o for o in read_model(fused).operators if o.custom_name]) == 5
     interpreter = TFLMInterpreter(model)
     expected = np.concatenate([interpreter.invoke(image[None]) for image in images])
@@ -136,9 +148,9 @@ def test_a_model_without_the_pattern_keeps_its_operators():
 
 def test_the_arena_is_measured_with_the_custom_operators(model, images):
     """The stand-ins cost a little, and the size is enough for the real operators."""
-    unfused, fused = measure_fused_arena(model), measure_fused_arena(fuse(model, layers=True))
+    unfused, fused = measure_fused_arena(model), measure_fused_arena(fuse(model, layers="all"))
     assert fused < unfused
-    wheel_ops.run(fuse(model, layers=True), images, fused)
+    wheel_ops.run(fuse(model, layers="all"), images, fused)
 
 
 def test_what_is_no_model_is_refused():

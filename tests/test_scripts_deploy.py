@@ -134,7 +134,7 @@ def test_conversion_keeps_what_is_there_unless_forced(quantized, converted, conv
         (["--fuse=all"], {"MicroNetDYShiftMax", "MicroNetFullyConnected"}, {"CONV_2D"}),
         (["--groups=dense"], set(), {"SPLIT"}),
         (["--fuse=activations", "--groups=split"], {"MicroNetDYShiftMax", "SPLIT"}, {"MUL"}),
-        (["--nofuse"], set(), set()),
+        (["--nofuse", "--tune=cmsis_nn"], set(), set()),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -197,6 +197,7 @@ def test_mistakes_of_convert(place, quantized, convert, tmp_path, capsys):
         ((f"--model={quantized}", "--name=my-model"), "C identifier, not 'my-model'"),
         ((f"--model={quantized}", "--fuse=some"), "--fuse"),
         ((f"--model={quantized}", "--groups=sparse"), "--groups"),
+        ((f"--model={quantized}", "--tune=ethos"), "--tune"),
         ((f"--model={quantized}", "--fuse=all", "--groups=dense"), "leave --groups out"),
     ):
         assert convert(*arguments, f"--out={tmp_path / 'int8'}") == 2

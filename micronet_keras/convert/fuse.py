@@ -38,10 +38,11 @@ from micronet_keras.convert.kernel_ops import kernel_operator, kernel_step
 from micronet_keras.convert.rewrite import operator_code, pack, unpack
 
 CUSTOM_NAME = "MicroNetDYShiftMax"
+LAYERS = ("none", "coefficients", "all")
 _HEADER = struct.Struct("<BBBBHbb4i4i")
 
 
-def fuse(model: bytes, layers: bool = False) -> bytes:
+def fuse(model: bytes, layers: str = "coefficients") -> bytes:
     """Replaces every DY-ShiftMax that the kernel can take by one custom operator.
 
     A channel shuffle behind it becomes part of it. All else stays as it is; a model without
@@ -49,26 +50,32 @@ def fuse(model: bytes, layers: bool = False) -> bytes:
 
     Args:
         model: bytes of an int8 ``.tflite`` file.
-        layers: make custom operators of the convolutions and dense layers too (see
-            `micronet_keras.convert.kernel_ops`). They give the same results as the builtin ones,
-            in a fraction of the instructions and of the arena.
+        layers: which layers with weights become custom operators, too (see
+            `micronet_keras.convert.kernel_ops`): "none", "coefficients" (the dense layers that
+            compute the coefficients of DY-ShiftMax) or "all". They give the same results as the
+            builtin ones, in a fraction of the instructions and of the arena.
 
     Returns:
         The bytes of a ``.tflite`` file that needs the custom operators of tflm/micronet.
 
     Raises:
+        ValueError: `layers` is none of these.
         UserError: not a usable ``.tflite`` file.
 
     Example:
 
     >>> Path("model_fused.tflite").write_bytes(fuse(Path("model.tflite").read_bytes()))
     """
+    if layers not in LAYERS:
+        raise ValueError(f"layers must be one of {', '.join(LAYERS)}. Received: {layers!r}")
     parsed = read_model(model)
     graph, tensor_of = _matching_graph(parsed)
     fuse_dy_shift_max(graph)
     _absorb_shuffles(graph)
-    if layers:
+    on_kernels = _coefficient_layers(graph) if layers == "coefficients" else []
+    if layers == "all":
         resolve_windows(graph)
+        on_kernels = [node for node in graph.nodes if "weights" in node.attributes]
 
     objects = unpack(model)
     subgraph = objects.subgraphs[0]
@@ -83,7 +90,7 @@ def fuse(model: bytes, layers: bool = False) -> bytes:
             operator.outputs = [tensor_of[node.output]]
             operator.customOptions = np.frombuffer(custom_options(node), np.uint8)
             subgraph.operators.append(operator)
-        elif layers and "weights" in node.attributes and (step := kernel_step(node)):
+        elif node in on_kernels and (step := kernel_step(node)):
             ends = tensor_of[node.inputs[0]], tensor_of[node.output]
             subgraph.operators.append(kernel_operator(objects, step, *ends))
         elif node.kind != "MODEL_OUTPUT":
@@ -202,6 +209,20 @@ def _absorb_shuffles(graph: Graph) -> None:
         node.attributes["source"] = node.attributes["source"][after.attributes["constant"].ravel()]
         node.output = after.output
         graph.nodes.remove(after)
+
+
+def _coefficient_layers(graph: Graph) -> list[Node]:
+    """The dense layers before the coefficients of every DY_SHIFT_MAX, and those before them."""
+    found = []
+    values = [v for node in graph.nodes if node.kind == "DY_SHIFT_MAX" for v in node.inputs[1:]]
+    while values:
+        node = graph.producer(values.pop())
+        if node is None or node in found or node.kind not in ("FULLY_CONNECTED", "RESHAPE"):
+            continue
+        values += node.inputs[:1]
+        if "weights" in node.attributes:
+            found.append(node)
+    return found
 
 
 def _operator_index(node: Node) -> int:

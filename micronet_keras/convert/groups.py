@@ -11,7 +11,7 @@ import copy
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from micronet_keras.convert.flatbuffer import Model, Operator, read_model
+from micronet_keras.convert.flatbuffer import Model, Operator, Tensor, read_model
 from micronet_keras.convert.rewrite import constant, operator_code, pack, unpack
 from micronet_keras.errors import UserError
 
@@ -68,31 +68,49 @@ def _group_count(model: Model, operator: Operator) -> int:
     return x.shape[3] // filter_.shape[3]
 
 
-def _add_tensor(objects, template, shape, name, values=None, slice_of=None) -> int:
-    """A tensor quantized as `template`; `slice_of` takes a part of its per-channel scales."""
-    tensor = copy.deepcopy(template)
+def add_tensor_like(
+    objects,
+    template: Tensor,
+    shape: tuple[int, ...],
+    name: str,
+    values: np.ndarray | None = None,
+    repeat: int = 1,
+    part: slice = slice(None),
+) -> int:
+    """Adds a tensor quantized as `template`, a constant if there are `values`; returns its index.
+
+    Per-channel scales are repeated so many times, or only a `part` of them is taken.
+    """
+    tensor = copy.deepcopy(objects.subgraphs[0].tensors[template.index])
     tensor.name, tensor.shape, tensor.shapeSignature = name.encode(), np.int32(shape), None
     tensor.buffer = 0 if values is None else constant(objects, values)
     quantization = tensor.quantization
-    if slice_of is not None and quantization is not None and quantization.scale is not None:
-        if len(quantization.scale) > 1:
-            quantization.scale = quantization.scale[slice_of]
-            quantization.zeroPoint = quantization.zeroPoint[slice_of]
+    if quantization is not None and quantization.scale is not None and len(quantization.scale) > 1:
+        quantization.scale = np.tile(quantization.scale, repeat)[part]
+        quantization.zeroPoint = np.tile(quantization.zeroPoint, repeat)[part]
         quantization.min = quantization.max = None
     objects.subgraphs[0].tensors.append(tensor)
     return len(objects.subgraphs[0].tensors) - 1
 
 
-def _dense(objects, model: Model, operator: Operator, made):
-    x, filter_ = (model.tensors[i] for i in operator.inputs[:2])
-    cout, height, width, depth = filter_.shape
-    groups = x.shape[3] // depth
-    weights = np.zeros((cout, height, width, x.shape[3]), filter_.dtype)
+def dense_filter(channels: int, grouped: np.ndarray) -> np.ndarray:
+    """The filter of one group, [cout, height, width, channels], from that of several.
+
+    There are zeros where input and output are of different groups.
+    """
+    cout, height, width, depth = grouped.shape
+    groups = channels // depth
+    weights = np.zeros((cout, height, width, channels), grouped.dtype)
     for g in range(groups):
         outputs = slice(g * cout // groups, (g + 1) * cout // groups)
-        weights[outputs, :, :, g * depth : (g + 1) * depth] = filter_.data[outputs]
-    template = objects.subgraphs[0].tensors[filter_.index]
-    filled = _add_tensor(objects, template, weights.shape, f"{filter_.name}/dense", weights)
+        weights[outputs, :, :, g * depth : (g + 1) * depth] = grouped[outputs]
+    return weights
+
+
+def _dense(objects, model: Model, operator: Operator, made):
+    x, filter_ = (model.tensors[i] for i in operator.inputs[:2])
+    weights = dense_filter(x.shape[3], filter_.data)
+    filled = add_tensor_like(objects, filter_, weights.shape, f"{filter_.name}/dense", weights)
     made.inputs = [operator.inputs[0], filled, *operator.inputs[2:]]
     return made
 
@@ -115,25 +133,24 @@ def _split(objects, model: Model, operator: Operator, made, groups: int) -> list
     split.builtinOptions = schema.SplitOptionsT()
     split.builtinOptions.numSplits = groups
     split.outputs = [
-        _add_tensor(objects, tensors[x.index], (*x.shape[:3], depth), f"{x.name}/{g}")
-        for g in range(groups)
+        add_tensor_like(objects, x, (*x.shape[:3], depth), f"{x.name}/{g}") for g in range(groups)
     ]
     result, parts = [split], []
     for g in range(groups):
         channels = slice(g * cout, (g + 1) * cout)
         part = copy.deepcopy(made)
-        weights = _add_tensor(
-            objects, tensors[filter_.index], (cout, *filter_.shape[1:]), f"{filter_.name}/{g}",
-            filter_.data[channels], channels,
+        weights = add_tensor_like(
+            objects, filter_, (cout, *filter_.shape[1:]), f"{filter_.name}/{g}",
+            filter_.data[channels], part=channels,
         )  # fmt: skip
         part.inputs = [split.outputs[g], weights]
         if bias is not None:
             part.inputs.append(
-                _add_tensor(objects, tensors[bias.index], (cout,), f"{bias.name}/{g}",
-                            bias.data.ravel()[channels], channels)
+                add_tensor_like(objects, bias, (cout,), f"{bias.name}/{g}",
+                                bias.data.ravel()[channels], part=channels)
             )  # fmt: skip
         shape = (*y.shape[:3], cout)
-        part.outputs = [_add_tensor(objects, tensors[y.index], shape, f"{y.name}/{g}")]
+        part.outputs = [add_tensor_like(objects, y, shape, f"{y.name}/{g}")]
         parts.append((part.outputs[0], cout))
         result.append(part)
     while len(parts) > 1:
@@ -150,7 +167,7 @@ def _split(objects, model: Model, operator: Operator, made, groups: int) -> list
             else:
                 shape = (*y.shape[:3], width)
                 name = f"{y.name}/join{len(tensors)}"
-                output = _add_tensor(objects, tensors[y.index], shape, name)
+                output = add_tensor_like(objects, y, shape, name)
             result.append(_concatenation(objects, [index for index, _ in some], output))
             joined.append((output, width))
         parts = joined

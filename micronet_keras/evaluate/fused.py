@@ -20,20 +20,25 @@ def run_fused(model: bytes, image: np.ndarray) -> list[np.ndarray]:
     operators run one by one on TFLM. That takes seconds; it is for test vectors.
 
     Args:
-        model: bytes of a ``.tflite`` file, of builtin operators and ``MicroNetDYShiftMax``.
+        model: bytes of a ``.tflite`` file of builtin operators and ``MicroNetDYShiftMax``, that is
+            ``fuse(model, layers="none")``.
         image: int8, of the input's shape.
 
     Returns:
         int8 arrays, in the order of the model's outputs.
 
     Raises:
+        ValueError: there is another custom operator.
         UserError: the model is not usable.
 
     Example:
 
-    >>> (scores,) = run_fused(fuse(model), image)
+    >>> (scores,) = run_fused(fuse(model, layers="none"), image)
     """
     parsed = read_model(model)
+    others = {o.custom_name for o in parsed.operators if o.custom_name} - {CUSTOM_NAME}
+    if others:
+        raise ValueError(f"The only custom operator is {CUSTOM_NAME}. Received: {sorted(others)}")
     known = {parsed.inputs[0]: image}
     for operator in parsed.operators:
         if operator.custom_name == CUSTOM_NAME:

@@ -3,7 +3,7 @@
 from micronet_keras.firmware.arena import measure_fused_arena
 from micronet_keras.firmware.export import RUNTIMES, Exported, export_firmware
 from micronet_keras.firmware.flash import flash
-from micronet_keras.firmware.forms import FUSE, Prepared, prepare_flatbuffer
+from micronet_keras.firmware.forms import FUSE, TUNE, Prepared, prepare_flatbuffer
 from micronet_keras.firmware.platforms import PLATFORMS, Platform, find_platform
 from micronet_keras.firmware.serial_client import BoardClient, BoardError, open_port
 
@@ -11,6 +11,7 @@ __all__ = [
     "FUSE",
     "PLATFORMS",
     "RUNTIMES",
+    "TUNE",
     "BoardClient",
     "BoardError",
     "Exported",

@@ -30,7 +30,7 @@ def measure_fused_arena(model: bytes) -> int:
 
     Example:
 
-    >>> measure_fused_arena(fuse(model, layers=True))
+    >>> measure_fused_arena(fuse(model, layers="all"))
     56240
     """
     ours = {CUSTOM_NAME, *NAMES}

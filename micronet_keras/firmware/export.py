@@ -72,6 +72,7 @@ def export_firmware(
     runtime: str = "tflm",
     fuse: str = "all",
     groups: str | None = None,
+    tune: str = "none",
     image_source: str = "serial",
     labels: Sequence[str] = (),
     name: str = "micronet",
@@ -86,9 +87,10 @@ def export_firmware(
         folder: the project to be written.
         runtime: "tflm", which the user's tool chain brings, or "c": the model compiled to plain C.
         fuse: for TFLM: "none" keeps builtin operators, "activations" fuses DY-ShiftMax, "all" runs
-            convolutions and dense layers by this project's kernels too.
+            convolutions and dense layers by this project's kernels, too.
         groups: how grouped convolutions are stored for TFLM ("native", "split", "dense"); None
             chooses what the platform's TFLM can run.
+        tune: "cmsis_nn" for TFLM whose own convolutions are CMSIS-NN's.
         image_source: "serial" or "camera".
         labels: one for each output, or none.
         name: what the firmware calls itself over the serial line.
@@ -105,7 +107,7 @@ def export_firmware(
     >>> export_firmware("esp32s3", Path("model.tflite").read_bytes(), "out/esp32s3")
     """
     target = find_platform(platform)
-    groups = _check(target, runtime, fuse, groups, image_source, name)
+    groups = _check(target, runtime, fuse, groups, tune, image_source, name)
     refuse_existing(folder, force)
     shape, classes = _image_classifier(model)
     if labels and len(labels) != classes:
@@ -113,7 +115,7 @@ def export_firmware(
     image = _test_image(test_image, shape)
     with replacing(folder) as project, tempfile.TemporaryDirectory() as work:
         flatbuffer, arena, model_bytes, answer = _prepare(
-            model, runtime, fuse, groups, image, Path(work)
+            model, runtime, fuse, groups, tune, image, Path(work)
         )
         _check_memory(target, runtime, arena + image.size, model_bytes)
         large = arena + image.size > _INTERNAL_RAM
@@ -140,14 +142,14 @@ def export_firmware(
     return Exported(Path(folder), operators, arena, model_bytes)
 
 
-def _check(target: Platform, runtime, fuse, groups, image_source, name) -> str:
+def _check(target: Platform, runtime, fuse, groups, tune, image_source, name) -> str:
     for what, value, known in (
         ("runtime", runtime, RUNTIMES),
         ("image source", image_source, ("serial", "camera")),
     ):
         if value not in known:
             raise UserError(f"the {what} must be one of {', '.join(known)}, not {value!r}")
-    check_forms(fuse, groups)
+    check_forms(fuse, groups, tune)
     if image_source == "camera" and not target.camera:
         raise UserError(f"the template of {target.name} has no camera; use --image_source=serial")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
@@ -169,7 +171,8 @@ def _image_classifier(model: bytes) -> tuple[tuple[int, int, int], int]:
     if len(parsed.inputs) != 1 or len(parsed.outputs) != 1:
         raise UserError(
             f"the model has {len(parsed.inputs)} inputs and {len(parsed.outputs)} outputs; "
-            "this firmware takes one image and gives one vector of scores"
+            "this firmware takes one image and gives one vector of scores (tflm/README.md has the "
+            "program for a detector)"
         )
     source, target = (parsed.tensors[ends[0]] for ends in (parsed.inputs, parsed.outputs))
     shape = source.shape
@@ -190,10 +193,10 @@ def _test_image(pixels: np.ndarray | None, shape: tuple[int, int, int]) -> np.nd
     return (pixels.astype(np.int16) - 128).astype(np.int8)[None]
 
 
-def _prepare(model, runtime, fuse, groups, image, work: Path):
+def _prepare(model, runtime, fuse, groups, tune, image, work: Path):
     """The flatbuffer, the bytes of arena and constants, and the answer to the test image."""
     if runtime == "tflm":
-        made = prepare_flatbuffer(model, image, fuse, groups)
+        made = prepare_flatbuffer(model, image, fuse, groups, tune)
         return made.flatbuffer, made.arena_bytes, len(made.flatbuffer), made.outputs[0]
     compiled = compile_model(model, work / "compiled")
     answer = host.run(work / "compiled", "micronet", image.reshape(1, -1))[0]

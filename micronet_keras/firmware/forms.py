@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from micronet_keras.convert.cmsis_nn import tune_for_cmsis_nn
 from micronet_keras.convert.flatbuffer import Model, read_model
 from micronet_keras.convert.fuse import fuse as fuse_model
 from micronet_keras.convert.groups import FORMS as GROUPS
@@ -16,6 +17,8 @@ from micronet_keras.evaluate.tflm import TFLMInterpreter
 from micronet_keras.firmware.arena import measure_fused_arena
 
 FUSE = ("none", "activations", "all")
+# Kernels of TFLM that a model's layers can be put into a better form for.
+TUNE = ("none", "cmsis_nn")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,17 +36,22 @@ class Prepared:
     outputs: list[np.ndarray]
 
 
-def check_forms(fuse: str, groups: str | None) -> None:
+def check_forms(fuse: str, groups: str | None, tune: str) -> None:
     """Raises UserError when `prepare_flatbuffer` does not take these, or not together."""
-    for what, value, known in (("fuse", fuse, FUSE), ("groups", groups, (None, *GROUPS))):
+    for what, value, known in (
+        ("fuse", fuse, FUSE),
+        ("groups", groups, (None, *GROUPS)),
+        ("tune", tune, TUNE),
+    ):
         if value not in known:
             names = ", ".join(name for name in known if name)
             raise UserError(f"the {what} must be one of {names}, not {value!r}")
-    if fuse == "all" and groups not in (None, "native"):
-        raise UserError(
-            f"--groups={groups} is for TFLM's own convolutions, and --fuse=all leaves none to it; "
-            "leave --groups out, or take --fuse=activations"
-        )
+    for what, given in (("groups", groups not in (None, "native")), ("tune", tune != "none")):
+        if fuse == "all" and given:
+            raise UserError(
+                f"--{what} is for TFLM's own convolutions, and --fuse=all leaves none to it; "
+                f"leave --{what} out, or take --fuse=activations"
+            )
 
 
 def refuse_custom_operators(model: Model) -> None:
@@ -57,7 +65,11 @@ def refuse_custom_operators(model: Model) -> None:
 
 
 def prepare_flatbuffer(
-    model: bytes, image: np.ndarray, fuse: str = "none", groups: str | None = None
+    model: bytes,
+    image: np.ndarray,
+    fuse: str = "none",
+    groups: str | None = None,
+    tune: str = "none",
 ) -> Prepared:
     """Gives a model the form that a board's TFLM is to run.
 
@@ -65,8 +77,10 @@ def prepare_flatbuffer(
         model: bytes of an int8 ``.tflite`` file of builtin operators.
         image: int8, of the input's shape: the test image.
         fuse: "none" keeps builtin operators; "activations" makes one custom operator of every
-            DY-ShiftMax; "all" makes custom operators of convolutions and dense layers, too.
+            DY-ShiftMax and one of every dense layer of its coefficients; "all" makes custom
+            operators of all convolutions and dense layers.
         groups: "native", "split" or "dense", see `rewrite_groups`; None is "native".
+        tune: "cmsis_nn" for TFLM that runs on CMSIS-NN, see `tune_for_cmsis_nn`.
 
     Raises:
         UserError: an argument is none of these, the model has custom operators already, is not
@@ -77,15 +91,15 @@ def prepare_flatbuffer(
     >>> prepare_flatbuffer(model, image, fuse="all").arena_bytes
     56240
     """
-    check_forms(fuse, groups)
+    check_forms(fuse, groups, tune)
     refuse_custom_operators(read_model(model))
+    if tune == "cmsis_nn":
+        model = tune_for_cmsis_nn(model)
     flatbuffer = rewrite_groups(model, groups or "native")
     if fuse == "none":
         interpreter = TFLMInterpreter(flatbuffer)
         return Prepared(flatbuffer, interpreter.arena_bytes, interpreter.invoke_all(image))
-    fused = fuse_model(flatbuffer)
-    # The kernels give TFLM's results for the other layers, so that "all" has the same answer.
-    outputs = run_fused(fused, image)
-    if fuse == "all":
-        fused = fuse_model(flatbuffer, layers=True)
+    # The kernels give TFLM's results for layers with weights, so the answer is that without them.
+    outputs = run_fused(fuse_model(flatbuffer, layers="none"), image)
+    fused = fuse_model(flatbuffer, layers="all" if fuse == "all" else "coefficients")
     return Prepared(fused, measure_fused_arena(fused), outputs)
