@@ -198,6 +198,9 @@ def test_an_interrupted_export_leaves_the_old_project(prepared, model, tmp_path,
         ({"labels": ["one"]}, "1 labels for 5 outputs"),
         ({"fuse": "all", "groups": "dense"}, "leave --groups out"),
         ({"fuse": "all", "tune": "cmsis_nn"}, "leave --tune out"),
+        ({"runtime": "c", "fuse": "activations"}, "--fuse is for TFLM"),
+        ({"runtime": "c", "groups": "dense"}, "--groups is for TFLM"),
+        ({"runtime": "c", "tune": "cmsis_nn"}, "--tune is for TFLM"),
         ({"tune": "ethos"}, "tune must be one of none, cmsis_nn, not 'ethos'"),
         ({"platform": "arduino", "fuse": "none", "groups": "native"}, "--groups=dense"),
         ({"test_image": np.zeros((2, 2, 3), np.uint8)}, "the test image is"),
@@ -298,10 +301,13 @@ def test_flashing_guesses_nothing(prepared, model, tmp_path):
     with pytest.raises(UserError, match="name the board's serial port"):
         flash("arduino", tmp_path / "p")
     exported(model, tmp_path / "z", "zephyr")
+    exported(model, tmp_path / "e", "esp32s3")
     with pytest.raises(UserError, match="name the board as Zephyr does"):
         flash("zephyr", tmp_path / "z")
-    with pytest.raises(UserError, match="is no pico project"):
-        flash("pico", tmp_path)
+    for platform, project in (("pico", "."), ("pico", "z"), ("zephyr", "p"), ("esp32cam", "e")):
+        with pytest.raises(UserError, match=f"is no {platform} project"):
+            flash(platform, tmp_path / project, port="/dev/null", board="any", dry_run=True)
+    assert flash("esp32s3", tmp_path / "e", port="/dev/null", dry_run=True)
     with pytest.raises(UserError, match="nothing to flash on host"):
         flash("host", tmp_path)
 

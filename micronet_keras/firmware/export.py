@@ -86,8 +86,9 @@ def export_firmware(
         model: bytes of an int8 ``.tflite`` file of builtin operators, image in, scores out.
         folder: the project to be written.
         runtime: "tflm", which the user's tool chain brings, or "c": the model compiled to plain C.
-        fuse: for TFLM: "none" keeps builtin operators, "activations" fuses DY-ShiftMax, "all" runs
-            convolutions and dense layers by this project's kernels, too.
+        fuse: for TFLM alone, as are `groups` and `tune`: "none" keeps builtin operators,
+            "activations" fuses DY-ShiftMax, "all" runs convolutions and dense layers by this
+            project's kernels, too.
         groups: how grouped convolutions are stored for TFLM ("native", "split", "dense"); None
             chooses what the platform's TFLM can run.
         tune: "cmsis_nn" for TFLM whose own convolutions are CMSIS-NN's.
@@ -150,6 +151,10 @@ def _check(target: Platform, runtime, fuse, groups, tune, image_source, name) ->
         if value not in known:
             raise UserError(f"the {what} must be one of {', '.join(known)}, not {value!r}")
     check_forms(fuse, groups, tune)
+    if runtime == "c":
+        given = {"fuse": fuse != "all", "groups": groups is not None, "tune": tune != "none"}
+        for what in (name for name, is_given in given.items() if is_given):
+            raise UserError(f"--{what} is for TFLM; leave it out with --runtime=c")
     if image_source == "camera" and not target.camera:
         raise UserError(f"the template of {target.name} has no camera; use --image_source=serial")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):

@@ -19,11 +19,13 @@ _TOOLS = {
 }  # fmt: skip
 # Tools that need to be told the port; the others find the one board that they can flash.
 _NEED_PORT = ("arduino", "esp_idf")
+# A file of the project and what stands in it: no other platform's project passes for this one.
 _MARKS = {
-    "arduino": "micronet/sketch.yaml",
-    "esp_idf": "sdkconfig.defaults",
-    "zephyr": "prj.conf",
-    "pico": "src/main.cc",
+    "arduino": ("micronet/sketch.yaml", "arduino:mbed_nano"),
+    "esp32s3": ("sdkconfig.defaults", 'CONFIG_IDF_TARGET="esp32s3"'),
+    "esp32cam": ("sdkconfig.defaults", 'CONFIG_IDF_TARGET="esp32"'),
+    "zephyr": ("prj.conf", "CONFIG_CPP=y"),
+    "pico": ("CMakeLists.txt", "pico_sdk_init"),
 }
 
 
@@ -60,10 +62,15 @@ def flash(
     if target.template not in _TOOLS:
         raise UserError(f"there is nothing to flash on {platform}; see the project's README")
     folder = Path(project)
-    if not (folder / _MARKS[target.template]).is_file():
+    file, mark = _MARKS[platform]
+    try:
+        found = mark in (folder / file).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        found = False
+    if not found:
         raise UserError(
-            f"{folder} is no {platform} project ({_MARKS[target.template]} is missing); make one "
-            f"with scripts/export_firmware.py --platform={platform}"
+            f"{folder} is no {platform} project ({file} does not say {mark!r}); make one with "
+            f"scripts/export_firmware.py --platform={platform}"
         )
     if target.template in _NEED_PORT and not port:
         raise UserError("name the board's serial port: --port=/dev/ttyACM0 (it is not guessed)")
