@@ -62,15 +62,16 @@ Status MicroNetRunner::CheckArena() const {
 
 Status MicroNetRunner::CheckEnds() {
   const TfLiteTensor* input = interpreter_->input(0);
-  const TfLiteTensor* output = interpreter_->output(0);
   if (input->type != kTfLiteInt8) return {StatusCode::kInputType, input->type, kTfLiteInt8};
-  if (output->type != kTfLiteInt8) return {StatusCode::kOutputType, output->type, kTfLiteInt8};
+  for (size_t i = 0; i < interpreter_->outputs_size(); ++i) {
+    const TfLiteType type = interpreter_->output(i)->type;
+    if (type != kTfLiteInt8) return {StatusCode::kOutputType, type, kTfLiteInt8};
+  }
   if (CountOf(input) != info_.input_bytes()) {
     return {StatusCode::kInputShape, CountOf(input), info_.input_bytes()};
   }
-  if (CountOf(output) != info_.classes) {
-    return {StatusCode::kOutputShape, CountOf(output), info_.classes};
-  }
+  const int32_t values = CountOf(interpreter_->output(0));
+  if (values != info_.classes) return {StatusCode::kOutputShape, values, info_.classes};
   return {};
 }
 
@@ -93,6 +94,13 @@ Status MicroNetRunner::Init() {
   input_ = interpreter_->typed_input_tensor<int8_t>(0);
   output_ = interpreter_->typed_output_tensor<int8_t>(0);
   return {};
+}
+
+const int8_t* MicroNetRunner::output(int index) const {
+  if (output_ == nullptr || index < 0 || static_cast<size_t>(index) >= interpreter_->outputs_size()) {
+    return nullptr;
+  }
+  return interpreter_->typed_output_tensor<int8_t>(index);
 }
 
 Status MicroNetRunner::Invoke() {

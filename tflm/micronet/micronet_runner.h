@@ -23,6 +23,9 @@ class MicroNetRunner final : public Runtime {
   int8_t* input() override { return input_; }
   Status Invoke() override;
   const int8_t* output() const override { return output_; }
+  // Of a model with several outputs, a detector's for example; nullptr before Init, and when there is no
+  // such output. `info.classes` is the size of output 0.
+  const int8_t* output(int index) const;
   int32_t arena_used() const override;
 
  private:
