@@ -32,7 +32,8 @@ class QuantizeConfig:
     )
     batch_size: int = setting(64, "images per step")
     learning_rate: float = setting(
-        0.0001, "learning rate at the start; it falls to 0 along a cosine"
+        1e-5,
+        "learning rate at the start, small as batch norms are folded; it falls to 0 along a cosine",
     )
     calibration_images: int = setting(512, "training images that give the first ranges")
     min_scale: float = setting(0.5, "smallest share of the area that random crops keep")

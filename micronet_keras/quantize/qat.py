@@ -113,7 +113,7 @@ def fine_tune(
     steps_per_epoch: int,
     epochs: int,
     backup: str | os.PathLike,
-    learning_rate: float = 0.0001,
+    learning_rate: float = 1e-5,
     validation: tf.data.Dataset | None = None,
     verbose: int | str = "auto",
     loss: Callable | None = None,
@@ -129,7 +129,9 @@ def fine_tune(
         steps_per_epoch: batches of an epoch.
         epochs: epochs in all.
         backup: a folder for the state after each epoch, removed when all epochs are done.
-        learning_rate: at the start; it falls to 0.
+        learning_rate: at the start; it falls to 0. With the batch norms folded, a channel whose
+            inputs vary widely has a small kernel and large gradients: ten times as much already
+            harms.
         validation: (pixels, labels) batches, evaluated before the first and after each epoch. The
             best epoch is that of the highest accuracy, or with `loss` of the lowest loss.
         verbose: as of ``keras.Model.fit``.
