@@ -153,6 +153,11 @@ def test_the_arena_is_measured_with_the_custom_operators(model, images):
     wheel_ops.run(fuse(model, layers="all"), images, fused)
 
 
+def test_the_plain_interpreter_says_that_it_cannot(model):
+    with pytest.raises(UserError, match="MicroNetDYShiftMax.*without --fuse"):
+        TFLMInterpreter(fuse(model))
+
+
 def test_what_is_no_model_is_refused():
     with pytest.raises(UserError, match="not a usable"):
         fuse(b"no model" * 4)

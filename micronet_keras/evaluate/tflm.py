@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tflite_micro.python.tflite_micro import runtime
 
-from micronet_keras.convert.flatbuffer import read_model
+from micronet_keras.convert.flatbuffer import Model, read_model
 from micronet_keras.errors import UserError
 
 _PROBE = Path(__file__).with_name("arena_probe.py")
@@ -40,6 +40,16 @@ def measure_arena(model: bytes) -> int:
     )
 
 
+def refuse_custom_operators(model: Model) -> None:
+    """Raises UserError when a model is fused already, or somebody else's."""
+    custom = {operator.custom_name for operator in model.operators if operator.custom_name}
+    if custom:
+        raise UserError(
+            f"the model has custom operators ({', '.join(sorted(custom))}), which only firmware "
+            "has; give the one with builtin operators (scripts/convert.py without --fuse)"
+        )
+
+
 class TFLMInterpreter:
     """An int8 model on TensorFlow Lite Micro.
 
@@ -53,7 +63,7 @@ class TFLMInterpreter:
         arena_bytes: see `measure_arena`.
 
     Raises:
-        UserError: the file is damaged, or TFLM cannot run it.
+        UserError: the file is damaged, has custom operators, or TFLM cannot run it.
 
     Example:
 
@@ -63,6 +73,7 @@ class TFLMInterpreter:
 
     def __init__(self, model: bytes):
         parsed = read_model(model)
+        refuse_custom_operators(parsed)
         self.input = parsed.tensors[parsed.inputs[0]]
         self.outputs = [parsed.tensors[index] for index in parsed.outputs]
         self.output = self.outputs[0]

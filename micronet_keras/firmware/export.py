@@ -18,12 +18,9 @@ from micronet_keras.convert.c_array import write_c_array
 from micronet_keras.convert.flatbuffer import read_model
 from micronet_keras.convert.op_resolver import operators_of, write_op_resolver
 from micronet_keras.errors import UserError
+from micronet_keras.evaluate.tflm import refuse_custom_operators
 from micronet_keras.files import refuse_existing, replacing
-from micronet_keras.firmware.forms import (
-    check_forms,
-    prepare_flatbuffer,
-    refuse_custom_operators,
-)
+from micronet_keras.firmware.forms import check_forms, prepare_flatbuffer
 from micronet_keras.firmware.platforms import TFLM, Platform, find_platform
 
 RUNTIMES = ("tflm", "c")

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from micronet_keras.convert.cmsis_nn import tune_for_cmsis_nn
-from micronet_keras.convert.flatbuffer import Model, read_model
+from micronet_keras.convert.flatbuffer import read_model
 from micronet_keras.convert.fuse import fuse as fuse_model
 from micronet_keras.convert.groups import FORMS as GROUPS
 from micronet_keras.convert.groups import rewrite_groups
 from micronet_keras.errors import UserError
 from micronet_keras.evaluate.fused import run_fused
-from micronet_keras.evaluate.tflm import TFLMInterpreter
+from micronet_keras.evaluate.tflm import TFLMInterpreter, refuse_custom_operators
 from micronet_keras.firmware.arena import measure_fused_arena
 
 FUSE = ("none", "activations", "all")
@@ -52,16 +52,6 @@ def check_forms(fuse: str, groups: str | None, tune: str) -> None:
                 f"--{what} is for TFLM's own convolutions, and --fuse=all leaves none to it; "
                 f"leave --{what} out, or take --fuse=activations"
             )
-
-
-def refuse_custom_operators(model: Model) -> None:
-    """Raises UserError when a model is fused already, or somebody else's."""
-    custom = {operator.custom_name for operator in model.operators if operator.custom_name}
-    if custom:
-        raise UserError(
-            f"the model has custom operators ({', '.join(sorted(custom))}); give the one with "
-            "builtin operators"
-        )
 
 
 def prepare_flatbuffer(
