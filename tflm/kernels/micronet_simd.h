@@ -280,14 +280,15 @@ MICRONET_INLINE int8_t micronet_requantize_packed(int32_t acc2, int32_t multipli
   return (int8_t)micronet_ssat8(y);
 }
 
-/* A channel record, read by two LDRD that step to the next one. */
+/* A channel record, read by one LDM that steps to the next one; an LDM wants its registers in rising order. */
 MICRONET_INLINE micronet_channel micronet_next_channel(const micronet_channel **p) {
 #if MICRONET_ARM_DSP
-  micronet_channel c;
-  __asm__("ldrd %0, %1, [%4], #8\n ldrd %2, %3, [%4], #8"
-          : "=&r"(c.bias2), "=&r"(c.multiplier), "=&r"(c.offset), "=&r"(c.shift), "+r"(*p)
+  register int32_t bias2 __asm__("r4"), multiplier __asm__("r5"), offset __asm__("r6"), shift __asm__("r7");
+  __asm__("ldmia %4!, {%0, %1, %2, %3}"
+          : "=&r"(bias2), "=&r"(multiplier), "=&r"(offset), "=&r"(shift), "+r"(*p)
           :
           : "memory");
+  const micronet_channel c = {bias2, multiplier, offset, shift};
   return c;
 #else
   return *(*p)++;
