@@ -1,8 +1,10 @@
-/* Runs every kernel on random shapes, strides, zero points and scales, on a desktop and on the emulated boards.
+/* Runs every kernel on random shapes, strides, zero points and scales, on a desktop and on the
+ * emulated boards.
  *
- * Convolutions are compared with their plain forms here; of every kernel's outputs a checksum is printed, and the test compares
- * the checksums of all builds (reference, Armv7E-M in portable C under sanitizers, Cortex-M4, M7, M55). Buffers are exactly as
- * large as the kernels may touch, and canaries stand behind them.
+ * Convolutions are compared with their plain forms here; of every kernel's outputs a checksum is
+ * printed, and the test compares the checksums of all builds (reference, Armv7E-M in portable C
+ * under sanitizers, Cortex-M4, M7, M55). Buffers are exactly as large as the kernels may touch, and
+ * canaries stand behind them.
  */
 #include <stdint.h>
 #include <string.h>
@@ -119,10 +121,13 @@ typedef struct {
   micronet_channel *records;
 } quantization;
 
-/* `reach` is a bound of |sum of w * (x - zero point)|: multipliers are chosen so that outputs use the range. */
-static quantization random_quantization(int channels, int32_t reach, int zero_point, int per_tensor) {
+/* `reach` is a bound of |sum of w * (x - zero point)|: multipliers are chosen so that outputs use
+ * the range. */
+static quantization random_quantization(int channels, int32_t reach, int zero_point,
+                                        int per_tensor) {
   quantization q = {channels, take(4 * (size_t)channels, 4), take(4 * (size_t)channels, 4),
-                    take((size_t)channels, 4), take(sizeof(micronet_channel) * (size_t)channels, 4)};
+                    take((size_t)channels, 4),
+                    take(sizeof(micronet_channel) * (size_t)channels, 4)};
   int bits = 0;
   while (bits < 30 && ((int32_t)1 << bits) < reach) ++bits;
   for (int c = 0; c < channels; ++c) {
@@ -137,7 +142,8 @@ static quantization random_quantization(int channels, int32_t reach, int zero_po
     const int32_t room = chance(8) ? (1 << 29) - reach : reach;
     q.bias[c] = chance(4) ? 0 : (int32_t)(random_bits() % (2u * (uint32_t)room + 1)) - room;
     const int r = -q.shift[c];
-    const micronet_channel record = {2 * q.bias[c], q.multiplier[c], zero_point * (1 << r) + (1 << (r - 1)), r};
+    const micronet_channel record = {2 * q.bias[c], q.multiplier[c],
+                                     zero_point * (1 << r) + (1 << (r - 1)), r};
     q.records[c] = record;
   }
   return q;
@@ -148,12 +154,32 @@ static void random_clamp(int8_t *low, int8_t *high) {
   *high = (int8_t)(chance(4) ? between(0, 127) : 127);
 }
 
-static int8_t *run_plain(const micronet_conv *p, const quantization *q, int groups, int output_zero_point,
-                         const int8_t *weights, const int8_t *in, int depthwise) {
-  const micronet_conv_plain plain = {
-      p->in_h, p->in_w, p->in_c, p->out_h, p->out_w, p->out_c, p->kernel_h, p->kernel_w, p->stride_h,
-      p->stride_w, 1, 1, p->pad_top, p->pad_left, (int16_t)groups, p->input_zero_point,
-      (int16_t)output_zero_point, p->clamp_min, p->clamp_max, weights, q->bias, q->multiplier, q->shift};
+static int8_t *run_plain(const micronet_conv *p, const quantization *q, int groups,
+                         int output_zero_point, const int8_t *weights, const int8_t *in,
+                         int depthwise) {
+  const micronet_conv_plain plain = {p->in_h,
+                                     p->in_w,
+                                     p->in_c,
+                                     p->out_h,
+                                     p->out_w,
+                                     p->out_c,
+                                     p->kernel_h,
+                                     p->kernel_w,
+                                     p->stride_h,
+                                     p->stride_w,
+                                     1,
+                                     1,
+                                     p->pad_top,
+                                     p->pad_left,
+                                     (int16_t)groups,
+                                     p->input_zero_point,
+                                     (int16_t)output_zero_point,
+                                     p->clamp_min,
+                                     p->clamp_max,
+                                     weights,
+                                     q->bias,
+                                     q->multiplier,
+                                     q->shift};
   int8_t *out = take((size_t)p->out_h * p->out_w * p->out_c, 1);
   if (depthwise) {
     micronet_depthwise_plain(&plain, in, out);
@@ -216,7 +242,8 @@ static void conv_case(void) {
   const size_t n = (size_t)p.out_h * p.out_w * p.out_c;
   int8_t *out = take(n, 1);
   micronet_conv2d(&p, in, out, take(MICRONET_CONV2D_SCRATCH((size_t)patch), 8));
-  expect_same("conv2d differs from its plain form", out, run_plain(&p, &q, 1, zero_point, p.weights, in, 0), n);
+  expect_same("conv2d differs from its plain form", out,
+              run_plain(&p, &q, 1, zero_point, p.weights, in, 0), n);
   add_to_checksum(out, n);
 }
 
@@ -236,7 +263,8 @@ static void column_case(void) {
   const int8_t *in = random_int8(in_size, -128);
   int8_t *out = take(n, 1);
   micronet_conv2d_column_rgb(&p, in, out);
-  expect_same("column_rgb differs from its plain form", out, run_plain(&p, &q, 1, zero_point, p.weights, in, 0), n);
+  expect_same("column_rgb differs from its plain form", out,
+              run_plain(&p, &q, 1, zero_point, p.weights, in, 0), n);
   add_to_checksum(out, n);
 
   /* Output laid over the input rows that are used up, as tight as the interface allows. */
@@ -309,8 +337,15 @@ static void grouped_case(void) {
       weights2[o * row + i] = (int16_t)(source < group_in ? 2 * weights[o * group_in + source] : 0);
     }
   }
-  const micronet_grouped p = {shape.in_h * shape.in_w, shape.in_c, shape.out_c, (int16_t)groups,
-                              shape.input_zero_point, shape.clamp_min, shape.clamp_max, weights2, q.records};
+  const micronet_grouped p = {shape.in_h * shape.in_w,
+                              shape.in_c,
+                              shape.out_c,
+                              (int16_t)groups,
+                              shape.input_zero_point,
+                              shape.clamp_min,
+                              shape.clamp_max,
+                              weights2,
+                              q.records};
   const int8_t *in = random_int8((size_t)p.pixels * p.in_c, -128);
   const size_t n = (size_t)p.pixels * p.out_c;
   int8_t *out = take(n, 1);
@@ -330,9 +365,16 @@ static void fully_connected_case(void) {
   const quantization q = random_quantization(shape.out_c, shape.in_c * 127 * 255, zero_point, 1);
   int32_t *bias2 = take(4 * (size_t)shape.out_c, 4);
   for (int o = 0; o < shape.out_c; ++o) bias2[o] = q.records[o].bias2;
-  const micronet_dense p = {shape.in_c, shape.out_c, shape.input_zero_point, shape.clamp_min, shape.clamp_max,
-                            q.records[0].multiplier, q.records[0].offset, q.records[0].shift,
-                            random_int8((size_t)shape.in_c * shape.out_c, -127), bias2};
+  const micronet_dense p = {shape.in_c,
+                            shape.out_c,
+                            shape.input_zero_point,
+                            shape.clamp_min,
+                            shape.clamp_max,
+                            q.records[0].multiplier,
+                            q.records[0].offset,
+                            q.records[0].shift,
+                            random_int8((size_t)shape.in_c * shape.out_c, -127),
+                            bias2};
   const int8_t *in = random_int8((size_t)p.in_c, -128);
   int8_t *out = take((size_t)p.out_c, 1);
   micronet_fully_connected(&p, in, out, take(MICRONET_FULLY_CONNECTED_SCRATCH((size_t)p.in_c), 8));
@@ -391,8 +433,11 @@ static void pool_case(void) {
   const int kernel_h = between(1, 4);
   const int kernel_w = between(1, 4);
   const micronet_conv c = random_conv(kernel_h, kernel_w, 1, 1, 9);
-  micronet_pool p = {c.in_h, c.in_w, (int16_t)between(1, 19), c.out_h, c.out_w, c.kernel_h, c.kernel_w,
-                     c.stride_h, c.stride_w, c.pad_top, c.pad_left, c.clamp_min, c.clamp_max};
+  micronet_pool p = {c.in_h,     c.in_w,     (int16_t)between(1, 19),
+                     c.out_h,    c.out_w,    c.kernel_h,
+                     c.kernel_w, c.stride_h, c.stride_w,
+                     c.pad_top,  c.pad_left, c.clamp_min,
+                     c.clamp_max};
   /* A window that is wholly outside of the image has no mean. */
   if (p.pad_top >= p.kernel_h) p.pad_top = 0;
   if (p.pad_left >= p.kernel_w) p.pad_left = 0;
@@ -422,13 +467,21 @@ static void add_case(const micronet_binary *like, const int8_t *a, const int8_t 
   const int r = -p.out_shift;
   int32_t *table = take(4 * 256, 4);
   for (int q = -128; q < 128; ++q) {
-    const int64_t high = ((int64_t)(q - p.in2_zero_point) * (1 << 20) * p.in2_multiplier + (1 << 30)) >> 31;
+    const int64_t high =
+        ((int64_t)(q - p.in2_zero_point) * (1 << 20) * p.in2_multiplier + (1 << 30)) >> 31;
     const int64_t half = (int64_t)1 << (-p.in2_shift - 1);
     const int64_t scaled = (high + half - (high < 0)) >> -p.in2_shift;
     table[q + 128] = (int32_t)(2 * scaled - (int64_t)p.in1_zero_point * (1 << 20));
   }
-  const micronet_add_params fast = {p.count, p.in1_count, p.in2_count, p.out_multiplier,
-                                    p.output_zero_point * (1 << r) + (1 << (r - 1)), r, p.clamp_min, p.clamp_max, table};
+  const micronet_add_params fast = {p.count,
+                                    p.in1_count,
+                                    p.in2_count,
+                                    p.out_multiplier,
+                                    p.output_zero_point * (1 << r) + (1 << (r - 1)),
+                                    r,
+                                    p.clamp_min,
+                                    p.clamp_max,
+                                    table};
   const size_t n = (size_t)p.count;
   int8_t *plain = take(n, 1);
   micronet_add_plain(&p, a, b, plain);
@@ -470,9 +523,12 @@ static void elementwise_case(void) {
   add_to_checksum(out, n);
   micronet_minimum(p.count, p.in1_count, p.in2_count, a, b, out);
   add_to_checksum(out, n);
-  const micronet_hard_swish_params swish = {
-      p.in1_zero_point, p.output_zero_point, (int16_t)between(16384, 32767), (int16_t)between(16384, 32767),
-      (int16_t)-between(0, 12), (int16_t)between(-12, 12)};
+  const micronet_hard_swish_params swish = {p.in1_zero_point,
+                                            p.output_zero_point,
+                                            (int16_t)between(16384, 32767),
+                                            (int16_t)between(16384, 32767),
+                                            (int16_t)-between(0, 12),
+                                            (int16_t)between(-12, 12)};
   micronet_hard_swish(&swish, p.count, out, out);
   add_to_checksum(out, n);
   micronet_lookup(random_int8(256, -128), p.count, out, out);
@@ -483,13 +539,15 @@ static void elementwise_case(void) {
 }
 
 static void move_case(void) {
-  micronet_pad_params p = {(int16_t)between(1, 5), (int16_t)between(1, 5), (int16_t)between(1, 9),
-                           (int16_t)between(0, 2), (int16_t)between(0, 2), (int16_t)between(0, 2),
-                           (int16_t)between(0, 2), (int16_t)between(0, 2), (int16_t)between(0, 2),
-                           (int8_t)between(-128, 127)};
+  micronet_pad_params p = {(int16_t)between(1, 5), (int16_t)between(1, 5),
+                           (int16_t)between(1, 9), (int16_t)between(0, 2),
+                           (int16_t)between(0, 2), (int16_t)between(0, 2),
+                           (int16_t)between(0, 2), (int16_t)between(0, 2),
+                           (int16_t)between(0, 2), (int8_t)between(-128, 127)};
   const int32_t pixels = p.in_h * p.in_w;
   const int8_t *in = random_int8((size_t)pixels * p.in_c, -128);
-  const size_t n = (size_t)(p.in_h + p.top + p.bottom) * (p.in_w + p.left + p.right) * (p.in_c + p.front + p.back);
+  const size_t n = (size_t)(p.in_h + p.top + p.bottom) * (p.in_w + p.left + p.right) *
+                   (p.in_c + p.front + p.back);
   int8_t *out = take(n, 1);
   micronet_pad(&p, in, out);
   add_to_checksum(out, n);
@@ -505,10 +563,14 @@ static const struct {
   const char *name;
   void (*run)(void);
 } kernels[] = {
-    {"conv2d", conv_case},           {"column_rgb", column_case},
-    {"depthwise", depthwise_case},   {"grouped_1x1", grouped_case},
-    {"fully_connected", fully_connected_case}, {"dyshiftmax", dyshiftmax_case},
-    {"pool", pool_case},             {"elementwise", elementwise_case},
+    {"conv2d", conv_case},
+    {"column_rgb", column_case},
+    {"depthwise", depthwise_case},
+    {"grouped_1x1", grouped_case},
+    {"fully_connected", fully_connected_case},
+    {"dyshiftmax", dyshiftmax_case},
+    {"pool", pool_case},
+    {"elementwise", elementwise_case},
     {"move", move_case},
 };
 

@@ -4,7 +4,8 @@
 #if MICRONET_USE_REFERENCE
 
 /* out[y][x][o] = requantized(bias2[o] + sum over taps inside of the image and inputs i of
- *                            2 * w[o][ky][kx][i] * (in[y * stride - pad + ky][x * stride - pad + kx][i] - zero point)) */
+ *                            2 * w[o][ky][kx][i] * (in[y'][x'][i] - zero point))
+ * with y' = y * stride - pad + ky, x' = x * stride - pad + kx */
 void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void *scratch) {
   int8_t *o_ptr = out;
   (void)scratch;
@@ -50,8 +51,8 @@ static void gather_patch(const micronet_conv *p, const int8_t *in, int y, int x,
 }
 
 MICRONET_INLINE int is_direct(const micronet_conv *p) {
-  return p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 && p->pad_top == 0 &&
-         p->pad_left == 0;
+  return p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 &&
+         p->pad_top == 0 && p->pad_left == 0;
 }
 
 #if MICRONET_USE_HELIUM
@@ -73,9 +74,11 @@ void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void
       for (int32_t o = 0; o < p->out_c; o += 4) {
         const int32_t left = p->out_c - o;
         const micronet_records r = micronet_load_records(p->channels + o, left);
-        int32x4_t acc2 = micronet_four_rows(v, p->weights + (size_t)o * patch, patch, left, p->input_zero_point);
+        int32x4_t acc2 =
+            micronet_four_rows(v, p->weights + (size_t)o * patch, patch, left, p->input_zero_point);
         acc2 = vaddq_s32(acc2, r.bias2);
-        micronet_store4(out + o, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift), left);
+        micronet_store4(out + o, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift),
+                        left);
       }
     }
   }
@@ -84,11 +87,12 @@ void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void
 
 #else
 
-/* Two output channels of two pixels. `wide`: both pixels' patches, widened and doubled, a four of the one and a four of the
- * other in turn. */
-static MICRONET_NOINLINE void two_by_two(int32_t patch, const int16_t *wide, const int8_t *w, int32_t w_step,
-                       const micronet_channel *c0, const micronet_channel *c1, int8_t *out0, int8_t *out1,
-                       int32_t second) {
+/* Two output channels of two pixels. `wide`: both pixels' patches, widened and doubled, a four of
+ * the one and a four of the other in turn. */
+static MICRONET_NOINLINE void two_by_two(int32_t patch, const int16_t *wide, const int8_t *w,
+                                         int32_t w_step, const micronet_channel *c0,
+                                         const micronet_channel *c1, int8_t *out0, int8_t *out1,
+                                         int32_t second) {
   int32_t acc00 = c0->bias2, acc01 = acc00, acc10 = c1->bias2, acc11 = acc10;
   const int8_t *const end = w + (patch & ~3);
   while (w != end) {
@@ -115,7 +119,8 @@ static MICRONET_NOINLINE void two_by_two(int32_t patch, const int16_t *wide, con
     acc10 += v1 * wide[at];
     acc11 += v1 * wide[4 + at];
   }
-  /* Where there is no second channel or pixel, its place is that of the first, which is written last. */
+  /* Where there is no second channel or pixel, its place is that of the first, which is written
+   * last. */
   out1[0] = micronet_requantize(acc01, c0->multiplier, c0->offset, c0->shift);
   out1[second] = micronet_requantize(acc11, c1->multiplier, c1->offset, c1->shift);
   out0[0] = micronet_requantize(acc00, c0->multiplier, c0->offset, c0->shift);
@@ -150,8 +155,8 @@ void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void
     const int8_t *w = p->weights;
     for (int o = 0; o < p->out_c; o += 2) {
       const int second = o + 1 < p->out_c;
-      two_by_two(patch, wide, w, second ? patch : 0, &p->channels[o], &p->channels[o + second], out0 + o,
-                 out1 + o, second);
+      two_by_two(patch, wide, w, second ? patch : 0, &p->channels[o], &p->channels[o + second],
+                 out0 + o, out1 + o, second);
       w += 2 * patch;
     }
   }

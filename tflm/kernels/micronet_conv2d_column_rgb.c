@@ -29,7 +29,8 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
 
 #elif MICRONET_USE_HELIUM
 
-/* Four pixels of a row at once. The input's zero point goes into the bias, of the rows that are inside of the image. */
+/* Four pixels of a row at once. The input's zero point goes into the bias, of the rows that are
+ * inside of the image. */
 void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t *out) {
   const int32_t in_pitch = 3 * p->in_w;
   const uint32x4_t pixels = vidupq_n_u32(0, 1);
@@ -40,7 +41,8 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
     const int end = start + p->kernel_h > p->in_h ? p->in_h - start : p->kernel_h;
     for (int o = 0; o < p->out_c; ++o) {
       const micronet_channel *record = &p->channels[o];
-      const int32x4_t multiplier = vdupq_n_s32(record->multiplier), offset = vdupq_n_s32(record->offset);
+      const int32x4_t multiplier = vdupq_n_s32(record->multiplier),
+                      offset = vdupq_n_s32(record->offset);
       const int32x4_t minus_shift = vdupq_n_s32(-record->shift);
       const int8_t *const weights = p->weights + 3 * (o * p->kernel_h + first);
       int32_t w2[3 * MICRONET_MOST_COLUMN_ROWS], bias2 = record->bias2;
@@ -52,31 +54,33 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
       int8_t *to = out + o;
       const int32_t rows = end - first, out_move = 4 * p->out_c;
       int32_t left = p->out_w;
-#define COLUMN_ROW(load, v, w)                                                                    \
-  acc = vmlaq_n_s32(acc, load(v), (w)[0]);                                                        \
-  acc = vmlaq_n_s32(acc, load((v) + 1), (w)[1]);                                                  \
+#define COLUMN_ROW(load, v, w)                   \
+  acc = vmlaq_n_s32(acc, load(v), (w)[0]);       \
+  acc = vmlaq_n_s32(acc, load((v) + 1), (w)[1]); \
   acc = vmlaq_n_s32(acc, load((v) + 2), (w)[2])
-#define COLUMN_SUM(load)                                                                          \
-  int32x4_t acc = vdupq_n_s32(bias2);                                                             \
-  if (rows == 3) {                                                                                \
-    COLUMN_ROW(load, x, w2);                                                                      \
-    COLUMN_ROW(load, x + in_pitch, w2 + 3);                                                       \
-    COLUMN_ROW(load, x + 2 * in_pitch, w2 + 6);                                                   \
-  } else {                                                                                        \
-    for (int32_t r = 0; r < rows; ++r) {                                                          \
-      COLUMN_ROW(load, x + r * in_pitch, w2 + 3 * r);                                             \
-    }                                                                                             \
+#define COLUMN_SUM(load)                              \
+  int32x4_t acc = vdupq_n_s32(bias2);                 \
+  if (rows == 3) {                                    \
+    COLUMN_ROW(load, x, w2);                          \
+    COLUMN_ROW(load, x + in_pitch, w2 + 3);           \
+    COLUMN_ROW(load, x + 2 * in_pitch, w2 + 6);       \
+  } else {                                            \
+    for (int32_t r = 0; r < rows; ++r) {              \
+      COLUMN_ROW(load, x + r * in_pitch, w2 + 3 * r); \
+    }                                                 \
   }
 #define LOAD_ALL(from) vldrbq_gather_offset_s32(from, in_at)
 #define LOAD_LANES(from) vldrbq_gather_offset_z_s32(from, in_at, lanes)
       for (; left >= 4; left -= 4, x += 12, to += out_move) {
         COLUMN_SUM(LOAD_ALL);
-        vstrbq_scatter_offset_s32(to, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift));
+        vstrbq_scatter_offset_s32(to, out_at,
+                                  micronet_requantize4(acc, multiplier, offset, minus_shift));
       }
       if (left > 0) {
         const mve_pred16_t lanes = vctp32q((uint32_t)left);
         COLUMN_SUM(LOAD_LANES);
-        vstrbq_scatter_offset_p_s32(to, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift), lanes);
+        vstrbq_scatter_offset_p_s32(
+            to, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift), lanes);
       }
     }
     micronet_apply_clamp((int32_t)p->out_w * p->out_c, p->clamp_min, p->clamp_max, out);
@@ -85,14 +89,17 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
 
 #elif MICRONET_USE_DSP
 
-/* Weights of one channel and input row: those of the outer two colours, and that of the middle one. */
+/* Weights of one channel and input row: those of the outer two colours, and that of the middle
+ * one. */
 typedef struct {
   micronet_pair outer, middle;
 } row_weights;
 
-/* One row and channel. Four pixels are three words: bytes 0 3 6 9 are the first colour, 1 4 7 10 the second. */
-static void column_row(const row_weights *w, int rows, int32_t in_pitch, int32_t zero_point, const micronet_channel *record,
-                       int32_t width, const int8_t *in, int8_t *out, int32_t out_step) {
+/* One row and channel. Four pixels are three words: bytes 0 3 6 9 are the first colour, 1 4 7 10
+ * the second. */
+static void column_row(const row_weights *w, int rows, int32_t in_pitch, int32_t zero_point,
+                       const micronet_channel *record, int32_t width, const int8_t *in, int8_t *out,
+                       int32_t out_step) {
   const micronet_pair minus = micronet_make_pair(-zero_point, -zero_point);
   for (; width >= 4; width -= 4, in += 12) {
     int32_t acc0 = record->bias2, acc1 = acc0, acc2 = acc0, acc3 = acc0;
@@ -127,7 +134,8 @@ static void column_row(const row_weights *w, int rows, int32_t in_pitch, int32_t
     int32_t acc = record->bias2;
     for (int r = 0; r < rows; ++r) {
       const int8_t *x = in + r * in_pitch;
-      acc += micronet_low(w[r].outer) * (x[0] - zero_point) + micronet_low(w[r].middle) * (x[1] - zero_point) +
+      acc += micronet_low(w[r].outer) * (x[0] - zero_point) +
+             micronet_low(w[r].middle) * (x[1] - zero_point) +
              micronet_high(w[r].outer) * (x[2] - zero_point);
     }
     *out = micronet_requantize(acc, record->multiplier, record->offset, record->shift);

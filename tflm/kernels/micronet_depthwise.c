@@ -5,7 +5,8 @@
 #if MICRONET_USE_REFERENCE
 
 /* out[y][x][o] = requantized(bias2[o] + sum over taps inside of the image of
- *                            2 * w[ky][kx][o] * (in[y * stride - pad + ky][x * stride - pad + kx][source[o]] - zero point)) */
+ *                            2 * w[ky][kx][o] * (in[y'][x'][source[o]] - zero point))
+ * with y' = y * stride - pad + ky, x' = x * stride - pad + kx */
 void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
   int8_t *o_ptr = out;
   for (int y = 0; y < p->out_h; ++y) {
@@ -19,7 +20,8 @@ void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
             const int in_x = x * p->stride_w - p->pad_left + kx;
             if (in_y < 0 || in_y >= p->in_h || in_x < 0 || in_x >= p->in_w) continue;
             const int8_t v = in[((size_t)in_y * p->in_w + in_x) * p->in_c + micronet_source(p, o)];
-            acc += 2 * p->weights[(ky * p->kernel_w + kx) * p->out_c + o] * (v - p->input_zero_point);
+            acc +=
+                2 * p->weights[(ky * p->kernel_w + kx) * p->out_c + o] * (v - p->input_zero_point);
           }
         }
         *o_ptr++ = micronet_requantize(acc, record->multiplier, record->offset, record->shift);
@@ -33,37 +35,43 @@ void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
 
 #define MOST_TAPS 6
 
-/* A line of outputs of one channel, four at once; they share taps and weights (doubled, zero point in the bias). */
-MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, const int32_t *w2, int32_t bias2,
-                          const micronet_channel *record, int32_t count, uint32x4_t at, uint32x4_t out_at,
-                          int32_t in_move, int32_t out_move, int8_t *out) {
-  const int32x4_t multiplier = vdupq_n_s32(record->multiplier), offset = vdupq_n_s32(record->offset);
+/* A line of outputs of one channel, four at once; they share taps and weights (doubled, zero point
+ * in the bias). */
+MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, const int32_t *w2,
+                          int32_t bias2, const micronet_channel *record, int32_t count,
+                          uint32x4_t at, uint32x4_t out_at, int32_t in_move, int32_t out_move,
+                          int8_t *out) {
+  const int32x4_t multiplier = vdupq_n_s32(record->multiplier),
+                  offset = vdupq_n_s32(record->offset);
   const int32x4_t minus_shift = vdupq_n_s32(-record->shift);
   /* In variables, because the compiler takes every store to `out` for a change of w2. */
   const int32_t w_0 = w2[0], w_1 = taps > 1 ? w2[1] : 0, w_2 = taps > 2 ? w2[2] : 0;
-#define LINE_TAPS(load)                                                                           \
-  int32x4_t acc = vmlaq_n_s32(vdupq_n_s32(bias2), load(x), w_0);                                  \
-  if (taps > 1) acc = vmlaq_n_s32(acc, load(x + tap_step), w_1);                                  \
-  if (taps > 2) acc = vmlaq_n_s32(acc, load(x + 2 * tap_step), w_2);                              \
+#define LINE_TAPS(load)                                              \
+  int32x4_t acc = vmlaq_n_s32(vdupq_n_s32(bias2), load(x), w_0);     \
+  if (taps > 1) acc = vmlaq_n_s32(acc, load(x + tap_step), w_1);     \
+  if (taps > 2) acc = vmlaq_n_s32(acc, load(x + 2 * tap_step), w_2); \
   for (int t = 3; t < taps; ++t) acc = vmlaq_n_s32(acc, load(x + t * tap_step), w2[t])
 #define LOAD_ALL(from) vldrbq_gather_offset_s32(from, at)
 #define LOAD_LANES(from) vldrbq_gather_offset_z_s32(from, at, lanes)
   for (int32_t fours = count >> 2; fours > 0; --fours) {
     LINE_TAPS(LOAD_ALL);
-    vstrbq_scatter_offset_s32(out, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift));
+    vstrbq_scatter_offset_s32(out, out_at,
+                              micronet_requantize4(acc, multiplier, offset, minus_shift));
     x += in_move;
     out += out_move;
   }
   if (count & 3) {
     const mve_pred16_t lanes = vctp32q((uint32_t)(count & 3));
     LINE_TAPS(LOAD_LANES);
-    vstrbq_scatter_offset_p_s32(out, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift), lanes);
+    vstrbq_scatter_offset_p_s32(out, out_at,
+                                micronet_requantize4(acc, multiplier, offset, minus_shift), lanes);
   }
 }
 
-static void depthwise_lines(const micronet_conv *p, int taps, const micronet_axis *along, const micronet_axis *across, const int8_t *in,
-                            int8_t *out) {
-  const int32_t in_step = across->stride * across->in_pitch, pitch = along->in_pitch, count = across->out;
+static void depthwise_lines(const micronet_conv *p, int taps, const micronet_axis *along,
+                            const micronet_axis *across, const int8_t *in, int8_t *out) {
+  const int32_t in_step = across->stride * across->in_pitch, pitch = along->in_pitch,
+                count = across->out;
   const uint32x4_t places = vidupq_n_u32(0, 1);
   const uint32x4_t at = vmulq_n_u32(places, (uint32_t)in_step);
   const uint32x4_t out_at = vmulq_n_u32(places, (uint32_t)across->out_pitch);
@@ -86,9 +94,11 @@ static void depthwise_lines(const micronet_conv *p, int taps, const micronet_axi
       const int32_t bias2 = record->bias2 - p->input_zero_point * inside;
       const int8_t *from = x + first * pitch;
       if (n == 3) {
-        line(3, from, pitch, w2 + first, bias2, record, count, at, out_at, 4 * in_step, 4 * across->out_pitch, to);
+        line(3, from, pitch, w2 + first, bias2, record, count, at, out_at, 4 * in_step,
+             4 * across->out_pitch, to);
       } else {
-        line(n, from, pitch, w2 + first, bias2, record, count, at, out_at, 4 * in_step, 4 * across->out_pitch, to);
+        line(n, from, pitch, w2 + first, bias2, record, count, at, out_at, 4 * in_step,
+             4 * across->out_pitch, to);
       }
       start += along->stride;
       x += along->stride * pitch;
@@ -97,10 +107,12 @@ static void depthwise_lines(const micronet_conv *p, int taps, const micronet_axi
   }
 }
 
-/* One output pixel, multiplier 1, as many fours of channels as there are; the taps are `outer` times `inner` ones. */
-static MICRONET_NOINLINE void fours_of_inputs(const int8_t *x, const int8_t *w, int32_t inner, int32_t outer,
-                                              int32_t x_inner, int32_t w_inner, int32_t x_outer, int32_t w_outer,
-                                              int32_t zero_point, const micronet_channel *record, int8_t *out,
+/* One output pixel, multiplier 1, as many fours of channels as there are; the taps are `outer`
+ * times `inner` ones. */
+static MICRONET_NOINLINE void fours_of_inputs(const int8_t *x, const int8_t *w, int32_t inner,
+                                              int32_t outer, int32_t x_inner, int32_t w_inner,
+                                              int32_t x_outer, int32_t w_outer, int32_t zero_point,
+                                              const micronet_channel *record, int8_t *out,
                                               const int8_t *end) {
   for (; out != end; out += 4, x += 4, w += 4, record += 4) {
     int32x4_t acc = vdupq_n_s32(0);
@@ -117,8 +129,8 @@ static MICRONET_NOINLINE void fours_of_inputs(const int8_t *x, const int8_t *w, 
 }
 
 /* The sums of four channels, for any multiplier and for the last channels. */
-static int32x4_t any_inputs(const micronet_conv *p, const int8_t *x, const int8_t *w, int32_t o, int32_t rows,
-                            int32_t columns, int32_t in_pitch, int32_t w_pitch) {
+static int32x4_t any_inputs(const micronet_conv *p, const int8_t *x, const int8_t *w, int32_t o,
+                            int32_t rows, int32_t columns, int32_t in_pitch, int32_t w_pitch) {
   const int32_t in_c = p->in_c, out_c = p->out_c, zero_point = p->input_zero_point;
   const mve_pred16_t lanes = vctp32q((uint32_t)(out_c - o));
   uint32_t channels[4] = {0};
@@ -137,7 +149,8 @@ static int32x4_t any_inputs(const micronet_conv *p, const int8_t *x, const int8_
 
 /* Pixel by pixel, four channels at once, any multiplier. */
 static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *out) {
-  const int32_t in_c = p->in_c, out_c = p->out_c, in_pitch = p->in_w * in_c, w_pitch = p->kernel_w * out_c;
+  const int32_t in_c = p->in_c, out_c = p->out_c, in_pitch = p->in_w * in_c,
+                w_pitch = p->kernel_w * out_c;
   const int one_to_one = out_c == in_c && !p->source;
   for (int y = 0; y < p->out_h; ++y) {
     const int top = y * p->stride_h - p->pad_top;
@@ -154,33 +167,38 @@ static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *o
       if (one_to_one) {
         o = out_c & ~3;
         if (columns == 1) { /* a column: its taps are the inner ones */
-          fours_of_inputs(corner, w_corner, rows, 1, in_pitch, w_pitch, 0, 0, p->input_zero_point, p->channels, out,
-                          out + o);
+          fours_of_inputs(corner, w_corner, rows, 1, in_pitch, w_pitch, 0, 0, p->input_zero_point,
+                          p->channels, out, out + o);
         } else {
           fours_of_inputs(corner, w_corner, columns, rows, in_c, out_c, in_pitch - columns * in_c,
-                          w_pitch - columns * out_c, p->input_zero_point, p->channels, out, out + o);
+                          w_pitch - columns * out_c, p->input_zero_point, p->channels, out,
+                          out + o);
         }
       }
       for (; o < out_c; o += 4) {
         const micronet_records r = micronet_load_records(p->channels + o, out_c - o);
         int32x4_t acc = any_inputs(p, corner, w_corner, o, rows, columns, in_pitch, w_pitch);
         acc = vaddq_s32(vaddq_s32(acc, acc), r.bias2);
-        micronet_store4(out + o, micronet_requantize4(acc, r.multiplier, r.offset, r.minus_shift), out_c - o);
+        micronet_store4(out + o, micronet_requantize4(acc, r.multiplier, r.offset, r.minus_shift),
+                        out_c - o);
       }
     }
   }
 }
 
-/* Whether a kernel along `along` can run in lines: every output sees the image, and across it nothing is padded; short lines
- * of many channels are left to depthwise_pixels. */
-static int lines_fit(const micronet_conv *p, const micronet_axis *along, int taps, const micronet_axis *across) {
-  return taps <= MOST_TAPS && along->pad < taps && (along->out - 1) * along->stride - along->pad < along->in &&
-         across->pad == 0 && (across->out - 1) * across->stride < across->in &&
+/* Whether a kernel along `along` can run in lines: every output sees the image, and across it
+ * nothing is padded; short lines of many channels are left to depthwise_pixels. */
+static int lines_fit(const micronet_conv *p, const micronet_axis *along, int taps,
+                     const micronet_axis *across) {
+  return taps <= MOST_TAPS && along->pad < taps &&
+         (along->out - 1) * along->stride - along->pad < along->in && across->pad == 0 &&
+         (across->out - 1) * across->stride < across->in &&
          (across->out > 6 || p->source || p->out_c != p->in_c || p->out_c % 4 != 0);
 }
 
 void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
-  const micronet_axis vertical = {p->in_h, p->out_h, p->stride_h, p->pad_top, p->in_w * p->in_c, p->out_w * p->out_c};
+  const micronet_axis vertical = {p->in_h,    p->out_h,          p->stride_h,
+                                  p->pad_top, p->in_w * p->in_c, p->out_w * p->out_c};
   const micronet_axis horizontal = {p->in_w, p->out_w, p->stride_w, p->pad_left, p->in_c, p->out_c};
   if (p->kernel_w == 1 && lines_fit(p, &vertical, p->kernel_h, &horizontal)) {
     depthwise_lines(p, p->kernel_h, &vertical, &horizontal, in, out);

@@ -12,10 +12,11 @@
 
 typedef struct {
   int32_t taps, weight_step, zero_point;
-  int32_t lines, pairs, odd;  /* outputs of a line: 2 * pairs + odd */
-  int32_t out_step, out_skip; /* from output to output; from the last pair of a line (the last output,
+  int32_t lines, pairs, odd; /* outputs of a line: 2 * pairs + odd */
+  int32_t out_step,
+      out_skip; /* from output to output; from the last pair of a line (the last output,
                                  in walk_apart) to the next line */
-  int32_t skip;               /* the same in the buffer */
+  int32_t skip; /* the same in the buffer */
 } walk;
 
 /* Weights, doubled, in pairs. */
@@ -30,9 +31,10 @@ static MICRONET_NOINLINE window make_window(const walk *k, const int8_t *weights
     w[t] = 2 * *weights;
     sum += w[t];
   }
-  const window v = {micronet_pkhbt((uint32_t)w[0], (uint32_t)w[1]), micronet_pkhbt((uint32_t)w[1], (uint32_t)w[2]),
-                    micronet_pkhbt((uint32_t)w[2], (uint32_t)w[3]), micronet_pkhbt((uint32_t)w[3], (uint32_t)w[4]),
-                    bias2 - k->zero_point * sum};
+  const window v = {micronet_pkhbt((uint32_t)w[0], (uint32_t)w[1]),
+                    micronet_pkhbt((uint32_t)w[1], (uint32_t)w[2]),
+                    micronet_pkhbt((uint32_t)w[2], (uint32_t)w[3]),
+                    micronet_pkhbt((uint32_t)w[3], (uint32_t)w[4]), bias2 - k->zero_point * sum};
   return v;
 }
 
@@ -46,15 +48,17 @@ MICRONET_INLINE sums two_sums(const window *v, const int32_t *bias2, const int16
 #if MICRONET_ARM_DSP
   uint32_t pair;
   sums s;
-  __asm__("ldr %[first], %[bias]\n ldr %[pair], [%[x]], #4\n"
-          "smlatb %[second], %[pair], %[w01], %[first]\n smlad %[first], %[pair], %[w01], %[first]\n"
-          "ldr %[pair], [%[x]]\n"
-          "smlad %[second], %[pair], %[w12], %[second]\n smlad %[first], %[pair], %[w23], %[first]\n"
-          "ldr %[pair], [%[x], #4]\n"
-          "smlad %[second], %[pair], %[w34], %[second]\n smlabt %[first], %[pair], %[w34], %[first]\n"
-          : [pair] "=&r"(pair), [first] "=&r"(s.first), [second] "=&r"(s.second), [x] "+&r"(*x)
-          : [w01] "r"(v->w01), [w12] "r"(v->w12), [w23] "r"(v->w23), [w34] "r"(v->w34), [bias] "m"(*bias2)
-          : "memory");
+  __asm__(
+      "ldr %[first], %[bias]\n ldr %[pair], [%[x]], #4\n"
+      "smlatb %[second], %[pair], %[w01], %[first]\n smlad %[first], %[pair], %[w01], %[first]\n"
+      "ldr %[pair], [%[x]]\n"
+      "smlad %[second], %[pair], %[w12], %[second]\n smlad %[first], %[pair], %[w23], %[first]\n"
+      "ldr %[pair], [%[x], #4]\n"
+      "smlad %[second], %[pair], %[w34], %[second]\n smlabt %[first], %[pair], %[w34], %[first]\n"
+      : [pair] "=&r"(pair), [first] "=&r"(s.first), [second] "=&r"(s.second), [x] "+&r"(*x)
+      :
+      [w01] "r"(v->w01), [w12] "r"(v->w12), [w23] "r"(v->w23), [w34] "r"(v->w34), [bias] "m"(*bias2)
+      : "memory");
 #else
   const micronet_pair x01 = micronet_load_pair(*x), x23 = micronet_load_pair(*x + 2);
   const micronet_pair x45 = micronet_load_pair(*x + 4);
@@ -67,8 +71,9 @@ MICRONET_INLINE sums two_sums(const window *v, const int32_t *bias2, const int16
 }
 
 /* All lines in the buffer, for one output channel: every place, */
-static MICRONET_NOINLINE void walk_all(const walk *k, const int8_t *weights, const micronet_channel *record,
-                                       const int16_t *x, int8_t *out) {
+static MICRONET_NOINLINE void walk_all(const walk *k, const int8_t *weights,
+                                       const micronet_channel *record, const int16_t *x,
+                                       int8_t *out) {
   const window v = make_window(k, weights, record->bias2);
   const int32_t bias2 = v.bias2;
   const int32_t multiplier = record->multiplier, offset = record->offset, shift = record->shift;
@@ -82,15 +87,17 @@ static MICRONET_NOINLINE void walk_all(const walk *k, const int8_t *weights, con
       out[step] = micronet_requantize(s.second, multiplier, offset, shift);
       out += 2 * step;
     }
-    if (k->odd) *out = micronet_requantize(two_sums(&v, &bias2, &x).first, multiplier, offset, shift);
+    if (k->odd)
+      *out = micronet_requantize(two_sums(&v, &bias2, &x).first, multiplier, offset, shift);
     x += k->skip;
     out += k->out_skip;
   } while (--lines > 0);
 }
 
 /* and every other place. */
-static MICRONET_NOINLINE void walk_apart(const walk *k, const int8_t *weights, const micronet_channel *record,
-                                         const int16_t *x, int8_t *out) {
+static MICRONET_NOINLINE void walk_apart(const walk *k, const int8_t *weights,
+                                         const micronet_channel *record, const int16_t *x,
+                                         int8_t *out) {
   const window v = make_window(k, weights, record->bias2);
   const int32_t multiplier = record->multiplier, offset = record->offset, shift = record->shift;
   const int32_t step = k->out_step;
@@ -108,8 +115,8 @@ static MICRONET_NOINLINE void walk_apart(const walk *k, const int8_t *weights, c
 }
 
 /* `count` values of each line; the skips lead from the end of one to the next. */
-static MICRONET_NOINLINE void copy_lines(const int8_t *x, int32_t step, int32_t count, int32_t skip, int32_t lines,
-                                         int16_t *to, int32_t to_skip) {
+static MICRONET_NOINLINE void copy_lines(const int8_t *x, int32_t step, int32_t count, int32_t skip,
+                                         int32_t lines, int16_t *to, int32_t to_skip) {
   do {
     int32_t n = count;
     while ((n -= 2) >= 0) {
@@ -134,16 +141,23 @@ int micronet_depthwise_lines(const micronet_conv *p, int taps, const micronet_ax
   const int32_t inputs = along->in < pitch - along->pad ? along->in : pitch - along->pad;
   const int32_t fitting = BUFFER / pitch, at_once = fitting < across->out ? fitting : across->out;
   if (taps > MOST_TAPS || along->stride > 2 || at_once == 0 || inputs <= 0) return 0;
-  void (*const run)(const walk *, const int8_t *, const micronet_channel *, const int16_t *, int8_t *) =
-      along->stride == 2 ? walk_apart : walk_all;
+  void (*const run)(const walk *, const int8_t *, const micronet_channel *, const int16_t *,
+                    int8_t *) = along->stride == 2 ? walk_apart : walk_all;
   for (int32_t i = 0; i < at_once * pitch; ++i) lines[i] = p->input_zero_point;
   const int32_t count = along->out, even = count & ~1;
   const int32_t apart = along->stride == 2;
-  walk k = {taps, p->out_c, p->input_zero_point, at_once, count >> 1, count & 1, along->out_pitch,
+  walk k = {taps,
+            p->out_c,
+            p->input_zero_point,
+            at_once,
+            count >> 1,
+            count & 1,
+            along->out_pitch,
             across->out_pitch - (apart ? count : even) * along->out_pitch,
             pitch - (apart ? 2 * count : (count + 1) & ~1)};
   const int32_t line_step = across->stride * across->in_pitch;
-  const int32_t in_skip = line_step - (inputs & ~1) * along->in_pitch, to_skip = pitch - (inputs & ~1);
+  const int32_t in_skip = line_step - (inputs & ~1) * along->in_pitch,
+                to_skip = pitch - (inputs & ~1);
   int32_t held = -1; /* the channel that the buffer holds */
   for (int o = 0; o < p->out_c; ++o) {
     const int32_t channel = micronet_source(p, o);

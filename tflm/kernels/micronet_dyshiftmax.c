@@ -8,7 +8,8 @@ static int32_t widen(const micronet_coefficient *coefficient, int8_t q) {
   return ((q - coefficient->zero_point) * coefficient->multiplier + (1 << 15)) >> 16;
 }
 
-/* y[c] = max over k of (a_k[c] * x[c] + b_k[c] * x[shift[c]]);  out[j] = y[source[j]]  (micronet_kernels.h has the scales) */
+/* y[c] = max over k of (a_k[c] * x[c] + b_k[c] * x[shift[c]]);  out[j] = y[source[j]]
+ * (micronet_kernels.h has the scales) */
 static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int8_t *in,
                   const int8_t *const coefficients[4], int8_t *out) {
   for (int32_t pixel = 0; pixel < pixels; ++pixel, in += p->channels, out += p->channels) {
@@ -16,7 +17,8 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
       const int c = p->source ? p->source[j] : j;
       const int32_t x = in[c] - p->input_zero_point;
       const int32_t x2 = in[p->shift[c]] - p->input_zero_point;
-      int32_t y = widen(&p->coefficient[0], coefficients[0][c]) * x + widen(&p->coefficient[1], coefficients[1][c]) * x2;
+      int32_t y = widen(&p->coefficient[0], coefficients[0][c]) * x +
+                  widen(&p->coefficient[1], coefficients[1][c]) * x2;
       if (p->branches == 2) {
         const int32_t y2 = widen(&p->coefficient[2], coefficients[2][c]) * x +
                            widen(&p->coefficient[3], coefficients[3][c]) * x2;
@@ -30,10 +32,12 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
 #elif MICRONET_USE_HELIUM
 
 /* Four channels of a pixel at once. A vector holds x and x2 of each, {x, x2, x, x2 ..}, and
- * VQRDMLADH is the dual multiply-accumulate with the one rounding: (2 * (8 xA + 8 x2 B) + 2^15) >> 16. */
+ * VQRDMLADH is the dual multiply-accumulate with the one rounding: (2 * (8 xA + 8 x2 B) + 2^15) >>
+ * 16. */
 
-MICRONET_INLINE void four_channels(const int branches, const int all, mve_pred16_t lanes, int32_t pixels, int32_t step,
-                                   uint16x8_t at, int16_t minus, int16x8_t ab1, int16x8_t ba2, int16_t zero_point,
+MICRONET_INLINE void four_channels(const int branches, const int all, mve_pred16_t lanes,
+                                   int32_t pixels, int32_t step, uint16x8_t at, int16_t minus,
+                                   int16x8_t ab1, int16x8_t ba2, int16_t zero_point,
                                    const int8_t *x, int8_t *out) {
   const int16x8_t eight = vdupq_n_s16(8);
   int16x8_t y = vdupq_n_s16(0);
@@ -57,7 +61,8 @@ MICRONET_INLINE void four_channels(const int branches, const int all, mve_pred16
   }
 }
 
-static int32x4_t widen_coefficients(const micronet_coefficient *c, const int8_t *q, uint32x4_t channel, mve_pred16_t lanes) {
+static int32x4_t widen_coefficients(const micronet_coefficient *c, const int8_t *q,
+                                    uint32x4_t channel, mve_pred16_t lanes) {
   const int32x4_t v = vsubq_n_s32(vldrbq_gather_offset_z_s32(q, channel, lanes), c->zero_point);
   return vshrq_n_s32(vaddq_n_s32(vmulq_n_s32(v, c->multiplier), 1 << 15), 16);
 }
@@ -68,7 +73,8 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
   const int16_t minus = (int16_t)(-8 * p->input_zero_point), zero_point = p->output_zero_point;
   for (int32_t j = 0; j < channels; j += 4) {
     const mve_pred16_t lanes = vctp32q((uint32_t)(channels - j));
-    const uint32x4_t c = p->source ? vldrhq_z_u32(p->source + j, lanes) : vaddq_n_u32(vidupq_n_u32(0, 1), (uint32_t)j);
+    const uint32x4_t c = p->source ? vldrhq_z_u32(p->source + j, lanes)
+                                   : vaddq_n_u32(vidupq_n_u32(0, 1), (uint32_t)j);
     const uint32x4_t c2 = vldrhq_gather_shifted_offset_z_u32(p->shift, c, lanes);
     const uint16x8_t at = vreinterpretq_u16_u32(vsliq_n_u32(c, c2, 16));
     const int32x4_t a1 = widen_coefficients(&p->coefficient[0], coefficients[0], c, lanes);
@@ -95,27 +101,30 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
 
 #elif MICRONET_USE_DSP
 
-/* A coefficient widened: (q * multiplier + offset) >> 16, its zero point and rounding being in the offset. */
+/* A coefficient widened: (q * multiplier + offset) >> 16, its zero point and rounding being in the
+ * offset. */
 typedef struct {
   int32_t multiplier, offset;
 } widening;
 
-MICRONET_INLINE int32_t widen(const widening *w, int8_t q) { return (q * w->multiplier + w->offset) >> 16; }
+MICRONET_INLINE int32_t widen(const widening *w, int8_t q) {
+  return (q * w->multiplier + w->offset) >> 16;
+}
 
 /* Channel by channel, so that the coefficients stay in registers and any permutation costs nothing.
  * With u = {x, x2} in one register: y2 = b . u, and y1 = y2 + (a - b) . u, so the larger one is
  * y2 + max(0, (a - b) . u). Two pixels a turn; x, x2 and out share the index. */
-#define APPLY(sum)                                                                                \
-  do {                                                                                            \
-    const micronet_pair u = micronet_pkhbt((uint32_t)x[i], (uint32_t)x2[i]);                      \
-    out[i] = (int8_t)micronet_ssat8_asr12(sum);                                                   \
-    i += step;                                                                                    \
+#define APPLY(sum)                                                           \
+  do {                                                                       \
+    const micronet_pair u = micronet_pkhbt((uint32_t)x[i], (uint32_t)x2[i]); \
+    out[i] = (int8_t)micronet_ssat8_asr12(sum);                              \
+    i += step;                                                               \
   } while (0)
-#define APPLY_TO_ALL(sum)                                                                         \
-  if (odd) APPLY(sum);                                                                            \
-  while (i != 0) {                                                                                \
-    APPLY(sum);                                                                                   \
-    APPLY(sum);                                                                                   \
+#define APPLY_TO_ALL(sum) \
+  if (odd) APPLY(sum);    \
+  while (i != 0) {        \
+    APPLY(sum);           \
+    APPLY(sum);           \
   }
 
 static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int8_t *in,
@@ -148,7 +157,8 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
       const micronet_pair more = micronet_pkhbt((uint32_t)(a - a2), (uint32_t)(b - b2));
       const int32_t base = rounding - zero_point * (a2 + b2);
       const int32_t more_base = zero_point * (a2 + b2 - a - b);
-      APPLY_TO_ALL(micronet_smlad(u, ab, base) + micronet_positive_part(micronet_smlad(u, more, more_base)));
+      APPLY_TO_ALL(micronet_smlad(u, ab, base) +
+                   micronet_positive_part(micronet_smlad(u, more, more_base)));
     }
   }
 }

@@ -2,18 +2,21 @@
 #include "micronet_simd.h"
 
 /* Walks two operands that repeat with their own lengths. */
-#define FOR_EACH_PAIR(count, n1, n2)                                                              \
-  for (int32_t i = 0, i1 = 0, i2 = 0; i < (count);                                                \
+#define FOR_EACH_PAIR(count, n1, n2)               \
+  for (int32_t i = 0, i1 = 0, i2 = 0; i < (count); \
        ++i, i1 = i1 + 1 == (n1) ? 0 : i1 + 1, i2 = i2 + 1 == (n2) ? 0 : i2 + 1)
 
-/* out = zero point + (x1 * 2^20 scaled + x2 * 2^20 scaled) scaled, each scaling by two roundings. */
-void micronet_add_plain(const micronet_binary *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
+/* out = zero point + (x1 * 2^20 scaled + x2 * 2^20 scaled) scaled, each scaling by two
+ * roundings. */
+void micronet_add_plain(const micronet_binary *p, const int8_t *in1, const int8_t *in2,
+                        int8_t *out) {
   FOR_EACH_PAIR(p->count, p->in1_count, p->in2_count) {
     const int32_t x1 = (in1[i1] - p->in1_zero_point) * (1 << 20);
     const int32_t x2 = (in2[i2] - p->in2_zero_point) * (1 << 20);
     const int32_t sum = micronet_scale(x1, p->in1_multiplier, p->in1_shift) +
                         micronet_scale(x2, p->in2_multiplier, p->in2_shift);
-    const int32_t y = micronet_wrap_add(micronet_scale(sum, p->out_multiplier, p->out_shift), p->output_zero_point);
+    const int32_t y = micronet_wrap_add(micronet_scale(sum, p->out_multiplier, p->out_shift),
+                                        p->output_zero_point);
     out[i] = (int8_t)micronet_clamp_value(y, p->clamp_min, p->clamp_max);
   }
 }
@@ -22,7 +25,8 @@ void micronet_add_plain(const micronet_binary *p, const int8_t *in1, const int8_
 void micronet_mul(const micronet_binary *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
   FOR_EACH_PAIR(p->count, p->in1_count, p->in2_count) {
     const int32_t product = (in1[i1] - p->in1_zero_point) * (in2[i2] - p->in2_zero_point);
-    const int32_t y = micronet_wrap_add(micronet_scale(product, p->out_multiplier, p->out_shift), p->output_zero_point);
+    const int32_t y = micronet_wrap_add(micronet_scale(product, p->out_multiplier, p->out_shift),
+                                        p->output_zero_point);
     out[i] = (int8_t)micronet_clamp_value(y, p->clamp_min, p->clamp_max);
   }
 }
@@ -42,8 +46,8 @@ static int32_t high_mul_16(int32_t a, int32_t b) {
   return micronet_clamp_value((a * b + (1 << 14)) >> 15, -32768, 32767);
 }
 
-/* x * relu6(x + 3) / 6 in int16: the gate relu6(x + 3) / 6 is brought to [0, 32767], x to the output's scale times a
- * power of two, and their product is shifted to the output's scale. */
+/* x * relu6(x + 3) / 6 in int16: the gate relu6(x + 3) / 6 is brought to [0, 32767], x to the
+ * output's scale times a power of two, and their product is shifted to the output's scale. */
 void micronet_hard_swish(const micronet_hard_swish_params *p, int32_t count, const int8_t *in,
                          int8_t *out) {
   for (int32_t i = 0; i < count; ++i) {
@@ -59,7 +63,10 @@ void micronet_hard_swish(const micronet_hard_swish_params *p, int32_t count, con
     gate = high_mul_16(gate, p->reluish_multiplier);
     if (exponent > 0) gate = micronet_clamp_value(gate * 2, -32768, 32767);
     if (exponent < -15)
-      gate = gate < 0 ? -1 : 1; /* the reference's mask of the bits shifted out no longer fits int16: all ones */
+      gate =
+          gate < 0
+              ? -1
+              : 1; /* the reference's mask of the bits shifted out no longer fits int16: all ones */
     else if (exponent < 0)
       gate = micronet_divide_by_power(gate, -exponent);
     gate = (gate + 32768) >> 1;

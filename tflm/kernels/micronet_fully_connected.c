@@ -4,7 +4,8 @@
 #if MICRONET_USE_REFERENCE
 
 /* out[o] = requantized(bias2[o] + sum over i of 2 * w[o][i] * (in[i] - zero point)) */
-void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out, void *scratch) {
+void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out,
+                              void *scratch) {
   (void)scratch;
   for (int o = 0; o < p->out_c; ++o) {
     const int8_t *w = p->weights + (size_t)o * p->in_c;
@@ -17,13 +18,15 @@ void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t 
 
 #elif MICRONET_USE_HELIUM
 
-void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out, void *scratch) {
+void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out,
+                              void *scratch) {
   const int32x4_t multiplier = vdupq_n_s32(p->multiplier), offset = vdupq_n_s32(p->offset);
   const int32x4_t minus_shift = vdupq_n_s32(-p->shift);
   (void)scratch;
   for (int32_t o = 0; o < p->out_c; o += 4) {
     const int32_t left = p->out_c - o;
-    int32x4_t acc2 = micronet_four_rows(in, p->weights + (size_t)o * p->in_c, p->in_c, left, p->input_zero_point);
+    int32x4_t acc2 = micronet_four_rows(in, p->weights + (size_t)o * p->in_c, p->in_c, left,
+                                        p->input_zero_point);
     acc2 = vaddq_s32(acc2, vldrwq_z_s32(p->bias2 + o, vctp32q((uint32_t)left)));
     micronet_store4(out + o, micronet_requantize4(acc2, multiplier, offset, minus_shift), left);
   }
@@ -32,38 +35,39 @@ void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t 
 
 #elif MICRONET_USE_DSP
 
-/* Four outputs at a time share the loads of x; x is widened and doubled once, in the order in which SXTB16 unpacks
- * the weights. The five instructions of four MACs are kept together: scheduled apart, they need more registers than
- * there are. */
+/* Four outputs at a time share the loads of x; x is widened and doubled once, in the order in which
+ * SXTB16 unpacks the weights. The five instructions of four MACs are kept together: scheduled
+ * apart, they need more registers than there are. */
 #if MICRONET_ARM_DSP
-#define ROW(name, address, moves)                                                                 \
-  MICRONET_INLINE int32_t name(const int8_t **w, int32_t step, micronet_four x, int32_t acc) {    \
-    uint32_t a, b;                                                                                \
-    __asm__("ldr %[a], " address "\n sxtb16 %[b], %[a]\n sxtb16 %[a], %[a], ror #8\n"             \
-            "smlad %[acc], %[b], %[x0], %[acc]\n smlad %[acc], %[a], %[x1], %[acc]\n"             \
-            : [a] "=&r"(a), [b] "=&r"(b), [acc] "+&r"(acc), [w] "+&r"(*w)                         \
-            : [x0] "r"(x.first), [x1] "r"(x.second), [step] "r"(step)                             \
-            : "memory");                                                                          \
-    return acc;                                                                                   \
+#define ROW(name, address, moves)                                                              \
+  MICRONET_INLINE int32_t name(const int8_t **w, int32_t step, micronet_four x, int32_t acc) { \
+    uint32_t a, b;                                                                             \
+    __asm__("ldr %[a], " address                                                               \
+            "\n sxtb16 %[b], %[a]\n sxtb16 %[a], %[a], ror #8\n"                               \
+            "smlad %[acc], %[b], %[x0], %[acc]\n smlad %[acc], %[a], %[x1], %[acc]\n"          \
+            : [a] "=&r"(a), [b] "=&r"(b), [acc] "+&r"(acc), [w] "+&r"(*w)                      \
+            : [x0] "r"(x.first), [x1] "r"(x.second), [step] "r"(step)                          \
+            : "memory");                                                                       \
+    return acc;                                                                                \
   }
 ROW(row_here, "[%[w]], #4", 1)
 ROW(row_one_below, "[%[w], %[step]]", 0)
 ROW(row_two_below, "[%[w], %[step], lsl #1]", 0)
 #else
-#define ROW(name, rows, moves)                                                                    \
-  MICRONET_INLINE int32_t name(const int8_t **w, int32_t step, micronet_four x, int32_t acc) {    \
-    const uint32_t word = micronet_load4(*w + (rows) * step);                                     \
-    *w += 4 * (moves);                                                                            \
-    acc = micronet_smlad(micronet_sxtb16(word), x.first, acc);                                    \
-    return micronet_smlad(micronet_sxtb16_odd(word), x.second, acc);                              \
+#define ROW(name, rows, moves)                                                                 \
+  MICRONET_INLINE int32_t name(const int8_t **w, int32_t step, micronet_four x, int32_t acc) { \
+    const uint32_t word = micronet_load4(*w + (rows) * step);                                  \
+    *w += 4 * (moves);                                                                         \
+    acc = micronet_smlad(micronet_sxtb16(word), x.first, acc);                                 \
+    return micronet_smlad(micronet_sxtb16_odd(word), x.second, acc);                           \
   }
 ROW(row_here, 0, 1)
 ROW(row_one_below, 1, 0)
 ROW(row_two_below, 2, 0)
 #endif
 
-static MICRONET_NOINLINE void four_rows(const micronet_dense *p, const int16_t *wide, const int8_t *w,
-                                        const int32_t *bias2, int8_t *out) {
+static MICRONET_NOINLINE void four_rows(const micronet_dense *p, const int16_t *wide,
+                                        const int8_t *w, const int32_t *bias2, int8_t *out) {
   const int32_t in_c = p->in_c;
   const int8_t *const end = w + (in_c & ~3);
   const int8_t *w3 = w + 3 * in_c;
@@ -95,7 +99,8 @@ static int8_t one_row(const micronet_dense *p, const int16_t *wide, const int8_t
   return micronet_requantize(acc0, p->multiplier, p->offset, p->shift);
 }
 
-void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out, void *scratch) {
+void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out,
+                              void *scratch) {
   int16_t *wide = (int16_t *)scratch;
   micronet_widen(in, p->in_c, p->input_zero_point, 1, 4, wide);
   const int8_t *w = p->weights;

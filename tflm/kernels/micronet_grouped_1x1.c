@@ -4,9 +4,10 @@
 #if MICRONET_USE_REFERENCE
 
 /* out[pixel][o] = requantized(bias2[o] + sum over the group's inputs i of
- *                             weights2[o][i'] * (in[pixel][group + i] - zero point)), i' being i with the
+ *                       weights2[o][i'] * (in[pixel][group + i] - zero point)), i' being i with the
  *                             middle two of every four exchanged */
-void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out, void *scratch) {
+void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out,
+                                 void *scratch) {
   const int group_in = p->in_c / p->groups;
   const int group_out = p->out_c / p->groups;
   const int row = MICRONET_ROUND_UP_4(group_in);
@@ -17,7 +18,8 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
       const int16_t *w = p->weights2 + (size_t)o * row;
       const int8_t *v = in + (size_t)pixel * p->in_c + o / group_out * group_in;
       int32_t acc = record->bias2;
-      for (int i = 0; i < group_in; ++i) acc += w[(i & ~3) | (i & 1) << 1 | (i & 2) >> 1] * (v[i] - p->input_zero_point);
+      for (int i = 0; i < group_in; ++i)
+        acc += w[(i & ~3) | (i & 1) << 1 | (i & 2) >> 1] * (v[i] - p->input_zero_point);
       out[(size_t)pixel * p->out_c + o] =
           micronet_requantize(acc, record->multiplier, record->offset, record->shift);
     }
@@ -27,15 +29,17 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
 
 #elif MICRONET_USE_HELIUM
 
-/* Up to four outputs of one group, pixel after pixel, so that their records stay in registers. Eight MACs an instruction; four
- * where a row of weights has an odd number of fours. `row` is 0 where it is not known when compiling. */
+/* Up to four outputs of one group, pixel after pixel, so that their records stay in registers.
+ * Eight MACs an instruction; four where a row of weights has an odd number of fours. `row` is 0
+ * where it is not known when compiling. */
 typedef struct {
   int32_t pixels, inputs, count, in_step, out_step;
   int16_t zero_point;
   const micronet_channel *record;
 } group_shape;
 
-MICRONET_INLINE void four_outputs(const int row, const group_shape *g, const int8_t *in, const int16_t *w0, int8_t *out) {
+MICRONET_INLINE void four_outputs(const int row, const group_shape *g, const int8_t *in,
+                                  const int16_t *w0, int8_t *out) {
   static const uint16_t order[8] = {0, 2, 1, 3, 4, 6, 5, 7}; /* that of the weights */
   const uint16x8_t at8 = vldrhq_u16(order);
   const uint32x4_t at4 = vldrhq_u32(order);
@@ -55,7 +59,8 @@ MICRONET_INLINE void four_outputs(const int row, const group_shape *g, const int
       if (row) {
         x = vldrbq_gather_offset_s16(in + i, at8);
       } else { /* a group whose inputs are no multiple of four ends inside of a vector */
-        x = vldrbq_gather_offset_z_s16(in + i, at8, (mve_pred16_t)~vcmpcsq_n_u16(at8, (uint16_t)(g->inputs - i)));
+        x = vldrbq_gather_offset_z_s16(
+            in + i, at8, (mve_pred16_t)~vcmpcsq_n_u16(at8, (uint16_t)(g->inputs - i)));
       }
       x = vsubq_n_s16(x, zero_point);
       sums[0] = vmladavaq_s16(sums[0], x, vldrhq_s16(w0 + i));
@@ -68,7 +73,8 @@ MICRONET_INLINE void four_outputs(const int row, const group_shape *g, const int
       if (row) {
         x = vldrbq_gather_offset_s32(in + i, at4);
       } else {
-        x = vldrbq_gather_offset_z_s32(in + i, at4, (mve_pred16_t)~vcmpcsq_n_u32(at4, (uint32_t)(g->inputs - i)));
+        x = vldrbq_gather_offset_z_s32(
+            in + i, at4, (mve_pred16_t)~vcmpcsq_n_u32(at4, (uint32_t)(g->inputs - i)));
       }
       x = vsubq_n_s32(x, zero_point);
       sums[0] = vmladavaq_s32(sums[0], x, vldrhq_s32(w0 + i));
@@ -83,16 +89,18 @@ MICRONET_INLINE void four_outputs(const int row, const group_shape *g, const int
   }
 }
 
-#define FOUR_OUTPUTS(name, row)                                                                   \
-  static MICRONET_NOINLINE void name(const group_shape *g, const int8_t *in, const int16_t *w, int8_t *out) { \
-    four_outputs(row, g, in, w, out);                                                             \
+#define FOUR_OUTPUTS(name, row)                                                                \
+  static MICRONET_NOINLINE void name(const group_shape *g, const int8_t *in, const int16_t *w, \
+                                     int8_t *out) {                                            \
+    four_outputs(row, g, in, w, out);                                                          \
   }
 FOUR_OUTPUTS(four_outputs_of_4, 4)
 FOUR_OUTPUTS(four_outputs_of_8, 8)
 FOUR_OUTPUTS(four_outputs_of_16, 16)
 FOUR_OUTPUTS(four_outputs_of_any, 0)
 
-void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out, void *scratch) {
+void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out,
+                                 void *scratch) {
   const int32_t inputs = p->in_c / p->groups, outputs = p->out_c / p->groups;
   void (*const run)(const group_shape *, const int8_t *, const int16_t *, int8_t *) =
       inputs == 4    ? four_outputs_of_4
@@ -117,35 +125,37 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
 
 #elif MICRONET_USE_DSP
 
-/* Groups of 4, 8 and 12 inputs: one pixel's group in registers, and for each output a row of weights and a record. */
-#define WIDEN(i)                                                                                  \
-  const uint32_t word##i = micronet_load4(in + 4 * i);                                            \
-  const micronet_pair even##i = micronet_sxtab16(minus_zero_point, word##i);                      \
+/* Groups of 4, 8 and 12 inputs: one pixel's group in registers, and for each output a row of
+ * weights and a record. */
+#define WIDEN(i)                                                             \
+  const uint32_t word##i = micronet_load4(in + 4 * i);                       \
+  const micronet_pair even##i = micronet_sxtab16(minus_zero_point, word##i); \
   const micronet_pair odd##i = micronet_sxtab16_odd(minus_zero_point, word##i)
-#define FOUR(i)                                                                                   \
-  const micronet_four w##i = micronet_next_four(&w);                                              \
-  acc = micronet_smlad(w##i.first, even##i, acc);                                                 \
+#define FOUR(i)                                      \
+  const micronet_four w##i = micronet_next_four(&w); \
+  acc = micronet_smlad(w##i.first, even##i, acc);    \
   acc = micronet_smlad(w##i.second, odd##i, acc)
-#define GROUP_OF(name, widen, fours)                                                              \
-  static MICRONET_NOINLINE void name(const int8_t *in, micronet_pair minus_zero_point,            \
-                                     const int16_t *w, const micronet_channel *record,            \
-                                     int8_t *out, const int8_t *out_end) {                        \
-    widen;                                                                                        \
-    do {                                                                                          \
-      const micronet_channel c = micronet_next_channel(&record);                                  \
-      int32_t acc = c.bias2;                                                                      \
-      fours;                                                                                      \
-      *out++ = micronet_requantize(acc, c.multiplier, c.offset, c.shift);                         \
-    } while (out != out_end);                                                                     \
+#define GROUP_OF(name, widen, fours)                                                   \
+  static MICRONET_NOINLINE void name(const int8_t *in, micronet_pair minus_zero_point, \
+                                     const int16_t *w, const micronet_channel *record, \
+                                     int8_t *out, const int8_t *out_end) {             \
+    widen;                                                                             \
+    do {                                                                               \
+      const micronet_channel c = micronet_next_channel(&record);                       \
+      int32_t acc = c.bias2;                                                           \
+      fours;                                                                           \
+      *out++ = micronet_requantize(acc, c.multiplier, c.offset, c.shift);              \
+    } while (out != out_end);                                                          \
   }
 GROUP_OF(group_of_4, WIDEN(0), FOUR(0))
 GROUP_OF(group_of_8, WIDEN(0); WIDEN(1), FOUR(0); FOUR(1))
 GROUP_OF(group_of_12, WIDEN(0); WIDEN(1); WIDEN(2), FOUR(0); FOUR(1); FOUR(2))
 
-/* Any number of inputs: x - zero point goes to scratch, in the order of the weights; two outputs share its loads. */
-static MICRONET_NOINLINE void group_of_any(const int8_t *in, int32_t inputs, int32_t zero_point, const int16_t *w,
-                                           const micronet_channel *record, int8_t *out, const int8_t *out_end,
-                                           int16_t *wide) {
+/* Any number of inputs: x - zero point goes to scratch, in the order of the weights; two outputs
+ * share its loads. */
+static MICRONET_NOINLINE void group_of_any(const int8_t *in, int32_t inputs, int32_t zero_point,
+                                           const int16_t *w, const micronet_channel *record,
+                                           int8_t *out, const int8_t *out_end, int16_t *wide) {
   const int32_t row = MICRONET_ROUND_UP_4(inputs);
   micronet_widen(in, inputs, zero_point, 0, 4, wide);
   while (out != out_end) {
@@ -174,11 +184,13 @@ static MICRONET_NOINLINE void group_of_any(const int8_t *in, int32_t inputs, int
   }
 }
 
-void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out, void *scratch) {
+void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out,
+                                 void *scratch) {
   const int group_in = p->in_c / p->groups;
   const int group_out = p->out_c / p->groups;
   const int32_t row = group_out * MICRONET_ROUND_UP_4(group_in);
-  const micronet_pair minus_zero_point = micronet_make_pair(-p->input_zero_point, -p->input_zero_point);
+  const micronet_pair minus_zero_point =
+      micronet_make_pair(-p->input_zero_point, -p->input_zero_point);
   int8_t *const start = out;
   for (int32_t pixel = 0; pixel < p->pixels; ++pixel) {
     const int16_t *w = p->weights2;
@@ -186,10 +198,18 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
     for (int group = 0; group < p->groups; ++group) {
       const int8_t *out_end = out + group_out;
       switch (group_in) {
-        case 4: group_of_4(in, minus_zero_point, w, record, out, out_end); break;
-        case 8: group_of_8(in, minus_zero_point, w, record, out, out_end); break;
-        case 12: group_of_12(in, minus_zero_point, w, record, out, out_end); break;
-        default: group_of_any(in, group_in, p->input_zero_point, w, record, out, out_end, (int16_t *)scratch);
+        case 4:
+          group_of_4(in, minus_zero_point, w, record, out, out_end);
+          break;
+        case 8:
+          group_of_8(in, minus_zero_point, w, record, out, out_end);
+          break;
+        case 12:
+          group_of_12(in, minus_zero_point, w, record, out, out_end);
+          break;
+        default:
+          group_of_any(in, group_in, p->input_zero_point, w, record, out, out_end,
+                       (int16_t *)scratch);
       }
       in += group_in;
       out += group_out;

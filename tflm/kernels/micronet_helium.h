@@ -7,12 +7,13 @@
 #if MICRONET_USE_HELIUM
 
 /* Four accumulators to four int8 in the low bytes of the lanes. VRMULH is SMMULR in four lanes. */
-MICRONET_INLINE int32x4_t micronet_requantize4(int32x4_t acc2, int32x4_t multiplier, int32x4_t offset,
-                                               int32x4_t minus_shift) {
+MICRONET_INLINE int32x4_t micronet_requantize4(int32x4_t acc2, int32x4_t multiplier,
+                                               int32x4_t offset, int32x4_t minus_shift) {
   int32x4_t y = vaddq_s32(vrmulhq_s32(acc2, multiplier), offset);
   y = vaddq_s32(y, vshrq_n_s32(acc2, 31));
   y = vshlq_s32(y, minus_shift);
-  /* Narrowing saturates. It writes every other element of its first argument, the others are not read. */
+  /* Narrowing saturates. It writes every other element of its first argument, the others are not
+   * read. */
   const int16x8_t half = vqmovnbq_s32(vreinterpretq_s16_s32(y), y);
   return vreinterpretq_s32_s8(vqmovnbq_s16(vreinterpretq_s8_s16(half), half));
 }
@@ -52,8 +53,8 @@ MICRONET_INLINE void micronet_store4(int8_t *out, int32x4_t y, int32_t count) {
 
 /* Two rows of weights times one vector, sixteen MACs an instruction: sum w * (x - zero point), as
  * sum w * x - zero point * sum w. */
-MICRONET_INLINE void micronet_two_rows(const int8_t *x, const int8_t *w0, const int8_t *w1, int32_t count, int32_t zero_point,
-                                       int32_t *result) {
+MICRONET_INLINE void micronet_two_rows(const int8_t *x, const int8_t *w0, const int8_t *w1,
+                                       int32_t count, int32_t zero_point, int32_t *result) {
   int32_t acc0 = 0, acc1 = 0, sum0 = 0, sum1 = 0;
   for (int32_t n = count >> 4; n > 0; --n) {
     const int8x16_t v = vldrbq_s8(x);
@@ -80,8 +81,8 @@ MICRONET_INLINE void micronet_two_rows(const int8_t *x, const int8_t *w0, const 
 }
 
 /* Four rows, doubled. `rows` may be less than four: then the last one is computed again. */
-MICRONET_INLINE int32x4_t micronet_four_rows(const int8_t *x, const int8_t *w, int32_t count, int32_t rows,
-                                             int32_t zero_point) {
+MICRONET_INLINE int32x4_t micronet_four_rows(const int8_t *x, const int8_t *w, int32_t count,
+                                             int32_t rows, int32_t zero_point) {
   const int8_t *w1 = rows > 1 ? w + count : w;
   const int8_t *w2 = rows > 2 ? w1 + count : w1, *w3 = rows > 3 ? w2 + count : w2;
   int32_t sums[4];

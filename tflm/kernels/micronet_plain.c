@@ -9,7 +9,8 @@ static int8_t finish(const micronet_conv_plain *p, int channel, int32_t acc) {
 }
 
 /* out[y][x][o] = requantized(bias[o] + sum over taps and the group's inputs i of
- *                            w[o][ky][kx][i] * (in[y * stride - pad + ky * dilation][..][group + i] - zero point)) */
+ *                            w[o][ky][kx][i] * (in[y'][x'][group + i] - zero point))
+ * with y' = y * stride - pad + ky * dilation, x' likewise */
 void micronet_conv2d_plain(const micronet_conv_plain *p, const int8_t *in, int8_t *out) {
   const int group_in = p->in_c / p->groups;
   const int group_out = p->out_c / p->groups;
@@ -23,7 +24,8 @@ void micronet_conv2d_plain(const micronet_conv_plain *p, const int8_t *in, int8_
           for (int kx = 0; kx < p->kernel_w; ++kx, w += group_in) {
             const int in_x = x * p->stride_w - p->pad_left + kx * p->dilation_w;
             if (in_y < 0 || in_y >= p->in_h || in_x < 0 || in_x >= p->in_w) continue;
-            const int8_t *v = in + ((size_t)in_y * p->in_w + in_x) * p->in_c + o / group_out * group_in;
+            const int8_t *v =
+                in + ((size_t)in_y * p->in_w + in_x) * p->in_c + o / group_out * group_in;
             for (int i = 0; i < group_in; ++i) {
               acc = micronet_wrap_add(acc, w[i] * (v[i] - p->input_zero_point));
             }
@@ -35,7 +37,8 @@ void micronet_conv2d_plain(const micronet_conv_plain *p, const int8_t *in, int8_
   }
 }
 
-/* out[y][x][o] = requantized(bias[o] + sum over taps of w[ky][kx][o] * (in[..][..][o / multiplier] - zero point)) */
+/* out[y][x][o] = requantized(bias[o] + sum over taps of w[ky][kx][o] * (in[..][..][o / multiplier]
+ * - zero point)) */
 void micronet_depthwise_plain(const micronet_conv_plain *p, const int8_t *in, int8_t *out) {
   const int multiplier = p->out_c / p->in_c;
   for (int y = 0; y < p->out_h; ++y) {
@@ -48,7 +51,8 @@ void micronet_depthwise_plain(const micronet_conv_plain *p, const int8_t *in, in
             const int in_x = x * p->stride_w - p->pad_left + kx * p->dilation_w;
             if (in_y < 0 || in_y >= p->in_h || in_x < 0 || in_x >= p->in_w) continue;
             acc += p->weights[((size_t)ky * p->kernel_w + kx) * p->out_c + o] *
-                   (in[((size_t)in_y * p->in_w + in_x) * p->in_c + o / multiplier] - p->input_zero_point);
+                   (in[((size_t)in_y * p->in_w + in_x) * p->in_c + o / multiplier] -
+                    p->input_zero_point);
           }
         }
         *out++ = finish(p, o, acc);

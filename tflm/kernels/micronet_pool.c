@@ -87,7 +87,8 @@ void micronet_global_average_pool(int32_t pixels, int32_t channels, const int8_t
 
 #elif MICRONET_USE_DSP
 
-/* Four channels at a time, summed in two registers of two 16-bit lanes; 256 pixels cannot overflow a lane. */
+/* Four channels at a time, summed in two registers of two 16-bit lanes; 256 pixels cannot overflow
+ * a lane. */
 void micronet_global_average_pool(int32_t pixels, int32_t channels, const int8_t *in, int8_t *out) {
   int32_t c = 0;
   for (; c + 4 <= channels; c += 4, in += 4) {

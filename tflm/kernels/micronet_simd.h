@@ -1,8 +1,9 @@
 /* What the kernels share: requantization, and the Armv7E-M instructions with portable equivalents.
  *
- * On an Arm core with the DSP extension the functions named after instructions are these instructions; anywhere else
- * they compute the same number in portable C, so that the optimised code itself is tested (and sanitized) on a
- * desktop. Right shifts of negative numbers are arithmetic, as on every compiler that has an Arm target.
+ * On an Arm core with the DSP extension the functions named after instructions are these
+ * instructions; anywhere else they compute the same number in portable C, so that the optimised
+ * code itself is tested (and sanitized) on a desktop. Right shifts of negative numbers are
+ * arithmetic, as on every compiler that has an Arm target.
  */
 #ifndef MICRONET_SIMD_H_
 #define MICRONET_SIMD_H_
@@ -70,7 +71,8 @@ MICRONET_INLINE uint32_t micronet_load4(const int8_t *p) {
   return word;
 }
 
-/* The same, and one int8, at p + 2 * step: LDR with a shifted index, which saves the compiler a register. */
+/* The same, and one int8, at p + 2 * step: LDR with a shifted index, which saves the compiler a
+ * register. */
 MICRONET_INLINE uint32_t micronet_load4_twice(const int8_t *p, int32_t step) {
 #if MICRONET_ARM_DSP
   uint32_t word;
@@ -140,16 +142,16 @@ MICRONET_INLINE int32_t micronet_smlad(micronet_pair a, micronet_pair b, int32_t
 
 /* SMLABB, SMLABT, SMLATB, SMLATT: sum + one half of a * one half of b */
 #if MICRONET_ARM_DSP
-#define MICRONET_SMLA(name, instruction, half_a, half_b)                                          \
-  MICRONET_INLINE int32_t name(micronet_pair a, micronet_pair b, int32_t sum) {                   \
-    int32_t result;                                                                               \
-    __asm__(instruction " %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));             \
-    return result;                                                                                \
+#define MICRONET_SMLA(name, instruction, half_a, half_b)                              \
+  MICRONET_INLINE int32_t name(micronet_pair a, micronet_pair b, int32_t sum) {       \
+    int32_t result;                                                                   \
+    __asm__(instruction " %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum)); \
+    return result;                                                                    \
   }
 #else
-#define MICRONET_SMLA(name, instruction, half_a, half_b)                                          \
-  MICRONET_INLINE int32_t name(micronet_pair a, micronet_pair b, int32_t sum) {                   \
-    return micronet_wrap_add(sum, half_a(a) * half_b(b));                                         \
+#define MICRONET_SMLA(name, instruction, half_a, half_b)                        \
+  MICRONET_INLINE int32_t name(micronet_pair a, micronet_pair b, int32_t sum) { \
+    return micronet_wrap_add(sum, half_a(a) * half_b(b));                       \
   }
 #endif
 MICRONET_SMLA(micronet_smlabb, "smlabb", micronet_low, micronet_low)
@@ -157,7 +159,8 @@ MICRONET_SMLA(micronet_smlabt, "smlabt", micronet_low, micronet_high)
 MICRONET_SMLA(micronet_smlatb, "smlatb", micronet_high, micronet_low)
 MICRONET_SMLA(micronet_smlatt, "smlatt", micronet_high, micronet_high)
 
-/* SXTAB16: to both halves of `base` add bytes 0 and 2 of the word (as int8); _odd: bytes 1 and 3. */
+/* SXTAB16: to both halves of `base` add bytes 0 and 2 of the word (as int8); _odd: bytes 1 and
+ * 3. */
 MICRONET_INLINE micronet_pair micronet_sxtab16(micronet_pair base, uint32_t word) {
 #if MICRONET_ARM_DSP
   micronet_pair result;
@@ -207,7 +210,8 @@ MICRONET_INLINE micronet_pair micronet_sadd16(micronet_pair a, micronet_pair b) 
 #endif
 }
 
-/* PKHBT: low half of a, low half of b as the high one. PKHTB: high half of b as the low one, high half of a. */
+/* PKHBT: low half of a, low half of b as the high one. PKHTB: high half of b as the low one, high
+ * half of a. */
 MICRONET_INLINE micronet_pair micronet_pkhbt(uint32_t a, uint32_t b) {
 #if MICRONET_ARM_DSP
   micronet_pair result;
@@ -267,7 +271,8 @@ MICRONET_INLINE int8_t micronet_requantize(int32_t acc2, int32_t multiplier, int
   return (int8_t)micronet_ssat8(micronet_smmlar(acc2, multiplier, t) >> shift);
 }
 
-/* The same where the shift is the low half of `packed`: ASR by a register looks at its lowest byte only. */
+/* The same where the shift is the low half of `packed`: ASR by a register looks at its lowest byte
+ * only. */
 MICRONET_INLINE int8_t micronet_requantize_packed(int32_t acc2, int32_t multiplier, int32_t offset,
                                                   micronet_pair packed) {
   const int32_t t = micronet_wrap_add(offset, acc2 >> 31);
@@ -280,10 +285,12 @@ MICRONET_INLINE int8_t micronet_requantize_packed(int32_t acc2, int32_t multipli
   return (int8_t)micronet_ssat8(y);
 }
 
-/* A channel record, read by one LDM that steps to the next one; an LDM wants its registers in rising order. */
+/* A channel record, read by one LDM that steps to the next one; an LDM wants its registers in
+ * rising order. */
 MICRONET_INLINE micronet_channel micronet_next_channel(const micronet_channel **p) {
 #if MICRONET_ARM_DSP
-  register int32_t bias2 __asm__("r4"), multiplier __asm__("r5"), offset __asm__("r6"), shift __asm__("r7");
+  register int32_t bias2 __asm__("r4"), multiplier __asm__("r5"), offset __asm__("r6"),
+      shift __asm__("r7");
   __asm__("ldmia %4!, {%0, %1, %2, %3}"
           : "=&r"(bias2), "=&r"(multiplier), "=&r"(offset), "=&r"(shift), "+r"(*p)
           :
@@ -315,10 +322,11 @@ MICRONET_INLINE void micronet_copy(int8_t *to, const int8_t *from, int32_t count
   while (count-- > 0) *to++ = *from++;
 }
 
-/* 16-bit copies of x - zero point, in the order 0, 2, 1, 3 of every four, padded by zeros to a multiple of 4; copies
- * are times 2 where `doubled`. Fours lie `stride` values apart. `out` is 4-byte aligned. */
-MICRONET_INLINE void micronet_widen(const int8_t *in, int32_t count, int32_t zero_point, const int doubled,
-                                    const int32_t stride, int16_t *out) {
+/* 16-bit copies of x - zero point, in the order 0, 2, 1, 3 of every four, padded by zeros to a
+ * multiple of 4; copies are times 2 where `doubled`. Fours lie `stride` values apart. `out` is
+ * 4-byte aligned. */
+MICRONET_INLINE void micronet_widen(const int8_t *in, int32_t count, int32_t zero_point,
+                                    const int doubled, const int32_t stride, int16_t *out) {
   const micronet_pair minus = micronet_make_pair(-zero_point, -zero_point);
   for (; count > 0; count -= 4, in += 4, out += stride) {
     uint32_t word;

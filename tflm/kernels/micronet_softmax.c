@@ -1,13 +1,14 @@
-/* SOFTMAX in fixed point, as TensorFlow Lite computes it. Qa.b: a bits before the point, b after it. */
+/* SOFTMAX in fixed point, as TensorFlow Lite computes it. Qa.b: a bits before the point, b after
+ * it. */
 #include "micronet_simd.h"
 
 /* exp(a) for a <= 0 in Q5.26; the result in Q0.31.
- * a = -(multiple of 1/4) + (a mod 1/4 - 1/4); the second part by a Taylor polynomial around -1/8, the first by a
- * product of exp(-2^k) for its bits. */
+ * a = -(multiple of 1/4) + (a mod 1/4 - 1/4); the second part by a Taylor polynomial around -1/8,
+ * the first by a product of exp(-2^k) for its bits. */
 static int32_t exp_of_negative(int32_t a) {
-  static const int32_t exp_of_minus_power[7] = {/* exp(-2^-2), exp(-2^-1) .. exp(-2^4), Q0.31 */
-                                                1672461947, 1302514674, 790015084, 290630308,
-                                                39332535, 720401, 242};
+  static const int32_t exp_of_minus_power[7] = {
+      /* exp(-2^-2), exp(-2^-1) .. exp(-2^4), Q0.31 */
+      1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
   const int32_t exp_of_minus_eighth = 1895147668;
   const int32_t third = 715827883;
   if (a == 0) return INT32_MAX;
@@ -19,16 +20,16 @@ static int32_t exp_of_negative(int32_t a) {
   const int32_t x3 = micronet_high_mul(x2, x);
   const int32_t x4 = micronet_high_mul(x2, x2);
   const int32_t cubic = micronet_high_mul(micronet_divide_by_power(x4, 2) + x3, third) + x2;
-  int32_t result =
-      exp_of_minus_eighth +
-      micronet_high_mul(exp_of_minus_eighth, x + micronet_divide_by_power(cubic, 1));
+  int32_t result = exp_of_minus_eighth +
+                   micronet_high_mul(exp_of_minus_eighth, x + micronet_divide_by_power(cubic, 1));
   for (int bit = 0; bit < 7; ++bit) {
     if (whole & (1 << (24 + bit))) result = micronet_high_mul(result, exp_of_minus_power[bit]);
   }
   return result;
 }
 
-/* 1 / (1 + a) for a in [0, 1), both Q0.31, by three Newton steps on the half denominator (1 + a) / 2. */
+/* 1 / (1 + a) for a in [0, 1), both Q0.31, by three Newton steps on the half denominator (1 + a) /
+ * 2. */
 static int32_t one_over_one_plus(int32_t a) {
   const int32_t half = (int32_t)(((int64_t)a + INT32_MAX + 1) / 2);
   int32_t x = 1515870810 + micronet_high_mul(half, -1010580540); /* 48/17 - 32/17 * half, Q2.29 */
@@ -53,12 +54,14 @@ void micronet_softmax(const micronet_softmax_params *p, const int8_t *in, int8_t
     for (int32_t i = 0; i < p->depth; ++i) {
       const int32_t difference = in[i] - largest;
       if (difference < p->diff_min) continue;
-      const int32_t e = exp_of_negative(micronet_scale(difference, p->input_multiplier, p->input_left_shift));
+      const int32_t e =
+          exp_of_negative(micronet_scale(difference, p->input_multiplier, p->input_left_shift));
       sum = micronet_wrap_add(sum, micronet_divide_by_power(e, 12));
     }
     int headroom = 0;
     while (headroom < 31 && !((uint32_t)sum >> (31 - headroom))) ++headroom;
-    const int32_t reciprocal = one_over_one_plus((int32_t)(((uint32_t)sum << headroom) - ((uint32_t)1 << 31)));
+    const int32_t reciprocal =
+        one_over_one_plus((int32_t)(((uint32_t)sum << headroom) - ((uint32_t)1 << 31)));
     const int shift = 12 - headroom + 31 - 8;
 
     for (int32_t i = 0; i < p->depth; ++i) {
@@ -67,8 +70,10 @@ void micronet_softmax(const micronet_softmax_params *p, const int8_t *in, int8_t
         out[i] = -128;
         continue;
       }
-      const int32_t e = exp_of_negative(micronet_scale(difference, p->input_multiplier, p->input_left_shift));
-      out[i] = (int8_t)micronet_ssat8(micronet_divide_by_power(micronet_high_mul(reciprocal, e), shift) - 128);
+      const int32_t e =
+          exp_of_negative(micronet_scale(difference, p->input_multiplier, p->input_left_shift));
+      out[i] = (int8_t)micronet_ssat8(
+          micronet_divide_by_power(micronet_high_mul(reciprocal, e), shift) - 128);
     }
   }
 }
