@@ -26,7 +26,7 @@ lint: install  ## style
 	$(RUN) -m ruff format --check .
 
 test: lint  ## style and tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 lock:  ## renew requirements.lock (needs uv)
 	echo '# Made by `make lock` from requirements.in; installed with --require-hashes.' > requirements.lock
