@@ -1,4 +1,4 @@
-"""The programs in tflm/README.md: compiled against the files that conversion writes.
+"""tflm/README.md's programs, compiled against what conversion writes; what the build files name.
 
 TFLM's headers are stubs of their interfaces (tests/firmware), so this checks syntax and types.
 """
@@ -46,3 +46,22 @@ def test_the_programs_compile(tmp_path):
         parts = [tflm / part for part in ("micronet", "kernels", "detection", "keypoints")]
         include = [folder, firmware_build.STUBS / "tflm_stub", *parts]
         firmware_build.check_syntax(folder / "main.cc", include, ["-Wno-unused-variable"])
+
+
+def test_the_build_files_name_every_source_and_no_other():
+    tflm = firmware_build.TFLM
+    bazel, cmake = ((tflm / name).read_text() for name in ("BUILD", "CMakeLists.txt"))
+    named = set(re.findall(r'"((?:micronet|detection|keypoints)/[\w.]+)"', bazel))
+    there = {
+        path.relative_to(tflm).as_posix()
+        for folder in ("micronet", "detection", "keypoints")
+        for path in (tflm / folder).iterdir()
+    }
+    # Compiled C needs no library; an exported project has its runtime_c.cc.
+    assert named == there - {"micronet/runtime_c.cc"}
+    for name in re.findall(r"micronet/\w+\.cc", cmake):
+        assert (tflm / name).is_file(), name
+    sources = {name for name in named if name.endswith(".cc")}
+    assert sources == set(re.findall(r"micronet/\w+\.cc", cmake))
+    labels = re.findall(r'"(@tflm//[^"]+)"', bazel)
+    assert labels and 'bazel_dep(name = "tflm"' in (tflm / "MODULE.bazel").read_text()
