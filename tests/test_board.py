@@ -4,6 +4,7 @@ import optional
 import pytest
 
 from micronet_keras import board
+from micronet_keras.board import kernel_benchmark
 from micronet_keras.errors import UserError
 
 # In assembly, because a compiler may move its own instructions into what is counted.
@@ -138,3 +139,17 @@ def test_footprint_of_no_program(tmp_path):
     path.write_text("no program")
     with pytest.raises(UserError, match="cannot read .*text.elf"):
         board.footprint(path)
+
+
+@pytest.mark.slow
+def test_kernel_benchmark(target):
+    """One call of every kind compiles and is counted."""
+    ops = [
+        kernel_benchmark.column_rgb(8, 8, 3, 2, 2), kernel_benchmark.conv(4, 4, 8, 1, 1, 8),
+        kernel_benchmark.depthwise(4, 4, 8, 3, 1, 1, 1, 1), kernel_benchmark.grouped(4, 8, 8, 2),
+        kernel_benchmark.dense(8, 4), kernel_benchmark.pool(4, 8), kernel_benchmark.lookup(9),
+        kernel_benchmark.dyshiftmax(4, 8, 2), kernel_benchmark.add(9),
+    ]  # fmt: skip
+    counts, sizes = kernel_benchmark.count(target, ops)
+    assert len(counts) == len(ops) and min(counts) > 9
+    assert sizes["micronet_add"] > 0

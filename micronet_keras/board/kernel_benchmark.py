@@ -3,7 +3,8 @@
     python -m micronet_keras.board.kernel_benchmark [--reference] [--ops] [BOARD ...]
 
 Prints, per board and kernel, instructions per multiply-accumulate (or per element), and the sum
-over MicroNet-M0 and over MobileNetV1-0.25, both at 96 px. No kernel's count depends on the data.
+over MicroNet-M0 and over MobileNetV1-0.25, both at 96 px; last, elementwise kernels on a large map.
+No kernel's count depends on the data.
 """
 
 import argparse
@@ -91,6 +92,10 @@ def lookup(count):
     return Op("lookup", str(count), "element", count, f"LOOKUP({count})")
 
 
+def add(count):
+    return Op("add", str(count), "element", count, f"ADD({count})")
+
+
 def dyshiftmax(pixels, c, branches):
     name, shape = f"dyshiftmax K={branches}", f"{pixels} pixels x {c}"
     return Op(name, shape, "element", pixels * c, f"DYSHIFTMAX({pixels}, {c}, {branches})")
@@ -155,6 +160,11 @@ def mobilenet_ops() -> list[Op]:
     return ops
 
 
+def large_maps() -> list[Op]:
+    """Elementwise kernels where the set-up of a call and of a channel hardly counts."""
+    return [dyshiftmax(2304, 32, 1), dyshiftmax(2304, 32, 2), add(2304 * 32)]
+
+
 _PROGRAM = """
 #include <string.h>
 #include "board.h"
@@ -167,9 +177,9 @@ static int32_t bias2[1024] __attribute__((unused));
 static uint16_t shift[1024] __attribute__((unused));
 #define COUNT(call) do { count_begin(); call; board_report("op", count_end()); } while (0)
 #define CONV(kernel, ...) do { static const micronet_conv p = {__VA_ARGS__, -3, -128, 127, \\
-  weights, channels}; COUNT(kernel(&p, in, out)); } while (0)
+  weights, channels, 0}; COUNT(kernel(&p, in, out)); } while (0)
 #define CONV_SCRATCH(kernel, ...) do { static const micronet_conv p = {__VA_ARGS__, -3, -128, \\
-  127, weights, channels}; COUNT(kernel(&p, in, out, scratch)); } while (0)
+  127, weights, channels, 0}; COUNT(kernel(&p, in, out, scratch)); } while (0)
 #define GROUPED(pixels, in_c, out_c, groups) do { static const micronet_grouped p = {pixels, \\
   in_c, out_c, groups, -3, -128, 127, (const int16_t *)weights, channels}; \\
   COUNT(micronet_conv2d_grouped_1x1(&p, in, out, scratch)); } while (0)
@@ -178,6 +188,8 @@ static uint16_t shift[1024] __attribute__((unused));
   COUNT(micronet_fully_connected(&p, in, out, scratch)); } while (0)
 #define POOL(pixels, c) COUNT(micronet_global_average_pool(pixels, c, in, out))
 #define LOOKUP(count) COUNT(micronet_lookup(weights, count, in, out))
+#define ADD(count) do { static const micronet_add_params p = {count, count, count, 0x55555555, \\
+  640, 22, -128, 127, (const int32_t *)weights}; COUNT(micronet_add(&p, in, out, out)); } while (0)
 #define DYSHIFTMAX(pixels, c, branches) do { \\
   static const micronet_dyshiftmax_params p = {pixels, c, branches, -3, -3, \\
   {{4000000, -64}, {4000000, 0}, {4000000, -64}, {4000000, 0}}, shift, 0}; \\
@@ -247,6 +259,7 @@ def main() -> None:
         for title, ops in (
             ("MicroNet-M0, 96 px", m0_ops()),
             ("MobileNetV1-0.25, 96 px", mobilenet_ops()),
+            ("elementwise kernels, 2304 pixels of 32 channels", large_maps()),
         ):
             counts, sizes = count(board, ops, options.flags.split(), options.reference)
             _print_table(f"{name}: {title}", ops, counts, options.ops)
