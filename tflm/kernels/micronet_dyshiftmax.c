@@ -42,24 +42,42 @@ MICRONET_INLINE void four_channels(const int branches, const int all, mve_pred16
   const int16x8_t eight = vdupq_n_s16(8);
   int16x8_t y = vdupq_n_s16(0);
   int8x16_t narrow = vdupq_n_s8(0); /* the even bytes are written, saturated */
-  for (; pixels > 0; --pixels) {
-    const int16x8_t u = vmlasq_n_s16(vldrbq_gather_offset_s16(x, at), eight, minus);
-    y = vqrdmladhq_s16(y, u, ab1); /* even lanes */
-    if (branches == 2) {
-      y = vqrdmladhxq_s16(y, u, ba2); /* odd lanes */
-      narrow = vqmovnbq_s16(narrow, vaddq_n_s16(vmaxq_s16(y, vrev32q_s16(y)), zero_point));
-    } else {
-      narrow = vqmovnbq_s16(narrow, vaddq_n_s16(y, zero_point));
-    }
-    if (all) {
-      vstrbq_s32(out, vreinterpretq_s32_s8(narrow));
-    } else {
-      vstrbq_p_s32(out, vreinterpretq_s32_s8(narrow), lanes);
-    }
-    x += step;
-    out += step;
+#define FOUR_OF_A_PIXEL                                                              \
+  {                                                                                  \
+    const int16x8_t u = vmlasq_n_s16(vldrbq_gather_offset_s16(x, at), eight, minus); \
+    y = vqrdmladhq_s16(y, u, ab1); /* even lanes */                                  \
+    int16x8_t larger = y;                                                            \
+    if (branches == 2) {                                                             \
+      y = vqrdmladhxq_s16(y, u, ba2); /* odd lanes */                                \
+      larger = vmaxq_s16(y, vrev32q_s16(y));                                         \
+    }                                                                                \
+    narrow = vqmovnbq_s16(narrow, vaddq_n_s16(larger, zero_point));                  \
+    if (all) {                                                                       \
+      vstrbq_s32(out, vreinterpretq_s32_s8(narrow));                                 \
+    } else {                                                                         \
+      vstrbq_p_s32(out, vreinterpretq_s32_s8(narrow), lanes);                        \
+    }                                                                                \
+    x += step;                                                                       \
+    out += step;                                                                     \
+  }
+  if (pixels & 1) FOUR_OF_A_PIXEL
+  for (int32_t pairs = pixels >> 1; pairs > 0; --pairs) {
+    FOUR_OF_A_PIXEL
+    FOUR_OF_A_PIXEL
   }
 }
+
+/* Functions of their own, so that the pointers get the low registers that vector loads want. */
+#define FOUR_CHANNELS(name, branches, all)                                                       \
+  static MICRONET_NOINLINE void name(mve_pred16_t lanes, int32_t pixels, int32_t step,           \
+                                     uint16x8_t at, int16_t minus, int16x8_t ab1, int16x8_t ba2, \
+                                     int16_t zero_point, const int8_t *x, int8_t *out) {         \
+    four_channels(branches, all, lanes, pixels, step, at, minus, ab1, ba2, zero_point, x, out);  \
+  }
+FOUR_CHANNELS(four_of_one_branch, 1, 1)
+FOUR_CHANNELS(some_of_one_branch, 1, 0)
+FOUR_CHANNELS(four_of_two_branches, 2, 1)
+FOUR_CHANNELS(some_of_two_branches, 2, 0)
 
 static int32x4_t widen_coefficients(const micronet_coefficient *c, const int8_t *q,
                                     uint32x4_t channel, mve_pred16_t lanes) {
@@ -87,14 +105,12 @@ static void apply(const micronet_dyshiftmax_params *p, int32_t pixels, const int
       const int32x4_t b2 = widen_coefficients(&p->coefficient[3], coefficients[3], c, lanes);
       ba2 = vreinterpretq_s16_s32(vsliq_n_s32(b2, a2, 16));
     }
-    if (p->branches == 1 && j + 4 <= channels) {
-      four_channels(1, 1, lanes, pixels, channels, at, minus, ab1, ab1, zero_point, in, out + j);
-    } else if (p->branches == 1) {
-      four_channels(1, 0, lanes, pixels, channels, at, minus, ab1, ab1, zero_point, in, out + j);
-    } else if (j + 4 <= channels) {
-      four_channels(2, 1, lanes, pixels, channels, at, minus, ab1, ba2, zero_point, in, out + j);
+    if (j + 4 <= channels) {
+      (p->branches == 1 ? four_of_one_branch : four_of_two_branches)(
+          lanes, pixels, channels, at, minus, ab1, ba2, zero_point, in, out + j);
     } else {
-      four_channels(2, 0, lanes, pixels, channels, at, minus, ab1, ba2, zero_point, in, out + j);
+      (p->branches == 1 ? some_of_one_branch : some_of_two_branches)(
+          lanes, pixels, channels, at, minus, ab1, ba2, zero_point, in, out + j);
     }
   }
 }
