@@ -1,6 +1,8 @@
 """MicroNet (ICCV 2021) in Keras, from images to an int8 model on a microcontroller."""
 
 import importlib
+import importlib.abc
+import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
@@ -15,9 +17,37 @@ __all__ = [
     "models",
 ]
 
-# The compiler and the firmware tools need no Keras, whose import takes seconds; so the models are
-# imported when they are asked for. Where Keras is there already they are imported at once: its
-# `load_model` finds only layers that have been.
+
+class _RegisterWithKeras(importlib.abc.MetaPathFinder):
+    """Imports the layers right after Keras, however late that is imported.
+
+    The compiler and the firmware tools need no Keras, whose import takes seconds; so this package
+    does not import it. But Keras' `load_model` finds only layers that have been imported.
+    """
+
+    _looking = False
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "keras" or self._looking:
+            return None
+        self._looking = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._looking = False
+        if spec is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_register(module):
+                execute(module)
+                # Not where the layers are what imports Keras: they are on their way.
+                if f"{__name__}.layers" not in sys.modules:
+                    importlib.import_module(f"{__name__}.layers")
+
+            spec.loader.exec_module = execute_and_register
+        return spec
+
+
 if TYPE_CHECKING or "keras" in sys.modules:
     from micronet_keras import layers, models
     from micronet_keras.models import (
@@ -28,6 +58,8 @@ if TYPE_CHECKING or "keras" in sys.modules:
         MicroNetM3,
         load_pytorch_checkpoint,
     )
+else:
+    sys.meta_path.insert(0, _RegisterWithKeras())
 
 
 def __getattr__(name: str):
