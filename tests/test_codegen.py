@@ -2,14 +2,18 @@
 
 import subprocess
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_flatbuffer import MUTATIONS, mutate
 from tflite_micro import runtime
 from tiny_tflite import TinyModel, small_micronet
 
-from micronet_keras.codegen import compile_model, draw_plan, host, plan, plan_text
+from micronet_keras.codegen import compile_model, draw_plan, fixed_point, host, plan, plan_text
+from micronet_keras.codegen.graph import graph_of
 from micronet_keras.convert.flatbuffer import read_model
 from micronet_keras.errors import UserError
 
@@ -111,6 +115,12 @@ def global_pool_softmax(m):
     return m.unary("SOFTMAX", m.reshape(m.pool(m.input((1, 5, 5, 12), 0.1)), (1, 12)))
 
 
+def mean_of_map(m):
+    x = m.input((1, 5, 7, 12), 0.1, 9)
+    y = m.mean(x, scale=0.02, zero_point=-7, keep_dims=True)
+    return m.dense(m.mean(m.binary("MUL", x, y), axes=(2, 1), scale=0.9, zero_point=3), 5)
+
+
 def elementwise(m):
     x = m.input((1, 5, 4, 6))
     y = m.binary("ADD", x, m.depthwise(x, (3, 3)), activation="RELU")
@@ -158,7 +168,7 @@ def row_of_vectors(m):
 @pytest.mark.parametrize(
     "build",
     [convolutions, grouped_windows, dilated, depthwise, zero_taps, dense, dead_and_extreme, pools,
-     global_pool_softmax, elementwise, tables, gathers, padded, row_of_vectors],
+     global_pool_softmax, mean_of_map, elementwise, tables, gathers, padded, row_of_vectors],
 )  # fmt: skip
 def test_operators_equal_tflm(build, tmp_path):
     m = TinyModel(3)
@@ -175,6 +185,66 @@ def test_micronet_unfused_equals_tflm(seed, tmp_path):
     raw = small_micronet(seed)
     inputs = images(raw, 6)
     np.testing.assert_array_equal(compiled(raw, inputs, tmp_path, fuse=False), tflm(raw, inputs))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.tuples(*[st.integers(1, 9)] * 2), st.tuples(*[st.integers(1, 24)] * 2),
+    st.sampled_from(["none", "align_corners", "half_pixel_centers"]),
+)  # fmt: skip
+def test_resizing_equals_tflm(tmp_path_factory, before, after, kind):
+    m = TinyModel()
+    x = m.input((1, *before, 3))
+    raw = m.build(m.resize(x, *after, **({} if kind == "none" else {kind: True})))
+    inputs = images(raw)
+    folder = tmp_path_factory.mktemp("resize")
+    np.testing.assert_array_equal(compiled(raw, inputs, folder), tflm(raw, inputs))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 40), st.integers(1, 40), st.floats(-12, 6), st.integers(-128, 127),
+    st.integers(-128, 127),
+)  # fmt: skip
+def test_mean_multiplier_gives_tflms_mean(height, width, power, zero_in, zero_out):
+    m = TinyModel()
+    x = m.input((1, height, width, 2), 0.05, zero_in)
+    raw = m.build(m.mean(x, scale=0.05 * 2.0**-power, zero_point=zero_out))
+    node = graph_of(read_model(raw)).nodes[0]
+    pixels = height * width
+    multiplier, shift = fixed_point.mean_multiplier(
+        node.inputs[0].scale / node.output.scale, pixels
+    )
+    values = images(raw)
+    sums = values.reshape(3, pixels, 2).sum(axis=1, dtype=np.int64) - pixels * zero_in
+    found = [fixed_point.requantize(int(s), multiplier, shift) + zero_out for s in sums.ravel()]
+    np.testing.assert_array_equal(np.clip(found, -128, 127), tflm(raw, values).ravel())
+
+
+@pytest.mark.slow
+def test_a_converted_mobilenet_v2_equals_tflm(tmp_path):
+    """As Keras and TensorFlow's own converter make it: MEAN, padding, inverted residuals."""
+    model = keras.applications.MobileNetV2((32, 32, 3), 0.35, weights=None, classes=5)
+    rng = np.random.default_rng(2)
+    for layer in model.layers:
+        # Keras' first weights let the signal die away on its way through so many layers.
+        if hasattr(layer, "kernel"):
+            inputs = np.prod(layer.kernel.shape[:-1])
+            if isinstance(layer, keras.layers.DepthwiseConv2D):
+                inputs = 9
+            layer.kernel.assign(rng.normal(0, np.sqrt(2 / inputs), layer.kernel.shape))
+    noise = rng.uniform(-1, 1, (8, 1, 32, 32, 3)).astype(np.float32)
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image] for image in noise)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    raw = converter.convert()
+    assert "MEAN" in {operator.name for operator in read_model(raw).operators}
+    inputs = images(raw)
+    np.testing.assert_array_equal(
+        compiled(raw, inputs, tmp_path, flags=("-O2", *WARN)), tflm(raw, inputs)
+    )
 
 
 @pytest.mark.slow

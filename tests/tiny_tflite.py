@@ -152,6 +152,24 @@ class TinyModel:
         y = self.tensor((batch, *size, depth), self.scale(x), self.zero_point(x))
         return self.operator(kind, [x], y, options)
 
+    def mean(self, x, axes=(1, 2), scale=None, zero_point=0, keep_dims=False):
+        shape = [n for i, n in enumerate(self.shape(x)) if i not in axes]
+        if keep_dims:
+            shape = [1 if i in axes else n for i, n in enumerate(self.shape(x))]
+        constant = self.tensor((len(axes),), dtype=np.int32, data=np.asarray(axes, np.int32))
+        options = schema.ReducerOptionsT()
+        options.keepDims = keep_dims
+        y = self.tensor(shape, scale or self.scale(x), zero_point)
+        return self.operator("MEAN", [x, constant], y, options)
+
+    def resize(self, x, height, width, align_corners=False, half_pixel_centers=False):
+        batch, _, _, depth = self.shape(x)
+        size = self.tensor((2,), dtype=np.int32, data=np.array([height, width], np.int32))
+        options = schema.ResizeBilinearOptionsT()
+        options.alignCorners, options.halfPixelCenters = align_corners, half_pixel_centers
+        y = self.tensor((batch, height, width, depth), self.scale(x), self.zero_point(x))
+        return self.operator("RESIZE_BILINEAR", [x, size], y, options)
+
     def binary(self, name, a, b, scale=None, zero_point=0, activation="NONE"):
         shape = np.broadcast_shapes(self.shape(a), self.shape(b))
         if scale is None:

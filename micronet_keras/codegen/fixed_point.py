@@ -38,6 +38,14 @@ def requantize(acc: int, multiplier: int, shift: int) -> int:
     return _divide_by_power(_truncate(product + nudge, 31), max(-shift, 0))
 
 
+def mean_multiplier(real: float, count: int) -> tuple[int, int]:
+    """`quantize_multiplier` of real / count, by the integer division of MEAN
+    (tensorflow/lite/kernels/internal/reference/reduce.h)."""
+    multiplier, shift = quantize_multiplier(real)
+    more = min(count.bit_length() - 1, 32, 31 + shift)
+    return (multiplier << more) // count, shift - more
+
+
 def float32_product(a: float, b: float) -> float:
     """a * b in single precision, as C multiplies two floats."""
     return float(np.float32(a) * np.float32(b))
@@ -85,6 +93,9 @@ def hard_swish_table(
         gate = _high_multiply16(gate, reluish)
         if reluish_exponent > 0:
             gate = _int16(gate << 1)
+        elif reluish_exponent < -15:
+            # The reference's mask of the bits shifted out no longer fits its int16: all ones.
+            gate = 1 if gate >= 0 else -1
         elif reluish_exponent < 0:
             gate = _divide_by_power(gate, -reluish_exponent)
         gate = (gate + (1 << 15)) >> 1
@@ -114,9 +125,7 @@ def _high_multiply16(a: int, b: int) -> int:
 
 
 def _divide_by_power(value: int, bits: int) -> int:
-    """Division of 16 bits by a power of two, to the nearest, halves away from zero."""
-    if bits > 15:  # the reference's mask of the bits shifted out no longer fits: all ones
-        return 1 if value >= 0 else -1
+    """Division by a power of two, to the nearest, halves away from zero."""
     half = (1 << bits) >> 1
     return (value + half) >> bits if value >= 0 else -((-value + half) >> bits)
 

@@ -97,7 +97,7 @@ class Graph:
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _PLAIN = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "ADD", "MUL", "MAXIMUM", "MINIMUM",
           "HARD_SWISH", "RELU", "RELU6", "SOFTMAX", "RESHAPE", "GATHER", "PAD",
-          "QUANTIZE")  # fmt: skip
+          "QUANTIZE", "RESIZE_BILINEAR")  # fmt: skip
 SUPPORTED = (*_WEIGHTED, *_PLAIN)
 
 
@@ -145,7 +145,7 @@ def _node(model: Model, operator: Operator, values: dict[int, Value]) -> Node:
     if operator.name in _WEIGHTED:
         attributes |= _weights(model, operator)
         activations = tensors[:1]
-    elif operator.name in ("GATHER", "PAD", "MEAN"):
+    elif operator.name in ("GATHER", "PAD", "MEAN", "RESIZE_BILINEAR"):
         if tensors[1].data is None:
             raise refuse(model, operator, "its second input must be a constant")
         attributes["constant"] = tensors[1].data

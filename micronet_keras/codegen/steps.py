@@ -203,7 +203,39 @@ def _pad(node: Node) -> Step:
 
 
 def _mean(node: Node) -> Step:
-    raise layer_steps.refusal(node, "MEAN; use global average pooling (AVERAGE_POOL_2D)")
+    x, y = node.inputs[0], node.output
+    axes = sorted(int(axis) % len(x.shape) for axis in node.attributes["constant"].ravel())
+    if len(x.shape) != 4 or axes != [1, 2]:
+        raise layer_steps.refusal(node, f"axes {axes}; only height and width, 1 and 2, are")
+    pixels = x.size // x.channels
+    multiplier, shift = fixed_point.mean_multiplier(x.scale / y.scale, pixels)
+    fields = {
+        "pixels": pixels, "channels": x.channels,
+        "input_offset": pixels * x.zero_point, "multiplier": multiplier,
+        "shift": shift, "output_zero_point": y.zero_point,
+    }  # fmt: skip
+    params = Struct("micronet_mean_params", fields)
+    return Step("micronet_mean", node.label, [params, x, y], [x], y)
+
+
+def _resize_bilinear(node: Node) -> Step:
+    x, y = node.inputs[0], node.output
+    if x.quantization != y.quantization:
+        raise layer_steps.refusal(node, "its tensors must share scale and zero point")
+    fields = {"channels": x.channels}
+    for letter, before, after in zip("hw", x.shape[1:3], y.shape[1:3], strict=True):
+        aligned = node.attributes["align_corners"] and after > 1
+        source, target = (before - 1, after - 1) if aligned else (before, after)
+        step = (1024 * source + target // 2) // target
+        centred = node.attributes["half_pixel_centers"]
+        fields |= {
+            f"in_{letter}": before,
+            f"out_{letter}": after,
+            f"step_{letter}": step,
+            f"start_{letter}": step // 2 - 512 if centred else 0,
+        }
+    params = Struct("micronet_resize", fields)
+    return Step("micronet_resize_bilinear", node.label, [params, x, y], [x], y)
 
 
 _BUILDERS: dict[str, Callable[[Node], Step]] = {
@@ -225,4 +257,5 @@ _BUILDERS: dict[str, Callable[[Node], Step]] = {
     "SOFTMAX": _softmax,
     "GATHER": _gather,
     "PAD": _pad,
+    "RESIZE_BILINEAR": _resize_bilinear,
 }

@@ -183,6 +183,32 @@ def _pad(options, inputs, y) -> None:
     _demand(x.dtype == y.dtype and shape == y.shape, f"should give shape {list(shape)}")
 
 
+def _mean(options, inputs, y) -> None:
+    x, axes = inputs
+    rank = len(x.shape)
+    _quantized(x, y)
+    _demand(axes.data is not None and axes.dtype.kind == "i", "needs constant axes")
+    _demand(bool(((axes.data >= -rank) & (axes.data < rank)).all()), "has an axis out of range")
+    gone = {int(axis) % rank for axis in axes.data.ravel()}
+    if options["keep_dims"]:
+        shape = tuple(1 if i in gone else n for i, n in enumerate(x.shape))
+    else:
+        shape = tuple(n for i, n in enumerate(x.shape) if i not in gone)
+    _demand(shape == y.shape, f"should give shape {list(shape)}")
+
+
+def _resize_bilinear(options, inputs, y) -> None:
+    x, size = inputs
+    _rank4(x, y)
+    _demand(x.dtype == y.dtype, "mixes types")
+    _demand(size.data is not None and size.dtype == np.int32 and size.size == 2,
+            "needs a constant height and width")  # fmt: skip
+    shape = (x.shape[0], *(int(n) for n in size.data.ravel()), x.shape[3])
+    _demand(shape == y.shape and min(shape) > 0, f"should give shape {list(shape)}")
+    _demand(not (options["align_corners"] and options["half_pixel_centers"]),
+            "aligns corners as well as the centres of pixels")  # fmt: skip
+
+
 def _concatenation(options, inputs, y) -> None:
     _quantized(*inputs, y)
     rank = len(y.shape)
@@ -216,5 +242,7 @@ _CHECKS = {
     "RESHAPE": (_reshape, None, 1, 2),
     "GATHER": (_gather, "GatherOptions", 2, 2),
     "PAD": (_pad, None, 2, 2),
+    "MEAN": (_mean, "ReducerOptions", 2, 2),
+    "RESIZE_BILINEAR": (_resize_bilinear, "ResizeBilinearOptions", 2, 2),
     "CONCATENATION": (_concatenation, "ConcatenationOptions", 1, 10),
 }

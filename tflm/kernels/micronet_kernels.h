@@ -253,6 +253,33 @@ void micronet_average_pool(const micronet_pool *p, const int8_t *in, int8_t *out
 void micronet_global_average_pool(int32_t pixels, int32_t channels, const int8_t *in, int8_t *out);
 void micronet_max_pool(const micronet_pool *p, const int8_t *in, int8_t *out);
 
+/* MEAN over height and width, with scales of its own:
+ * out[c] = output zero point + (sum over all pixels of in[pixel][c] - input_offset) scaled.
+ * input_offset = pixels * input zero point. With (m, shift) the split of scale_in / scale_out and
+ * s = min(floor(log2(pixels)), 31 + shift), TensorFlow Lite's division by the count is
+ * multiplier = (m * 2^s) / pixels, rounded down, and shift - s in the place of shift.
+ */
+typedef struct {
+  int32_t pixels, channels;
+  int32_t input_offset, multiplier;
+  int16_t shift, output_zero_point;
+} micronet_mean_params;
+
+void micronet_mean(const micronet_mean_params *p, const int8_t *in, int8_t *out);
+
+/* RESIZE_BILINEAR, input and output of one scale. Row y of the output lies start_h + y * step_h
+ * below the input's first row, in 1/1024 rows; columns likewise:
+ * step = (1024 * in + out / 2) / out, or with aligned corners (and out > 1) the same of in - 1 and
+ * out - 1; start = step / 2 - 512 with half pixel centres, else 0.
+ */
+typedef struct {
+  int16_t in_h, in_w, channels;
+  int16_t out_h, out_w;
+  int32_t step_h, step_w, start_h, start_w;
+} micronet_resize;
+
+void micronet_resize_bilinear(const micronet_resize *p, const int8_t *in, int8_t *out);
+
 /* ------------------------------------------------------------------------------------------
  * Elementwise. `out` may be equal to an input that has the output's size.
  * ------------------------------------------------------------------------------------------ */
