@@ -104,6 +104,22 @@ def dead_and_extreme(m):
     return m.dense(m.pool(y), 6, gain=4)
 
 
+def wide_scales(m):
+    """Channels whose scales no record takes: among others, all of them, with every geometry."""
+    y = m.input((1, 9, 8, 4))
+    for kernel, stride, multiplier, wide in (
+        ((3, 1), (2, 1), 2, [0, 5]),
+        ((1, 5), (1, 2), 1, [7]),
+        ((3, 3), (1, 1), 1, range(8)),
+        ((2, 2), (2, 2), 1, [2, 3]),
+    ):
+        y = m.depthwise(y, kernel, stride, multiplier, activation="RELU" if wide == [7] else "NONE")
+        scales = m.tensors[m.operators[-1].inputs[1]].quantization.scale
+        for channel in wide:
+            scales[channel] *= 300
+    return y
+
+
 def pools(m):
     x = m.input((1, 9, 7, 6))
     y = m.pool(x, (3, 2), (2, 2), "SAME")
@@ -167,7 +183,8 @@ def row_of_vectors(m):
 
 @pytest.mark.parametrize(
     "build",
-    [convolutions, grouped_windows, dilated, depthwise, zero_taps, dense, dead_and_extreme, pools,
+    [convolutions, grouped_windows, dilated, depthwise, zero_taps, dense, dead_and_extreme,
+     wide_scales, pools,
      global_pool_softmax, mean_of_map, elementwise, tables, gathers, padded, row_of_vectors],
 )  # fmt: skip
 def test_operators_equal_tflm(build, tmp_path):

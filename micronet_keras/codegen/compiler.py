@@ -95,7 +95,7 @@ def plan(model: Model, *, fuse: bool = True, origin: str = "a flatbuffer") -> Pr
 def _write(program: Program, folder: Path, name: str) -> emit.Source:
     folder.mkdir()
     (folder / "model.h").write_text(emit.header(program, name))
-    copy_kernels({step.kernel for step in program.steps}, folder)
+    copy_kernels(set().union(*(step.functions() for step in program.steps)), folder)
     (folder / "model.c").write_text(emit.source(program, name, None).text)
     noise = emit.selftest_input(program.input.size)
     expected = host.run(folder, name, noise[None])[0]

@@ -253,9 +253,12 @@ def selftest_input(size: int) -> np.ndarray:
 
 def _call(step: Step, index: int, arena: Arena, constants: _Constants) -> list[str]:
     lines, arguments = [], []
+    structs = 0
     for argument in step.arguments:
         if isinstance(argument, Struct):
-            arguments.append(constants.struct(argument, f"step{index}"))
+            suffix = argument.ctype.removeprefix("micronet") if structs else ""
+            arguments.append(constants.struct(argument, f"step{index}{suffix}"))
+            structs += 1
         elif isinstance(argument, Array):
             arguments.append(constants.array(argument, f"step{index}_data"))
         elif isinstance(argument, Value):

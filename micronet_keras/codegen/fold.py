@@ -8,7 +8,6 @@ import numpy as np
 
 from micronet_keras.codegen.fuse import is_channel_gather
 from micronet_keras.codegen.graph import Graph, Node
-from micronet_keras.codegen.requantize import of_layer
 from micronet_keras.convert.operators import leading_padding
 
 
@@ -88,9 +87,7 @@ def _fold(graph: Graph, gather: Node) -> bool:
 
 def _is_prepared(depthwise: Node) -> bool:
     """Whether a kernel with a table of sources takes it; the plain one has none."""
-    options = depthwise.attributes
-    layer = of_layer(options, depthwise.inputs[0], depthwise.output, channel_axis=3)
-    return layer.records is not None and options["dilation"] == (1, 1)
+    return depthwise.attributes["dilation"] == (1, 1)
 
 
 def _sources(depthwise: Node) -> np.ndarray:

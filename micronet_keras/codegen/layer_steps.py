@@ -103,8 +103,8 @@ def depthwise(node: Node) -> Step:
     x, y, options = node.inputs[0], node.output, node.attributes
     shape = geometry(node)
     macs = y.size * options["kernel"][0] * options["kernel"][1]
-    channels = requantize.of_layer(options, x, y, channel_axis=3)
-    if channels.records is None or options["dilation"] != (1, 1):
+    channels = requantize.of_layer(options, x, y, channel_axis=3, set_apart=True)
+    if options["dilation"] != (1, 1):
         return _plain(node, "micronet_depthwise_plain", shape, 1, channels, macs)
     source = options.get("source")  # fold.py
     fields = shape | {
@@ -112,15 +112,34 @@ def depthwise(node: Node) -> Step:
         "weights": Array("int8_t", channels.weights), "channels": channels.array(),
         "source": None if source is None else Array("uint16_t", source),
     }  # fmt: skip
-    return Step("micronet_depthwise", node.label, [Struct("micronet_conv", fields), x, y],
-                [x], y, macs=macs)  # fmt: skip
+    params = Struct("micronet_conv", fields)
+    step = Step("micronet_depthwise", node.label, [params, x, y], [x], y, macs=macs)
+    if not channels.wide:
+        return step
+    wide = np.array(channels.wide)
+    bias = np.zeros(y.channels, np.int64) if options["bias"] is None else options["bias"]
+    fields = {
+        "count": len(wide), "output_zero_point": y.zero_point,
+        "channel": Array("uint16_t", wide),
+        "weights": Array("int8_t", np.moveaxis(options["weights"], 3, 0)[wide]),
+        "bias": Array("int32_t", bias[wide]),
+        "multiplier": Array("int32_t", channels.multiplier[wide]),
+        "shift": Array("int8_t", channels.shift[wide]),
+    }  # fmt: skip
+    arguments = [step.kernel, params, Struct("micronet_wide", fields), x, y]
+    return replace(
+        step,
+        kernel="micronet_depthwise_wide",
+        arguments=arguments,
+        notes=["some channels' scales are outside the fast kernel's range"],
+    )
 
 
 def specialized(step: Step) -> Step:
     """The same step by a kernel that needs less flash, where one fits (see micronet_kernels.h)."""
-    if step.kernel != "micronet_depthwise":
+    if step.kernel not in ("micronet_depthwise", "micronet_depthwise_wide"):
         return step
-    shape = step.arguments[0].fields
+    shape = next(a for a in step.arguments if isinstance(a, Struct)).fields
 
     def fits(along: str, across: str, start: str, side: str) -> bool:
         taps, stride, pad = (shape[f] for f in (f"kernel_{along}", f"stride_{along}", start))
@@ -138,7 +157,9 @@ def specialized(step: Step) -> Step:
         )
 
     if fits("h", "w", "pad_top", "pad_left") or fits("w", "h", "pad_left", "pad_top"):
-        return replace(step, kernel="micronet_depthwise_1d")
+        if step.kernel == "micronet_depthwise":
+            return replace(step, kernel="micronet_depthwise_1d")
+        return replace(step, arguments=["micronet_depthwise_1d", *step.arguments[1:]])
     return step
 
 

@@ -33,7 +33,8 @@ class Step:
     Attributes:
         kernel: the C function.
         arguments: what it is called with: Struct or Array (constant), Value (a place in the arena),
-            int, "scratch", "scratch_bytes", or a list of Values (an array of pointers).
+            int, "scratch", "scratch_bytes", another kernel's name, or a list of Values (an array of
+            pointers).
         inputs, output: the activations that it reads and writes.
         scratch: bytes that it needs beside them.
         scratch_macro: how micronet_kernels.h states them; the C checks that they agree.
@@ -58,3 +59,8 @@ class Step:
     lag: int | None = None
     macs: int = 0
     notes: list[str] = field(default_factory=list)
+
+    def functions(self) -> set[str]:
+        """The kernels that it needs: its own and those that it hands over."""
+        names = {a for a in self.arguments if isinstance(a, str) and a.startswith("micronet_")}
+        return {self.kernel, *names}

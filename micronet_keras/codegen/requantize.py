@@ -28,6 +28,8 @@ class Channels:
             channel does not fit into a record.
         weights: the weights that belong to the records.
         uniform: all records share multiplier, offset and shift.
+        wide: channels that do not fit into a record, where those may be set apart; their record and
+            weights are dead.
     """
 
     multiplier: np.ndarray
@@ -35,14 +37,24 @@ class Channels:
     records: list[tuple[int, int, int, int]] | None
     weights: np.ndarray
     uniform: bool
+    wide: list[int]
 
     def array(self) -> Array:
         return Array("micronet_channel", np.array(self.records, np.int64))
 
 
-def of_layer(options: dict, x: Value, y: Value, channel_axis: int, dense: bool = False) -> Channels:
+def of_layer(
+    options: dict,
+    x: Value,
+    y: Value,
+    channel_axis: int,
+    dense: bool = False,
+    set_apart: bool = False,
+) -> Channels:
     """Args: the layer's attributes, its input and output, and the axis of `weights` that holds the
-    output channels. `dense` layers multiply per-tensor scales in single precision, as TFLM does."""
+    output channels. `dense` layers multiply per-tensor scales in single precision, as TFLM does.
+    With `set_apart` a channel that does not fit into a record does not spoil those of the others.
+    """
     weights = options["weights"]
     count = weights.shape[channel_axis]
     scales = options["weight_scales"]
@@ -55,12 +67,15 @@ def of_layer(options: dict, x: Value, y: Value, channel_axis: int, dense: bool =
     by_channel = np.moveaxis(weights, channel_axis, 0).reshape(count, -1).astype(np.int64)
 
     prepared = weights.copy()
-    records = []
+    records, wide = [], []
     for channel, (multiplier, shift) in enumerate(pairs):
         record = _record(int(bias[channel]), by_channel[channel], multiplier, shift, x, y, options)
-        if record is None:
+        if record is None and not set_apart:
             records = None
             break
+        if record is None:
+            wide.append(channel)
+            record = 0, 0, 1, 1
         if record[1] == 0:  # a dead channel
             np.moveaxis(prepared, channel_axis, 0)[channel] = 0
         records.append(record)
@@ -70,6 +85,7 @@ def of_layer(options: dict, x: Value, y: Value, channel_axis: int, dense: bool =
         records,
         prepared,
         records is not None and len({r[1:] for r in records}) == 1,
+        wide,
     )
 
 

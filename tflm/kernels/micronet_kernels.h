@@ -118,6 +118,24 @@ void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out);
  * nothing is padded. */
 void micronet_depthwise_1d(const micronet_conv *p, const int8_t *in, int8_t *out);
 
+typedef void (*micronet_depthwise_kernel)(const micronet_conv *p, const int8_t *in, int8_t *out);
+
+/* Output channels whose scales do not fit into a record, with numbers as in the flatbuffer:
+ * channel: `count` of them, rising; weights: [count][kernel_h][kernel_w]; bias, multiplier, shift
+ * (TensorFlow Lite's, positive to the left): one for each. */
+typedef struct {
+  int16_t count, output_zero_point;
+  const uint16_t *channel;
+  const int8_t *weights;
+  const int32_t *bias, *multiplier;
+  const int8_t *shift;
+} micronet_wide;
+
+/* `rest` computes all channels but those of `wide`, for which `p` may hold any record; they follow.
+ */
+void micronet_depthwise_wide(micronet_depthwise_kernel rest, const micronet_conv *p,
+                             const micronet_wide *wide, const int8_t *in, int8_t *out);
+
 /* CONV_2D 1x1, stride 1, with groups (2 or more; 1 works too but micronet_conv2d is faster).
  * weights2: [out_c][MICRONET_ROUND_UP_4(in_c / groups)] int16, 4-byte aligned. With the inputs of a
  * group padded to fours by weights of 0, each four is stored in the order 0, 2, 1, 3:
