@@ -9,14 +9,13 @@ Examples:
   python scripts/export_firmware.py --platform=pico --runtime=c --model=model.tflite --output=pico
 """
 
-from pathlib import Path
-
 import numpy as np
 from absl import flags
 
 from micronet_keras import cli
+from micronet_keras.convert.groups import FORMS
 from micronet_keras.errors import UserError
-from micronet_keras.files import refuse_existing
+from micronet_keras.files import read_bytes, refuse_existing
 from micronet_keras.firmware import FUSE, PLATFORMS, RUNTIMES, TUNE, export_firmware
 
 _PLATFORM = flags.DEFINE_enum("platform", None, list(PLATFORMS), "the board's kind", required=True)
@@ -31,7 +30,7 @@ _FUSE = flags.DEFINE_enum(
     "coefficients; or all convolutions and dense layers by this project's kernels",
 )  # fmt: skip
 _GROUPS = flags.DEFINE_enum(
-    "groups", None, ["native", "split", "dense"],
+    "groups", None, FORMS,
     "for tflm: how grouped convolutions are stored; by default what the platform's TFLM can run",
 )  # fmt: skip
 _TUNE = flags.DEFINE_enum(
@@ -52,8 +51,10 @@ _FORCE = flags.DEFINE_boolean("force", False, "replace --output when it exists")
 def main(argv: list[str]) -> None:
     del argv
     refuse_existing(_OUTPUT.value, _FORCE.value)
-    model = _read(_MODEL.value)
-    labels = _read(_LABELS.value).decode("utf-8", "replace").split("\n") if _LABELS.value else []
+    model = read_bytes(_MODEL.value)
+    labels = (
+        read_bytes(_LABELS.value).decode("utf-8", "replace").split("\n") if _LABELS.value else []
+    )
     exported = export_firmware(
         _PLATFORM.value,
         model,
@@ -73,13 +74,6 @@ def main(argv: list[str]) -> None:
     if exported.operators:
         print("operators: " + ", ".join(exported.operators))
     print(f"next: {exported.folder / 'README.md'}")
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _picture(path: str, model: bytes) -> np.ndarray:

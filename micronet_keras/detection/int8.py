@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from typing import NamedTuple
 
 import keras
@@ -109,12 +110,13 @@ def quantize_detector(
         training,
         steps,
         config.epochs,
-        backup,
+        config.unfinished(backup, graph, source),
         config.learning_rate,
         validation,
         verbose,
         DetectionLoss(coder),
     )
+    shutil.rmtree(backup, ignore_errors=True)
     return dataclasses.replace(qat.quantized_graph(names), sample=np.array(images[0][0]))
 
 

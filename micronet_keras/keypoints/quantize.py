@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import shutil
 
 import keras
 
@@ -88,10 +89,11 @@ def quantize_keypoints(
         lambda first_epoch: train_batches(people, recipe, first_epoch),
         steps,
         config.epochs,
-        backup,
+        config.unfinished(backup, graph, source),
         config.learning_rate,
         validation,
         verbose,
         HeatmapLoss(recipe.sigma),
     )
+    shutil.rmtree(backup, ignore_errors=True)
     return dataclasses.replace(qat.quantized_graph(KEYPOINT_NAMES), sample=sample)

@@ -73,6 +73,19 @@ class QuantizeConfig:
             source, self.train_split, self.validation_split, self.hold_out
         )
 
+    def unfinished(self, backup: str | os.PathLike, graph: Graph, source: data.Source) -> Path:
+        """Folder in `backup` for the state of this fine-tuning.
+
+        Only what was begun with the same weights, settings and dataset may be continued.
+        """
+        digest = hashlib.sha256(f"{self} {source.name}".encode())
+        for node in graph:
+            for value in vars(node).values():
+                digest.update(
+                    value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
+                )
+        return Path(backup, digest.hexdigest()[:16])
+
 
 def quantize_classifier(
     model: keras.Model,
@@ -147,20 +160,9 @@ def quantize_classifier(
         )
     steps = source.splits[config.train_split] // batch_size
     qat = quantize_aware(graph, images)
-    # Only what was begun with the same weights and settings may be continued.
-    state = Path(backup, _fingerprint(graph, config, source.name))
+    state = config.unfinished(backup, graph, source)
     fine_tune(qat, batches, steps, config.epochs, state, config.learning_rate, validation, verbose)
     shutil.rmtree(backup, ignore_errors=True)
     return dataclasses.replace(
         qat.quantized_graph(source.class_names), sample=np.array(images[0][0])
     )
-
-
-def _fingerprint(graph: Graph, config: QuantizeConfig, dataset: str) -> str:
-    digest = hashlib.sha256(f"{config} {dataset}".encode())
-    for node in graph:
-        for value in vars(node).values():
-            digest.update(
-                value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-            )
-    return digest.hexdigest()[:16]

@@ -62,13 +62,12 @@ void micronet_hard_swish(const micronet_hard_swish_params *p, int32_t count, con
     }
     gate = high_mul_16(gate, p->reluish_multiplier);
     if (exponent > 0) gate = micronet_clamp_value(gate * 2, -32768, 32767);
-    if (exponent < -15)
-      gate =
-          gate < 0
-              ? -1
-              : 1; /* the reference's mask of the bits shifted out no longer fits int16: all ones */
-    else if (exponent < 0)
+    if (exponent < -15) {
+      /* The reference's mask of the bits shifted out no longer fits its int16: all ones. */
+      gate = gate < 0 ? -1 : 1;
+    } else if (exponent < 0) {
       gate = micronet_divide_by_power(gate, -exponent);
+    }
     gate = (gate + 32768) >> 1;
     const int32_t product = gate * scaled / 32768; /* towards zero */
     const int32_t y = micronet_divide_by_power(product, -p->output_exponent) + p->output_zero_point;
