@@ -423,9 +423,47 @@ def _activation(m):
     return y
 
 
+def _mean_of_channels(m):
+    return m.mean(m.input((1, 4, 4, 2)), axes=(3,))
+
+
+def _mean_shape(m):
+    y = m.mean(m.input((1, 4, 4, 2)))
+    m.tensors[y].shape = np.array([1, 4], np.int32)
+    return y
+
+
+def _mean_axis(m):
+    y = m.mean(m.input((1, 4, 4, 2)))
+    m.buffers[m.tensors[m.operators[-1].inputs[1]].buffer].data = np.int32([1, 9]).view(np.uint8)
+    return y
+
+
+def _resized_scale(m):
+    y = m.resize(m.input((1, 4, 4, 2)), 8, 8)
+    m.tensors[y].quantization.scale[0] = 0.5
+    return y
+
+
+def _resized_shape(m):
+    y = m.resize(m.input((1, 4, 4, 2)), 8, 8)
+    m.tensors[y].shape = np.array([1, 8, 4, 2], np.int32)
+    return y
+
+
+def _resized_twice_aligned(m):
+    return m.resize(m.input((1, 4, 4, 2)), 8, 8, align_corners=True, half_pixel_centers=True)
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
+        (_mean_of_channels, r"operator 0 MEAN .* axes \[3\]; only height and width"),
+        (_mean_shape, r"should give shape \[1, 2\]"),
+        (_mean_axis, "axis out of range"),
+        (_resized_scale, "must share scale and zero point"),
+        (_resized_shape, r"should give shape \[1, 8, 8, 2\]"),
+        (_resized_twice_aligned, "aligns corners as well"),
         (_float_input, "input is float32"),
         (_unknown, r"operator 0 LOGISTIC \(1x4 -> 1x4\): supported are"),
         (_two_inputs, "2 inputs"),
