@@ -26,7 +26,7 @@ def library(reference: bool) -> c.CDLL:
 
 
 class Channel(c.Structure):
-    _fields_ = [(name, c.c_int32) for name in ("bias2", "multiplier", "offset", "shift")]
+    _fields_ = [(name, c.c_int32) for name in ("doubled_bias", "multiplier", "offset", "shift")]
 
 
 _GEOMETRY = [
@@ -63,7 +63,7 @@ class Grouped(c.Structure):
         *[(name, c.c_int16) for name in ("in_c", "out_c", "groups", "input_zero_point")],
         ("clamp_min", c.c_int8),
         ("clamp_max", c.c_int8),
-        ("weights2", c.c_void_p),
+        ("doubled_weights", c.c_void_p),
         ("channels", c.c_void_p),
     ]
 
@@ -75,7 +75,7 @@ class Dense(c.Structure):
         ("clamp_max", c.c_int8),
         *[(name, c.c_int32) for name in ("multiplier", "offset", "shift")],
         ("weights", c.c_void_p),
-        ("bias2", c.c_void_p),
+        ("doubled_bias", c.c_void_p),
     ]
 
 
@@ -248,7 +248,7 @@ def add_params(plain: Binary) -> tuple[Add, np.ndarray] | None:
 
 
 def grouped_weights(rows: np.ndarray) -> np.ndarray:
-    """weights2 of the grouped kernel from int8 [out_c, inputs of a group]."""
+    """doubled_weights of the grouped kernel from int8 [out_c, inputs of a group]."""
     padded = np.zeros((rows.shape[0], -(-rows.shape[1] // 4) * 4), np.int16)
     padded[:, : rows.shape[1]] = 2 * rows.astype(np.int16)
     ordered = padded.reshape(len(rows), -1, 4)[:, :, [0, 2, 1, 3]]

@@ -67,22 +67,23 @@ def test_hard_swish_equals_tflm(scale_in, zero_in, scale_out, zero_out):
     st.integers(0, 2**32 - 1),
 )
 def test_records_give_the_reference_rounding(weights, bias, real, zero_in, zero_out, seed):
-    """(floor((acc2 * m + 2^31) / 2^32) + offset - (acc2 < 0)) >> shift, as in the kernels."""
+    """(floor((acc * m + 2^31) / 2^32) + offset - (acc < 0)) >> shift of the doubled acc, as in the
+    kernels."""
     weights = np.array(weights, np.int8).reshape(1, 1, 1, -1)
     x = Value("x", (1, 1, 1, weights.size), 1.0, zero_in)
     y = Value("y", (1, 1, 1, 1), 1.0, zero_out)
     options = {"weights": weights, "bias": np.array([bias]), "weight_scales": np.array([real])}
     channels = requantize.of_layer(options, x, y, channel_axis=0)
     assume(channels.records is not None)
-    bias2, multiplier, offset, shift = channels.records[0]
+    doubled_bias, multiplier, offset, shift = channels.records[0]
     taps = channels.weights.astype(np.int64).ravel()
     inputs = np.random.default_rng(seed).integers(-128, 128, (20, weights.size))
     inputs[0], inputs[1] = np.where(taps > 0, 127, -128), np.where(taps > 0, -128, 127)
     m, s = fixed_point.quantize_multiplier(real)
     for values in inputs:
-        acc2 = bias2 + int((2 * taps * (values - zero_in)).sum())
-        high = (acc2 * multiplier + 2**31) >> 32
-        found = (high + offset - (acc2 < 0)) >> shift
+        doubled_acc = doubled_bias + int((2 * taps * (values - zero_in)).sum())
+        high = (doubled_acc * multiplier + 2**31) >> 32
+        found = (high + offset - (doubled_acc < 0)) >> shift
         acc = bias + int((weights.ravel().astype(np.int64) * (values - zero_in)).sum())
         wanted = fixed_point.requantize(acc, m, s) + zero_out
         assert min(max(found, -128), 127) == min(max(wanted, -128), 127)

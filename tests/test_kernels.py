@@ -260,7 +260,7 @@ def test_grouped_1x1(seed, size, group_in, group_out, groups, activation, zeros,
     params = k.Grouped(
         pixels=size[0] * size[1], in_c=group_in * groups, out_c=group_out * groups, groups=groups,
         input_zero_point=case.in_zero, clamp_min=case.clamp[0], clamp_max=case.clamp[1],
-        weights2=k.pointer(weights), channels=c.addressof(records),
+        doubled_weights=k.pointer(weights), channels=c.addressof(records),
     )  # fmt: skip
     for reference in (True, False):
         out = np.zeros_like(case.expected)
@@ -334,11 +334,11 @@ def test_fully_connected(seed, in_c, out_c, per_channel, activation, zeros, s):
     shared = [made for made in records if made.multiplier]
     if per_channel or len(shared) < out_c:
         return
-    bias2 = np.array([made.bias2 for made in records], np.int32)
+    doubled_bias = np.array([made.doubled_bias for made in records], np.int32)
     dense = k.Dense(
         in_c=in_c, out_c=out_c, input_zero_point=zeros[0], clamp_min=low, clamp_max=high,
         multiplier=shared[0].multiplier, offset=shared[0].offset, shift=shared[0].shift,
-        weights=k.pointer(rows), bias2=k.pointer(bias2),
+        weights=k.pointer(rows), doubled_bias=k.pointer(doubled_bias),
     )  # fmt: skip
     for reference in (True, False):
         out = np.zeros_like(expected)

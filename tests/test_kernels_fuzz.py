@@ -59,7 +59,7 @@ def test_a_board_computes_what_the_reference_does(folder, name):
 def test_header_compiles_without_warnings(compiler, tmp_path):
     optional.require(compiler)
     source = tmp_path / ("use.cpp" if compiler == "g++" else "use.c")
-    source.write_text('#include "micronet_kernels.h"\nmicronet_conv p;\n')
+    source.write_text('#include "micronet_kernels.h"\nmicronet_conv_params p;\n')
     standard = "-std=c++11" if compiler == "g++" else "-std=c99"
     command = [compiler, standard, "-Wall", "-Wextra", "-Werror", "-pedantic", f"-I{k.KERNELS}"]
     subprocess.run([*command, "-c", str(source), "-o", str(tmp_path / "use.o")], check=True)

@@ -173,18 +173,19 @@ static int8_t weights[300000] __attribute__((aligned(8)));
 static int8_t in[100000] __attribute__((aligned(8))), out[100000] __attribute__((aligned(8)));
 static uint8_t scratch[8192] __attribute__((aligned(8)));
 static micronet_channel channels[1024];
-static int32_t bias2[1024] __attribute__((unused));
+static int32_t doubled_bias[1024] __attribute__((unused));
 static uint16_t shift[1024] __attribute__((unused));
 #define COUNT(call) do { count_begin(); call; board_report("op", count_end()); } while (0)
-#define CONV(kernel, ...) do { static const micronet_conv p = {__VA_ARGS__, -3, -128, 127, \\
-  weights, channels, 0}; COUNT(kernel(&p, in, out)); } while (0)
-#define CONV_SCRATCH(kernel, ...) do { static const micronet_conv p = {__VA_ARGS__, -3, -128, \\
-  127, weights, channels, 0}; COUNT(kernel(&p, in, out, scratch)); } while (0)
-#define GROUPED(pixels, in_c, out_c, groups) do { static const micronet_grouped p = {pixels, \\
+#define CONV(kernel, ...) do { static const micronet_conv_params p = {__VA_ARGS__, -3, -128, \\
+  127, weights, channels, 0}; COUNT(kernel(&p, in, out)); } while (0)
+#define CONV_SCRATCH(kernel, ...) do { static const micronet_conv_params p = {__VA_ARGS__, -3, \\
+  -128, 127, weights, channels, 0}; COUNT(kernel(&p, in, out, scratch)); } while (0)
+#define GROUPED(pixels, in_c, out_c, groups) do { \\
+  static const micronet_conv2d_grouped_1x1_params p = {pixels, \\
   in_c, out_c, groups, -3, -128, 127, (const int16_t *)weights, channels}; \\
   COUNT(micronet_conv2d_grouped_1x1(&p, in, out, scratch)); } while (0)
-#define DENSE(in_c, out_c) do { static const micronet_dense p = {in_c, out_c, -3, -128, 127, \\
-  0x55555555, 640, 7, weights, bias2}; \\
+#define DENSE(in_c, out_c) do { static const micronet_fully_connected_params p = {in_c, out_c, \\
+  -3, -128, 127, 0x55555555, 640, 7, weights, doubled_bias}; \\
   COUNT(micronet_fully_connected(&p, in, out, scratch)); } while (0)
 #define POOL(pixels, c) COUNT(micronet_global_average_pool(pixels, c, in, out))
 #define LOOKUP(count) COUNT(micronet_lookup(weights, count, in, out))

@@ -76,20 +76,20 @@ def convolution(node: Node) -> Step:
         fields = {
             "pixels": pixels, "in_c": x.channels, "out_c": y.channels, "groups": groups,
             "input_zero_point": x.zero_point, **clamps(node),
-            "weights2": Array("int16_t", fours), "channels": channels.array(),
+            "doubled_weights": Array("int16_t", fours), "channels": channels.array(),
         }  # fmt: skip
         return Step(
             "micronet_conv2d_grouped_1x1", node.label,
-            [Struct("micronet_grouped", fields), x, y, "scratch"],
+            [Struct("micronet_conv2d_grouped_1x1_params", fields), x, y, "scratch"],
             [x], y, scratch=2 * _round_up(depth),
-            scratch_macro=f"MICRONET_GROUPED_SCRATCH({depth})", macs=macs,
+            scratch_macro=f"MICRONET_CONV2D_GROUPED_1X1_SCRATCH({depth})", macs=macs,
         )  # fmt: skip
     if groups > 1:
         return _plain(node, "micronet_conv2d_plain", shape, groups, channels, macs)
     fields = shape | clamps(node) | {
         "weights": Array("int8_t", channels.weights), "channels": channels.array(),
     }  # fmt: skip
-    params = Struct("micronet_conv", fields)
+    params = Struct("micronet_conv_params", fields)
     column = x.channels == 3 and options["kernel"][1] == 1 and options["stride"][1] == 1
     if column and options["pad"][1] == 0 and options["kernel"][0] <= _MOST_COLUMN_ROWS:
         return Step("micronet_conv2d_column_rgb", node.label, [params, x, y], [x], y,
@@ -112,7 +112,7 @@ def depthwise(node: Node) -> Step:
         "weights": Array("int8_t", channels.weights), "channels": channels.array(),
         "source": None if source is None else Array("uint16_t", source),
     }  # fmt: skip
-    params = Struct("micronet_conv", fields)
+    params = Struct("micronet_conv_params", fields)
     step = Step("micronet_depthwise", node.label, [params, x, y], [x], y, macs=macs)
     if not channels.wide:
         return step
@@ -126,7 +126,7 @@ def depthwise(node: Node) -> Step:
         "multiplier": Array("int32_t", channels.multiplier[wide]),
         "shift": Array("int8_t", channels.shift[wide]),
     }  # fmt: skip
-    arguments = [step.kernel, params, Struct("micronet_wide", fields), x, y]
+    arguments = [step.kernel, params, Struct("micronet_depthwise_wide_params", fields), x, y]
     return replace(
         step,
         kernel="micronet_depthwise_wide",
@@ -175,7 +175,7 @@ def _plain(node, kernel, shape, groups, channels, macs) -> Step:
         "shift": Array("int8_t", channels.shift),
     }  # fmt: skip
     x, y = node.inputs[0], node.output
-    return Step(kernel, node.label, [Struct("micronet_conv_plain", fields), x, y], [x], y,
+    return Step(kernel, node.label, [Struct("micronet_conv_plain_params", fields), x, y], [x], y,
                 macs=macs, notes=["scales outside the fast kernel's range"])  # fmt: skip
 
 
@@ -191,11 +191,11 @@ def fully_connected(node: Node) -> Step:
         **clamps(node),
             "multiplier": record[1], "offset": record[2], "shift": record[3],
             "weights": Array("int8_t", options["weights"]),
-            "bias2": Array("int32_t", np.array([r[0] for r in channels.records])),
+            "doubled_bias": Array("int32_t", np.array([r[0] for r in channels.records])),
         }  # fmt: skip
         return Step(
             "micronet_fully_connected", node.label,
-            [Struct("micronet_dense", fields), x, y, "scratch"],
+            [Struct("micronet_fully_connected_params", fields), x, y, "scratch"],
             [x], y, scratch=2 * _round_up(depth),
             scratch_macro=f"MICRONET_FULLY_CONNECTED_SCRATCH({depth})", macs=y.size * depth,
         )  # fmt: skip
@@ -213,7 +213,7 @@ def fully_connected(node: Node) -> Step:
         "weights": Array("int8_t", channels.weights), "channels": channels.array(),
     }  # fmt: skip
     return Step(
-        "micronet_conv2d", node.label, [Struct("micronet_conv", fields), x, y, "scratch"],
+        "micronet_conv2d", node.label, [Struct("micronet_conv_params", fields), x, y, "scratch"],
         [x], y, scratch=5 * _round_up(depth),
         scratch_macro=f"MICRONET_CONV2D_SCRATCH({depth})", macs=y.size * depth,
     )  # fmt: skip

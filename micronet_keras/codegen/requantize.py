@@ -24,8 +24,8 @@ class Channels:
 
     Attributes:
         multiplier, shift: TensorFlow Lite's, one per channel.
-        records: (bias2, multiplier, offset, shift) per channel for the fast kernels, or None when a
-            channel does not fit into a record.
+        records: (doubled_bias, multiplier, offset, shift) per channel for the fast kernels, or None
+            when a channel does not fit into a record.
         weights: the weights that belong to the records.
         uniform: all records share multiplier, offset and shift.
         wide: channels that do not fit into a record, where those may be set apart; their record and

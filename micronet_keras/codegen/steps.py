@@ -64,7 +64,7 @@ def _pool(node: Node) -> Step:
     del shape["out_c"], shape["input_zero_point"]
     shape["channels"] = shape.pop("in_c")
     kernel = "micronet_average_pool" if average else "micronet_max_pool"
-    params = Struct("micronet_pool", shape | clamps)
+    params = Struct("micronet_pool_params", shape | clamps)
     return Step(kernel, node.label, [params, x, y], [x], y)
 
 
@@ -99,7 +99,8 @@ def _binary(node: Node) -> Step:
         multiplier, shift = fixed_point.quantize_multiplier(real)
         fields |= {f"{name}_multiplier": multiplier, f"{name}_shift": shift}
     kernel = "micronet_add_plain" if node.kind == "ADD" else "micronet_mul"
-    return Step(kernel, node.label, [Struct("micronet_binary", fields), *places, y], inputs, y,
+    params = Struct("micronet_binary_params", fields)
+    return Step(kernel, node.label, [params, *places, y], inputs, y,
                 in_place=True, macs=y.size if node.kind == "MUL" else 0)  # fmt: skip
 
 
@@ -234,7 +235,7 @@ def _resize_bilinear(node: Node) -> Step:
             f"step_{letter}": step,
             f"start_{letter}": step // 2 - 512 if centred else 0,
         }
-    params = Struct("micronet_resize", fields)
+    params = Struct("micronet_resize_bilinear_params", fields)
     return Step("micronet_resize_bilinear", node.label, [params, x, y], [x], y)
 
 

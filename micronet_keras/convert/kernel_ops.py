@@ -9,8 +9,8 @@ planner finds the place for it.
     MicroNetConv2D              micronet_conv2d               weights, channels         geometry
     MicroNetConv2DColumnRGB     micronet_conv2d_column_rgb    weights, channels         geometry
     MicroNetDepthwiseConv2D     micronet_depthwise            weights, channels         geometry
-    MicroNetGroupedConv2D       micronet_conv2d_grouped_1x1   weights2, channels        grouped
-    MicroNetFullyConnected      micronet_fully_connected      weights, bias2            dense
+    MicroNetGroupedConv2D       micronet_conv2d_grouped_1x1   doubled_weights, channels grouped
+    MicroNetFullyConnected      micronet_fully_connected      weights, doubled_bias     dense
 
 Options are little-endian and begin with uint16 version 1. The fields are those of the structs in
 `tflm/kernels/micronet_kernels.h`, in this order:
@@ -77,14 +77,14 @@ _FORMS = {
         "MicroNetGroupedConv2D",
         "<H4h2bi",
         ("in_c", "out_c", "groups", "input_zero_point", "clamp_min", "clamp_max", "pixels"),
-        ("weights2", "channels"),
+        ("doubled_weights", "channels"),
     ),
     "micronet_fully_connected": _Form(
         "MicroNetFullyConnected",
         "<H3h2bxx3i",
         ("in_c", "out_c", "input_zero_point", "clamp_min", "clamp_max",
          "multiplier", "offset", "shift"),
-        ("weights", "bias2"),
+        ("weights", "doubled_bias"),
     ),
 }  # fmt: skip
 NAMES = tuple(form.name for form in _FORMS.values())

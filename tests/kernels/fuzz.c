@@ -154,10 +154,10 @@ static void random_clamp(int8_t *low, int8_t *high) {
   *high = (int8_t)(chance(4) ? between(0, 127) : 127);
 }
 
-static int8_t *run_plain(const micronet_conv *p, const quantization *q, int groups,
+static int8_t *run_plain(const micronet_conv_params *p, const quantization *q, int groups,
                          int output_zero_point, const int8_t *weights, const int8_t *in,
                          int depthwise) {
-  const micronet_conv_plain plain = {p->in_h,
+  const micronet_conv_plain_params plain = {p->in_h,
                                      p->in_w,
                                      p->in_c,
                                      p->out_h,
@@ -204,8 +204,8 @@ static int extent(int in, int kernel, int stride, int *pad) {
   return (in + (how == 1 ? 0 : 2 * *pad) - kernel) / stride + 1;
 }
 
-static micronet_conv random_conv(int kernel_h, int kernel_w, int in_c, int out_c, int most) {
-  micronet_conv p;
+static micronet_conv_params random_conv(int kernel_h, int kernel_w, int in_c, int out_c, int most) {
+  micronet_conv_params p;
   memset(&p, 0, sizeof p);
   int pad_top, pad_left;
   p.in_h = (int16_t)between(1, most);
@@ -231,7 +231,7 @@ static void conv_case(void) {
   const int kernel_w = one ? 1 : between(1, 4);
   const int in_c = between(1, 21);
   const int out_c = between(1, 9);
-  micronet_conv p = random_conv(kernel_h, kernel_w, in_c, out_c, 9);
+  micronet_conv_params p = random_conv(kernel_h, kernel_w, in_c, out_c, 9);
   if (one && chance(2)) p.in_h = p.in_w = p.out_h = p.out_w = 1, p.pad_top = p.pad_left = 0;
   const int patch = p.kernel_h * p.kernel_w * p.in_c;
   const int zero_point = between(-128, 127);
@@ -250,7 +250,7 @@ static void conv_case(void) {
 static void column_case(void) {
   const int kernel_h = between(1, 4);
   const int out_c = between(1, 6);
-  micronet_conv p = random_conv(kernel_h, 1, 3, out_c, 15);
+  micronet_conv_params p = random_conv(kernel_h, 1, 3, out_c, 15);
   p.stride_w = 1;
   p.pad_left = 0;
   p.out_w = p.in_w;
@@ -290,7 +290,7 @@ static void depthwise_case(void) {
   const int kernel_w = shape == 0 ? 1 : shape == 1 ? k : shape == 2 ? 3 : between(1, 4);
   const int with_source = chance(3);
   const int out_c = with_source ? between(1, 20) : in_c * one_of(multipliers, 6);
-  micronet_conv p = random_conv(kernel_h, kernel_w, in_c, out_c, chance(4) ? 20 : 11);
+  micronet_conv_params p = random_conv(kernel_h, kernel_w, in_c, out_c, chance(4) ? 20 : 11);
   const int taps = p.kernel_h * p.kernel_w;
   const int zero_point = between(-128, 127);
   const quantization q = random_quantization(p.out_c, taps * 127 * 255, zero_point, 0);
@@ -299,7 +299,7 @@ static void depthwise_case(void) {
   p.channels = q.records;
   const size_t n = (size_t)p.out_h * p.out_w * p.out_c;
   int8_t *out = take(n, 1);
-  micronet_conv plain = p;
+  micronet_conv_params plain = p;
   const int8_t *plain_in = in;
   if (with_source) {
     const int pixels = p.in_h * p.in_w;
@@ -320,7 +320,7 @@ static void depthwise_case(void) {
 static void grouped_case(void) {
   static const int inputs[] = {4, 4, 8, 8, 12, 12, 16, 1, 2, 3, 5, 6, 10, 20, 24, 32, 72};
   const int group_in = one_of(inputs, 17), group_out = between(1, 9), groups = between(1, 5);
-  micronet_conv shape = random_conv(1, 1, group_in * groups, group_out * groups, 5);
+  micronet_conv_params shape = random_conv(1, 1, group_in * groups, group_out * groups, 5);
   shape.stride_h = shape.stride_w = 1;
   shape.pad_top = shape.pad_left = 0;
   shape.out_h = shape.in_h;
@@ -329,27 +329,27 @@ static void grouped_case(void) {
   const quantization q = random_quantization(shape.out_c, group_in * 127 * 255, zero_point, 0);
   const int8_t *weights = random_int8((size_t)shape.out_c * group_in, -127);
   const int row = MICRONET_ROUND_UP_4(group_in);
-  int16_t *weights2 = take(2 * (size_t)(shape.out_c * row), 4);
+  int16_t *doubled_weights = take(2 * (size_t)(shape.out_c * row), 4);
   for (int o = 0; o < shape.out_c; ++o) {
     for (int i = 0; i < row; ++i) {
       static const int order[] = {0, 2, 1, 3};
       const int source = (i & ~3) + order[i & 3];
-      weights2[o * row + i] = (int16_t)(source < group_in ? 2 * weights[o * group_in + source] : 0);
+      doubled_weights[o * row + i] = (int16_t)(source < group_in ? 2 * weights[o * group_in + source] : 0);
     }
   }
-  const micronet_grouped p = {shape.in_h * shape.in_w,
+  const micronet_conv2d_grouped_1x1_params p = {shape.in_h * shape.in_w,
                               shape.in_c,
                               shape.out_c,
                               (int16_t)groups,
                               shape.input_zero_point,
                               shape.clamp_min,
                               shape.clamp_max,
-                              weights2,
+                              doubled_weights,
                               q.records};
   const int8_t *in = random_int8((size_t)p.pixels * p.in_c, -128);
   const size_t n = (size_t)p.pixels * p.out_c;
   int8_t *out = take(n, 1);
-  micronet_conv2d_grouped_1x1(&p, in, out, take(MICRONET_GROUPED_SCRATCH((size_t)group_in), 8));
+  micronet_conv2d_grouped_1x1(&p, in, out, take(MICRONET_CONV2D_GROUPED_1X1_SCRATCH((size_t)group_in), 8));
   expect_same("grouped 1x1 differs from its plain form", out,
               run_plain(&shape, &q, groups, zero_point, weights, in, 0), n);
   add_to_checksum(out, n);
@@ -358,14 +358,14 @@ static void grouped_case(void) {
 static void fully_connected_case(void) {
   const int in_c = between(1, 70);
   const int out_c = between(1, 33);
-  micronet_conv shape = random_conv(1, 1, in_c, out_c, 1);
+  micronet_conv_params shape = random_conv(1, 1, in_c, out_c, 1);
   shape.pad_top = shape.pad_left = 0;
   shape.out_h = shape.out_w = 1;
   const int zero_point = between(-128, 127);
   const quantization q = random_quantization(shape.out_c, shape.in_c * 127 * 255, zero_point, 1);
-  int32_t *bias2 = take(4 * (size_t)shape.out_c, 4);
-  for (int o = 0; o < shape.out_c; ++o) bias2[o] = q.records[o].bias2;
-  const micronet_dense p = {shape.in_c,
+  int32_t *doubled_bias = take(4 * (size_t)shape.out_c, 4);
+  for (int o = 0; o < shape.out_c; ++o) doubled_bias[o] = q.records[o].doubled_bias;
+  const micronet_fully_connected_params p = {shape.in_c,
                             shape.out_c,
                             shape.input_zero_point,
                             shape.clamp_min,
@@ -374,7 +374,7 @@ static void fully_connected_case(void) {
                             q.records[0].offset,
                             q.records[0].shift,
                             random_int8((size_t)shape.in_c * shape.out_c, -127),
-                            bias2};
+                            doubled_bias};
   const int8_t *in = random_int8((size_t)p.in_c, -128);
   int8_t *out = take((size_t)p.out_c, 1);
   micronet_fully_connected(&p, in, out, take(MICRONET_FULLY_CONNECTED_SCRATCH((size_t)p.in_c), 8));
@@ -432,8 +432,8 @@ static void dyshiftmax_case(void) {
 static void pool_case(void) {
   const int kernel_h = between(1, 4);
   const int kernel_w = between(1, 4);
-  const micronet_conv c = random_conv(kernel_h, kernel_w, 1, 1, 9);
-  micronet_pool p = {c.in_h,     c.in_w,     (int16_t)between(1, 19),
+  const micronet_conv_params c = random_conv(kernel_h, kernel_w, 1, 1, 9);
+  micronet_pool_params p = {c.in_h,     c.in_w,     (int16_t)between(1, 19),
                      c.out_h,    c.out_w,    c.kernel_h,
                      c.kernel_w, c.stride_h, c.stride_w,
                      c.pad_top,  c.pad_left, c.clamp_min,
@@ -458,8 +458,8 @@ static void pool_case(void) {
 }
 
 /* The fast form against the plain one: input 1 has the multiplier 1/2. */
-static void add_case(const micronet_binary *like, const int8_t *a, const int8_t *b, int8_t *out) {
-  micronet_binary p = *like;
+static void add_case(const micronet_binary_params *like, const int8_t *a, const int8_t *b, int8_t *out) {
+  micronet_binary_params p = *like;
   p.in1_multiplier = 1 << 30;
   p.in1_shift = 0;
   p.in2_shift = (int8_t)-between(1, 10);
@@ -494,7 +494,7 @@ static void elementwise_case(void) {
   const int c = between(1, 17), pixels = between(1, 9);
   const int32_t lengths[3] = {c * pixels, c, 1};
   const int which = between(0, 3);
-  micronet_binary p;
+  micronet_binary_params p;
   memset(&p, 0, sizeof p);
   p.count = c * pixels;
   p.in1_count = which == 3 ? lengths[between(0, 2)] : p.count;

@@ -10,16 +10,16 @@ static void add(const micronet_add_params *p, int32_t count, const int8_t *in1, 
   const int32_t *middle = p->table + 128; /* a negative index wraps around to the right address */
   for (int32_t fours = count >> 2; fours > 0; --fours, in1 += 4, in2 += 4, out += 4) {
     const uint32x4_t at = vreinterpretq_u32_s32(vldrbq_s32(in2));
-    int32x4_t acc2 = vshlq_n_s32(vldrbq_s32(in1), 20);
-    acc2 = vaddq_s32(acc2, vldrwq_gather_shifted_offset_s32(middle, at));
-    vstrbq_s32(out, micronet_requantize4(acc2, multiplier, offset, minus_shift));
+    int32x4_t doubled_acc = vshlq_n_s32(vldrbq_s32(in1), 20);
+    doubled_acc = vaddq_s32(doubled_acc, vldrwq_gather_shifted_offset_s32(middle, at));
+    vstrbq_s32(out, micronet_requantize4(doubled_acc, multiplier, offset, minus_shift));
   }
   if (count & 3) {
     const mve_pred16_t lanes = vctp32q((uint32_t)(count & 3));
     const uint32x4_t at = vreinterpretq_u32_s32(vldrbq_z_s32(in2, lanes));
-    int32x4_t acc2 = vshlq_n_s32(vldrbq_z_s32(in1, lanes), 20);
-    acc2 = vaddq_s32(acc2, vldrwq_gather_shifted_offset_z_s32(middle, at, lanes));
-    vstrbq_p_s32(out, micronet_requantize4(acc2, multiplier, offset, minus_shift), lanes);
+    int32x4_t doubled_acc = vshlq_n_s32(vldrbq_z_s32(in1, lanes), 20);
+    doubled_acc = vaddq_s32(doubled_acc, vldrwq_gather_shifted_offset_z_s32(middle, at, lanes));
+    vstrbq_p_s32(out, micronet_requantize4(doubled_acc, multiplier, offset, minus_shift), lanes);
   }
 }
 
@@ -32,8 +32,8 @@ static void add(const micronet_add_params *p, int32_t count, const int8_t *in1, 
   const int32_t *middle = p->table + 128;
   const int8_t *const end = out + count;
   while (out != end) {
-    const int32_t acc2 = middle[*in2++] + *in1++ * (1 << 20);
-    *out++ = micronet_requantize(acc2, multiplier, offset, shift);
+    const int32_t doubled_acc = middle[*in2++] + *in1++ * (1 << 20);
+    *out++ = micronet_requantize(doubled_acc, multiplier, offset, shift);
   }
 }
 

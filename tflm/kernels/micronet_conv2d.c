@@ -3,10 +3,10 @@
 
 #if MICRONET_USE_REFERENCE
 
-/* out[y][x][o] = requantized(bias2[o] + sum over taps inside of the image and inputs i of
+/* out[y][x][o] = requantized(doubled_bias[o] + sum over taps inside of the image and inputs i of
  *                            2 * w[o][ky][kx][i] * (in[y'][x'][i] - zero point))
  * with y' = y * stride - pad + ky, x' = x * stride - pad + kx */
-void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void *scratch) {
+void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
   int8_t *o_ptr = out;
   (void)scratch;
   for (int y = 0; y < p->out_h; ++y) {
@@ -14,7 +14,7 @@ void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void
       const int8_t *w = p->weights;
       for (int o = 0; o < p->out_c; ++o) {
         const micronet_channel *record = &p->channels[o];
-        int32_t acc = record->bias2;
+        int32_t acc = record->doubled_bias;
         for (int ky = 0; ky < p->kernel_h; ++ky) {
           const int in_y = y * p->stride_h - p->pad_top + ky;
           for (int kx = 0; kx < p->kernel_w; ++kx, w += p->in_c) {
@@ -34,7 +34,8 @@ void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void
 #else
 
 /* The patch of one output pixel as int8, in the order of the weights. */
-static void gather_patch(const micronet_conv *p, const int8_t *in, int y, int x, int8_t *patch) {
+static void gather_patch(const micronet_conv_params *p, const int8_t *in, int y, int x,
+                         int8_t *patch) {
   const int32_t run = p->kernel_w * p->in_c; /* one row of the kernel */
   const int left = x * p->stride_w - p->pad_left;
   const int first = left < 0 ? -left : 0;
@@ -50,7 +51,7 @@ static void gather_patch(const micronet_conv *p, const int8_t *in, int y, int x,
   }
 }
 
-MICRONET_INLINE int is_direct(const micronet_conv *p) {
+MICRONET_INLINE int is_direct(const micronet_conv_params *p) {
   return p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 &&
          p->pad_top == 0 && p->pad_left == 0;
 }
@@ -58,7 +59,7 @@ MICRONET_INLINE int is_direct(const micronet_conv *p) {
 #if MICRONET_USE_HELIUM
 
 /* Pixel by pixel, four output channels at a time. */
-void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void *scratch) {
+void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
   const int32_t patch = p->kernel_h * p->kernel_w * p->in_c;
   const int direct = is_direct(p);
   int8_t *const start = out;
@@ -74,10 +75,11 @@ void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void
       for (int32_t o = 0; o < p->out_c; o += 4) {
         const int32_t left = p->out_c - o;
         const micronet_records r = micronet_load_records(p->channels + o, left);
-        int32x4_t acc2 =
+        int32x4_t doubled_acc =
             micronet_four_rows(v, p->weights + (size_t)o * patch, patch, left, p->input_zero_point);
-        acc2 = vaddq_s32(acc2, r.bias2);
-        micronet_store4(out + o, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift),
+        doubled_acc = vaddq_s32(doubled_acc, r.doubled_bias);
+        micronet_store4(out + o,
+                        micronet_requantize4(doubled_acc, r.multiplier, r.offset, r.minus_shift),
                         left);
       }
     }
@@ -93,7 +95,7 @@ static MICRONET_NOINLINE void two_by_two(int32_t patch, const int16_t *wide, con
                                          int32_t w_step, const micronet_channel *c0,
                                          const micronet_channel *c1, int8_t *out0, int8_t *out1,
                                          int32_t second) {
-  int32_t acc00 = c0->bias2, acc01 = acc00, acc10 = c1->bias2, acc11 = acc10;
+  int32_t acc00 = c0->doubled_bias, acc01 = acc00, acc10 = c1->doubled_bias, acc11 = acc10;
   const int8_t *const end = w + (patch & ~3);
   while (w != end) {
     const micronet_four x = micronet_next_four(&wide), z = micronet_next_four(&wide);
@@ -127,7 +129,7 @@ static MICRONET_NOINLINE void two_by_two(int32_t patch, const int16_t *wide, con
   out0[second] = micronet_requantize(acc10, c1->multiplier, c1->offset, c1->shift);
 }
 
-void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void *scratch) {
+void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
   const int32_t patch = p->kernel_h * p->kernel_w * p->in_c;
   const int32_t pixels = (int32_t)p->out_h * p->out_w;
   const int direct = is_direct(p);

@@ -3,15 +3,15 @@
 
 #if MICRONET_USE_REFERENCE
 
-/* out[y][x][o] = requantized(bias2[o] + sum over rows inside of the image and the 3 inputs i of
+/* out[y][x][o] = requantized(doubled_bias[o] + sum over rows inside of the image and the 3 inputs i of
  *                            2 * w[o][ky][i] * (in[y * stride - pad + ky][x][i] - zero point)) */
-void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t *out) {
+void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   for (int y = 0; y < p->out_h; ++y) {
     int8_t *row = out + (size_t)y * p->out_w * p->out_c;
     for (int x = 0; x < p->out_w; ++x) {
       for (int o = 0; o < p->out_c; ++o) {
         const micronet_channel *record = &p->channels[o];
-        int32_t acc = record->bias2;
+        int32_t acc = record->doubled_bias;
         for (int ky = 0; ky < p->kernel_h; ++ky) {
           const int in_y = y * p->stride_h - p->pad_top + ky;
           if (in_y < 0 || in_y >= p->in_h) continue;
@@ -31,7 +31,7 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
 
 /* Four pixels of a row at once. The input's zero point goes into the bias, of the rows that are
  * inside of the image. */
-void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t *out) {
+void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   const int32_t in_pitch = 3 * p->in_w;
   const uint32x4_t pixels = vidupq_n_u32(0, 1);
   const uint32x4_t in_at = vmulq_n_u32(pixels, 3), out_at = vmulq_n_u32(pixels, (uint32_t)p->out_c);
@@ -45,10 +45,10 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
                       offset = vdupq_n_s32(record->offset);
       const int32x4_t minus_shift = vdupq_n_s32(-record->shift);
       const int8_t *const weights = p->weights + 3 * (o * p->kernel_h + first);
-      int32_t w2[3 * MICRONET_MOST_COLUMN_ROWS], bias2 = record->bias2;
+      int32_t w2[3 * MICRONET_MOST_COLUMN_ROWS], doubled_bias = record->doubled_bias;
       for (int i = 0; i < 3 * (end - first); ++i) {
         w2[i] = 2 * weights[i];
-        bias2 -= p->input_zero_point * w2[i];
+        doubled_bias -= p->input_zero_point * w2[i];
       }
       const int8_t *x = in + (start + first) * in_pitch;
       int8_t *to = out + o;
@@ -59,7 +59,7 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
   acc = vmlaq_n_s32(acc, load((v) + 1), (w)[1]); \
   acc = vmlaq_n_s32(acc, load((v) + 2), (w)[2])
 #define COLUMN_SUM(load)                              \
-  int32x4_t acc = vdupq_n_s32(bias2);                 \
+  int32x4_t acc = vdupq_n_s32(doubled_bias);          \
   if (rows == 3) {                                    \
     COLUMN_ROW(load, x, w2);                          \
     COLUMN_ROW(load, x + in_pitch, w2 + 3);           \
@@ -102,7 +102,7 @@ static void column_row(const row_weights *w, int rows, int32_t in_pitch, int32_t
                        int32_t out_step) {
   const micronet_pair minus = micronet_make_pair(-zero_point, -zero_point);
   for (; width >= 4; width -= 4, in += 12) {
-    int32_t acc0 = record->bias2, acc1 = acc0, acc2 = acc0, acc3 = acc0;
+    int32_t acc0 = record->doubled_bias, acc1 = acc0, acc2 = acc0, acc3 = acc0;
     const int8_t *x = in;
     for (const row_weights *v = w; v != w + rows; ++v, x += in_pitch) {
       const micronet_pair outer = v->outer, middle = v->middle;
@@ -131,7 +131,7 @@ static void column_row(const row_weights *w, int rows, int32_t in_pitch, int32_t
     out += 4 * out_step;
   }
   for (; width > 0; --width, in += 3, out += out_step) {
-    int32_t acc = record->bias2;
+    int32_t acc = record->doubled_bias;
     for (int r = 0; r < rows; ++r) {
       const int8_t *x = in + r * in_pitch;
       acc += micronet_low(w[r].outer) * (x[0] - zero_point) +
@@ -142,7 +142,7 @@ static void column_row(const row_weights *w, int rows, int32_t in_pitch, int32_t
   }
 }
 
-void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t *out) {
+void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   const int32_t in_pitch = 3 * p->in_w;
   for (int y = 0; y < p->out_h; ++y, out += p->out_w * p->out_c) {
     const int start = y * p->stride_h - p->pad_top;

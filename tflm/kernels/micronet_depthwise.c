@@ -4,16 +4,16 @@
 
 #if MICRONET_USE_REFERENCE
 
-/* out[y][x][o] = requantized(bias2[o] + sum over taps inside of the image of
+/* out[y][x][o] = requantized(doubled_bias[o] + sum over taps inside of the image of
  *                            2 * w[ky][kx][o] * (in[y'][x'][source[o]] - zero point))
  * with y' = y * stride - pad + ky, x' = x * stride - pad + kx */
-void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
+void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   int8_t *o_ptr = out;
   for (int y = 0; y < p->out_h; ++y) {
     for (int x = 0; x < p->out_w; ++x) {
       for (int o = 0; o < p->out_c; ++o) {
         const micronet_channel *record = &p->channels[o];
-        int32_t acc = record->bias2;
+        int32_t acc = record->doubled_bias;
         for (int ky = 0; ky < p->kernel_h; ++ky) {
           const int in_y = y * p->stride_h - p->pad_top + ky;
           for (int kx = 0; kx < p->kernel_w; ++kx) {
@@ -38,7 +38,7 @@ void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
 /* A line of outputs of one channel, four at once; they share taps and weights (doubled, zero point
  * in the bias). */
 MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, const int32_t *w2,
-                          int32_t bias2, const micronet_channel *record, int32_t count,
+                          int32_t doubled_bias, const micronet_channel *record, int32_t count,
                           uint32x4_t at, uint32x4_t out_at, int32_t in_move, int32_t out_move,
                           int8_t *out) {
   const int32x4_t multiplier = vdupq_n_s32(record->multiplier),
@@ -46,10 +46,10 @@ MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, con
   const int32x4_t minus_shift = vdupq_n_s32(-record->shift);
   /* In variables, because the compiler takes every store to `out` for a change of w2. */
   const int32_t w_0 = w2[0], w_1 = taps > 1 ? w2[1] : 0, w_2 = taps > 2 ? w2[2] : 0;
-#define LINE_TAPS(load)                                              \
-  int32x4_t acc = vmlaq_n_s32(vdupq_n_s32(bias2), load(x), w_0);     \
-  if (taps > 1) acc = vmlaq_n_s32(acc, load(x + tap_step), w_1);     \
-  if (taps > 2) acc = vmlaq_n_s32(acc, load(x + 2 * tap_step), w_2); \
+#define LINE_TAPS(load)                                                 \
+  int32x4_t acc = vmlaq_n_s32(vdupq_n_s32(doubled_bias), load(x), w_0); \
+  if (taps > 1) acc = vmlaq_n_s32(acc, load(x + tap_step), w_1);        \
+  if (taps > 2) acc = vmlaq_n_s32(acc, load(x + 2 * tap_step), w_2);    \
   for (int t = 3; t < taps; ++t) acc = vmlaq_n_s32(acc, load(x + t * tap_step), w2[t])
 #define LOAD_ALL(from) vldrbq_gather_offset_s32(from, at)
 #define LOAD_LANES(from) vldrbq_gather_offset_z_s32(from, at, lanes)
@@ -68,7 +68,7 @@ MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, con
   }
 }
 
-static void depthwise_lines(const micronet_conv *p, int taps, const micronet_axis *along,
+static void depthwise_lines(const micronet_conv_params *p, int taps, const micronet_axis *along,
                             const micronet_axis *across, const int8_t *in, int8_t *out) {
   const int32_t in_step = across->stride * across->in_pitch, pitch = along->in_pitch,
                 count = across->out;
@@ -91,13 +91,13 @@ static void depthwise_lines(const micronet_conv *p, int taps, const micronet_axi
       int32_t inside = sum;
       for (int32_t t = 0; t < first; ++t) inside -= w2[t];
       for (int32_t t = first + n; t < taps; ++t) inside -= w2[t];
-      const int32_t bias2 = record->bias2 - p->input_zero_point * inside;
+      const int32_t doubled_bias = record->doubled_bias - p->input_zero_point * inside;
       const int8_t *from = x + first * pitch;
       if (n == 3) {
-        line(3, from, pitch, w2 + first, bias2, record, count, at, out_at, 4 * in_step,
+        line(3, from, pitch, w2 + first, doubled_bias, record, count, at, out_at, 4 * in_step,
              4 * across->out_pitch, to);
       } else {
-        line(n, from, pitch, w2 + first, bias2, record, count, at, out_at, 4 * in_step,
+        line(n, from, pitch, w2 + first, doubled_bias, record, count, at, out_at, 4 * in_step,
              4 * across->out_pitch, to);
       }
       start += along->stride;
@@ -123,14 +123,15 @@ static MICRONET_NOINLINE void fours_of_inputs(const int8_t *x, const int8_t *w, 
       }
     }
     const micronet_records r = micronet_load_records(record, 4);
-    acc = vaddq_s32(vaddq_s32(acc, acc), r.bias2);
+    acc = vaddq_s32(vaddq_s32(acc, acc), r.doubled_bias);
     vstrbq_s32(out, micronet_requantize4(acc, r.multiplier, r.offset, r.minus_shift));
   }
 }
 
 /* The sums of four channels, for any multiplier and for the last channels. */
-static int32x4_t any_inputs(const micronet_conv *p, const int8_t *x, const int8_t *w, int32_t o,
-                            int32_t rows, int32_t columns, int32_t in_pitch, int32_t w_pitch) {
+static int32x4_t any_inputs(const micronet_conv_params *p, const int8_t *x, const int8_t *w,
+                            int32_t o, int32_t rows, int32_t columns, int32_t in_pitch,
+                            int32_t w_pitch) {
   const int32_t in_c = p->in_c, out_c = p->out_c, zero_point = p->input_zero_point;
   const mve_pred16_t lanes = vctp32q((uint32_t)(out_c - o));
   uint32_t channels[4] = {0};
@@ -148,7 +149,7 @@ static int32x4_t any_inputs(const micronet_conv *p, const int8_t *x, const int8_
 }
 
 /* Pixel by pixel, four channels at once, any multiplier. */
-static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *out) {
+static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   const int32_t in_c = p->in_c, out_c = p->out_c, in_pitch = p->in_w * in_c,
                 w_pitch = p->kernel_w * out_c;
   const int one_to_one = out_c == in_c && !p->source;
@@ -178,7 +179,7 @@ static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *o
       for (; o < out_c; o += 4) {
         const micronet_records r = micronet_load_records(p->channels + o, out_c - o);
         int32x4_t acc = any_inputs(p, corner, w_corner, o, rows, columns, in_pitch, w_pitch);
-        acc = vaddq_s32(vaddq_s32(acc, acc), r.bias2);
+        acc = vaddq_s32(vaddq_s32(acc, acc), r.doubled_bias);
         micronet_store4(out + o, micronet_requantize4(acc, r.multiplier, r.offset, r.minus_shift),
                         out_c - o);
       }
@@ -188,7 +189,7 @@ static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *o
 
 /* Whether a kernel along `along` can run in lines: every output sees the image, and across it
  * nothing is padded; short lines of many channels are left to depthwise_pixels. */
-static int lines_fit(const micronet_conv *p, const micronet_axis *along, int taps,
+static int lines_fit(const micronet_conv_params *p, const micronet_axis *along, int taps,
                      const micronet_axis *across) {
   return taps <= MOST_TAPS && along->pad < taps &&
          (along->out - 1) * along->stride - along->pad < along->in && across->pad == 0 &&
@@ -196,7 +197,7 @@ static int lines_fit(const micronet_conv *p, const micronet_axis *along, int tap
          (across->out > 6 || p->source || p->out_c != p->in_c || p->out_c % 4 != 0);
 }
 
-void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
+void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   const micronet_axis vertical = {p->in_h,    p->out_h,          p->stride_h,
                                   p->pad_top, p->in_w * p->in_c, p->out_w * p->out_c};
   const micronet_axis horizontal = {p->in_w, p->out_w, p->stride_w, p->pad_left, p->in_c, p->out_c};

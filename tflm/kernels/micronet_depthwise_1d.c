@@ -3,7 +3,7 @@
 
 #if !MICRONET_USE_DSP
 
-void micronet_depthwise_1d(const micronet_conv *p, const int8_t *in, int8_t *out) {
+void micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   micronet_depthwise(p, in, out);
 }
 
@@ -26,20 +26,20 @@ typedef struct {
   micronet_pair last; /* the last weight over the shift: one register for both */
 } strip;
 
-#define STRIP(name, sum_of_taps)                                                  \
-  static void name(const strip *s, const int8_t *x, int8_t *out, int32_t bias2) { \
-    const int32_t t = s->tap_step, out_step = s->out_step, in_step = s->in_step;  \
-    const int32_t multiplier = s->multiplier, offset = s->offset;                 \
-    const micronet_pair w01 = s->w01, last = s->last;                             \
-    int32_t count = s->count;                                                     \
-    (void)w01, (void)t;                                                           \
-    do {                                                                          \
-      int32_t acc = bias2;                                                        \
-      sum_of_taps;                                                                \
-      *out = micronet_requantize_packed(acc, multiplier, offset, last);           \
-      x += in_step;                                                               \
-      out += out_step;                                                            \
-    } while (--count);                                                            \
+#define STRIP(name, sum_of_taps)                                                         \
+  static void name(const strip *s, const int8_t *x, int8_t *out, int32_t doubled_bias) { \
+    const int32_t t = s->tap_step, out_step = s->out_step, in_step = s->in_step;         \
+    const int32_t multiplier = s->multiplier, offset = s->offset;                        \
+    const micronet_pair w01 = s->w01, last = s->last;                                    \
+    int32_t count = s->count;                                                            \
+    (void)w01, (void)t;                                                                  \
+    do {                                                                                 \
+      int32_t acc = doubled_bias;                                                        \
+      sum_of_taps;                                                                       \
+      *out = micronet_requantize_packed(acc, multiplier, offset, last);                  \
+      x += in_step;                                                                      \
+      out += out_step;                                                                   \
+    } while (--count);                                                                   \
   }
 #define TAP(smla, value, w) acc = smla((uint32_t)(value), w, acc)
 #define TAP_0 TAP(micronet_smlabb, x[0], w01)
@@ -54,24 +54,24 @@ static void (*const strip_of[MOST_STRIP_TAPS])(const strip *, const int8_t *, in
 
 /* Three taps, in_step and out_step equal or as 1 to 2: one index, counted up to 0, walks input and
  * output. */
-#define INDEXED_STRIP(name, out_index)                                             \
-  static void name(const strip *s, const int8_t *x0, int8_t *out, int32_t bias2) { \
-    const int32_t in_step = s->in_step;                                            \
-    const int32_t multiplier = s->multiplier, offset = s->offset;                  \
-    const micronet_pair w01 = s->w01, last = s->last;                              \
-    int32_t i = -in_step * s->count;                                               \
-    x0 -= i;                                                                       \
-    out -= out_index;                                                              \
-    const int8_t *x1 = x0 + s->tap_step;                                           \
-    const int8_t *x2 = x1 + s->tap_step;                                           \
-    do {                                                                           \
-      int32_t acc = bias2;                                                         \
-      TAP(micronet_smlabb, x0[i], w01);                                            \
-      TAP(micronet_smlabt, x1[i], w01);                                            \
-      TAP(micronet_smlabt, x2[i], last);                                           \
-      out[out_index] = micronet_requantize_packed(acc, multiplier, offset, last);  \
-      i += in_step;                                                                \
-    } while (i != 0);                                                              \
+#define INDEXED_STRIP(name, out_index)                                                    \
+  static void name(const strip *s, const int8_t *x0, int8_t *out, int32_t doubled_bias) { \
+    const int32_t in_step = s->in_step;                                                   \
+    const int32_t multiplier = s->multiplier, offset = s->offset;                         \
+    const micronet_pair w01 = s->w01, last = s->last;                                     \
+    int32_t i = -in_step * s->count;                                                      \
+    x0 -= i;                                                                              \
+    out -= out_index;                                                                     \
+    const int8_t *x1 = x0 + s->tap_step;                                                  \
+    const int8_t *x2 = x1 + s->tap_step;                                                  \
+    do {                                                                                  \
+      int32_t acc = doubled_bias;                                                         \
+      TAP(micronet_smlabb, x0[i], w01);                                                   \
+      TAP(micronet_smlabt, x1[i], w01);                                                   \
+      TAP(micronet_smlabt, x2[i], last);                                                  \
+      out[out_index] = micronet_requantize_packed(acc, multiplier, offset, last);         \
+      i += in_step;                                                                       \
+    } while (i != 0);                                                                     \
   }
 INDEXED_STRIP(strip_3_equal_steps, i)
 INDEXED_STRIP(strip_3_double_steps, 2 * i)
@@ -81,7 +81,7 @@ static void set_weights(strip *s, const int16_t *w, int32_t taps) {
   s->last = micronet_make_pair(s->shift, w[taps - 1]);
 }
 
-static void depthwise_strips(const micronet_conv *p, int taps, const micronet_axis *along,
+static void depthwise_strips(const micronet_conv_params *p, int taps, const micronet_axis *along,
                              const micronet_axis *across, const int8_t *in, int8_t *out) {
   const int32_t out_c = p->out_c, zero_point = p->input_zero_point;
   const micronet_channel *record = p->channels;
@@ -107,14 +107,14 @@ static void depthwise_strips(const micronet_conv *p, int taps, const micronet_ax
     whole.offset = record->offset;
     whole.shift = record->shift;
     set_weights(&whole, w, taps);
-    const int32_t bias2 = record->bias2 - zero_point * sum;
+    const int32_t doubled_bias = record->doubled_bias - zero_point * sum;
     int32_t start = -along->pad;
     const int8_t *x = channel + start * along->in_pitch;
     int8_t *out_line = out;
     for (int i = 0; i < along->out; ++i) {
       const int32_t beyond = start + taps - along->in; /* taps that lie behind the image */
       if (start >= 0 && beyond <= 0) {
-        run(&whole, x, out_line, bias2);
+        run(&whole, x, out_line, doubled_bias);
       } else {
         const int32_t first = start < 0 ? -start : 0;
         const int32_t end = beyond > 0 ? taps - beyond : taps;
@@ -123,7 +123,7 @@ static void depthwise_strips(const micronet_conv *p, int taps, const micronet_ax
         for (int32_t t = first; t < end; ++t) inside += w[t];
         set_weights(&part, w + first, end - first);
         strip_of[end - first - 1](&part, x + first * along->in_pitch, out_line,
-                                  record->bias2 - zero_point * inside);
+                                  record->doubled_bias - zero_point * inside);
       }
       start += along->stride;
       x += along->stride * along->in_pitch;
@@ -194,7 +194,7 @@ static MICRONET_NOINLINE void quads_of_pixel(const int8_t *x, const int8_t *w, i
   } while (out != end);
 }
 
-static void depthwise_quads(const micronet_conv *p, int taps, const micronet_axis *along,
+static void depthwise_quads(const micronet_conv_params *p, int taps, const micronet_axis *along,
                             const micronet_axis *across, const int8_t *in, int8_t *out) {
   const micronet_pair minus = micronet_make_pair(-p->input_zero_point, -p->input_zero_point);
   for (int i = 0; i < along->out; ++i) {
@@ -215,7 +215,7 @@ static void depthwise_quads(const micronet_conv *p, int taps, const micronet_axi
 /* On smaller maps, quads are faster than strips and lines. */
 #define SMALLEST_MAP 7
 
-int micronet_depthwise_along_an_axis(const micronet_conv *p, const int8_t *in, int8_t *out) {
+int micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   const micronet_axis vertical = {p->in_h,    p->out_h,          p->stride_h,
                                   p->pad_top, p->in_w * p->in_c, p->out_w * p->out_c};
   const micronet_axis horizontal = {p->in_w, p->out_w, p->stride_w, p->pad_left, p->in_c, p->out_c};
@@ -240,7 +240,7 @@ int micronet_depthwise_along_an_axis(const micronet_conv *p, const int8_t *in, i
   return 1;
 }
 
-void micronet_depthwise_1d(const micronet_conv *p, const int8_t *in, int8_t *out) {
+void micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   micronet_depthwise_along_an_axis(p, in, out);
 }
 

@@ -36,18 +36,17 @@ QUAD_TAP(quad_tap_0, "]", "]")
 QUAD_TAP(quad_tap_1, ", %[xs]]", ", %[ws]]")
 QUAD_TAP(quad_tap_2, ", %[xs], lsl #1]", ", %[ws], lsl #1]")
 #else
-#define QUAD_TAP(name, tap)                                                                    \
-  MICRONET_INLINE void name(quad *q, const int8_t *x, int32_t xs, const int8_t *w, int32_t ws, \
-                            micronet_pair minus) {                                             \
-    const uint32_t inputs = micronet_load4(x + (tap) * xs),                                    \
-                   weights = micronet_load4(w + (tap) * ws);                                   \
-    const micronet_pair c = micronet_sxtab16(minus, inputs),                                   \
-                        a = micronet_sxtab16_odd(minus, inputs);                               \
-    const micronet_pair d = micronet_sxtb16(weights), b = micronet_sxtb16_odd(weights);        \
-    q->sum0 = micronet_smlabb(c, d, q->sum0);                                                  \
-    q->sum1 = micronet_smlabb(a, b, q->sum1);                                                  \
-    q->sum2 = micronet_smlatt(c, d, q->sum2);                                                  \
-    q->sum3 = micronet_smlatt(a, b, q->sum3);                                                  \
+#define QUAD_TAP(name, tap)                                                                       \
+  MICRONET_INLINE void name(quad *q, const int8_t *x, int32_t xs, const int8_t *w, int32_t ws,    \
+                            micronet_pair minus) {                                                \
+    const uint32_t inputs = micronet_load4(x + (tap)*xs), weights = micronet_load4(w + (tap)*ws); \
+    const micronet_pair c = micronet_sxtab16(minus, inputs),                                      \
+                        a = micronet_sxtab16_odd(minus, inputs);                                  \
+    const micronet_pair d = micronet_sxtb16(weights), b = micronet_sxtb16_odd(weights);           \
+    q->sum0 = micronet_smlabb(c, d, q->sum0);                                                     \
+    q->sum1 = micronet_smlabb(a, b, q->sum1);                                                     \
+    q->sum2 = micronet_smlatt(c, d, q->sum2);                                                     \
+    q->sum3 = micronet_smlatt(a, b, q->sum3);                                                     \
   }
 QUAD_TAP(quad_tap_0, 0)
 QUAD_TAP(quad_tap_1, 1)
@@ -104,21 +103,23 @@ static MICRONET_NOINLINE void quads_of_one_input(const window *v, int32_t channe
 }
 
 /* Any multiplier, any source. */
-static MICRONET_NOINLINE void one_by_one(const window *v, const micronet_conv *p, int8_t *out) {
+static MICRONET_NOINLINE void one_by_one(const window *v, const micronet_conv_params *p,
+                                         int8_t *out) {
   const int32_t zero_point = p->input_zero_point;
   const micronet_channel *record = p->channels;
   for (int32_t channel = 0; channel < p->out_c; ++channel, ++record) {
-    int32_t acc2 = record->bias2;
+    int32_t doubled_acc = record->doubled_bias;
     const int8_t *x = v->x + micronet_source(p, channel), *w = v->w + channel;
     for (int32_t m = v->outer; m > 0; --m, x += v->x_outer, w += v->w_outer) {
       for (int32_t n = v->inner; n > 0; --n, x += v->x_inner, w += v->w_inner)
-        acc2 += 2 * *w * (*x - zero_point);
+        doubled_acc += 2 * *w * (*x - zero_point);
     }
-    out[channel] = micronet_requantize(acc2, record->multiplier, record->offset, record->shift);
+    out[channel] =
+        micronet_requantize(doubled_acc, record->multiplier, record->offset, record->shift);
   }
 }
 
-static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *out) {
+static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   const int32_t in_c = p->in_c, out_c = p->out_c, multiplier = out_c / in_c;
   const int32_t in_pitch = p->in_w * in_c, w_pitch = p->kernel_w * out_c;
   for (int y = 0; y < p->out_h; ++y) {
@@ -155,7 +156,7 @@ static void depthwise_pixels(const micronet_conv *p, const int8_t *in, int8_t *o
   }
 }
 
-void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out) {
+void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   if (micronet_depthwise_along_an_axis(p, in, out)) return;
   depthwise_pixels(p, in, out);
   micronet_apply_clamp((int32_t)p->out_h * p->out_w * p->out_c, p->clamp_min, p->clamp_max, out);

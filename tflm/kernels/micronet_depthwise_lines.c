@@ -22,10 +22,11 @@ typedef struct {
 /* Weights, doubled, in pairs. */
 typedef struct {
   micronet_pair w01, w12, w23, w34;
-  int32_t bias2;
+  int32_t doubled_bias;
 } window;
 
-static MICRONET_NOINLINE window make_window(const walk *k, const int8_t *weights, int32_t bias2) {
+static MICRONET_NOINLINE window make_window(const walk *k, const int8_t *weights,
+                                            int32_t doubled_bias) {
   int32_t w[MOST_TAPS] = {0}, sum = 0;
   for (int t = 0; t < k->taps; ++t, weights += k->weight_step) {
     w[t] = 2 * *weights;
@@ -34,7 +35,8 @@ static MICRONET_NOINLINE window make_window(const walk *k, const int8_t *weights
   const window v = {micronet_pkhbt((uint32_t)w[0], (uint32_t)w[1]),
                     micronet_pkhbt((uint32_t)w[1], (uint32_t)w[2]),
                     micronet_pkhbt((uint32_t)w[2], (uint32_t)w[3]),
-                    micronet_pkhbt((uint32_t)w[3], (uint32_t)w[4]), bias2 - k->zero_point * sum};
+                    micronet_pkhbt((uint32_t)w[3], (uint32_t)w[4]),
+                    doubled_bias - k->zero_point * sum};
   return v;
 }
 
@@ -44,7 +46,7 @@ typedef struct {
   int32_t first, second;
 } sums;
 
-MICRONET_INLINE sums two_sums(const window *v, const int32_t *bias2, const int16_t **x) {
+MICRONET_INLINE sums two_sums(const window *v, const int32_t *doubled_bias, const int16_t **x) {
 #if MICRONET_ARM_DSP
   uint32_t pair;
   sums s;
@@ -56,14 +58,14 @@ MICRONET_INLINE sums two_sums(const window *v, const int32_t *bias2, const int16
       "ldr %[pair], [%[x], #4]\n"
       "smlad %[second], %[pair], %[w34], %[second]\n smlabt %[first], %[pair], %[w34], %[first]\n"
       : [pair] "=&r"(pair), [first] "=&r"(s.first), [second] "=&r"(s.second), [x] "+&r"(*x)
-      :
-      [w01] "r"(v->w01), [w12] "r"(v->w12), [w23] "r"(v->w23), [w34] "r"(v->w34), [bias] "m"(*bias2)
+      : [w01] "r"(v->w01), [w12] "r"(v->w12), [w23] "r"(v->w23), [w34] "r"(v->w34),
+        [bias] "m"(*doubled_bias)
       : "memory");
 #else
   const micronet_pair x01 = micronet_load_pair(*x), x23 = micronet_load_pair(*x + 2);
   const micronet_pair x45 = micronet_load_pair(*x + 4);
-  const int32_t first = micronet_smlad(x23, v->w23, micronet_smlad(x01, v->w01, *bias2));
-  const int32_t second = micronet_smlad(x23, v->w12, micronet_smlatb(x01, v->w01, *bias2));
+  const int32_t first = micronet_smlad(x23, v->w23, micronet_smlad(x01, v->w01, *doubled_bias));
+  const int32_t second = micronet_smlad(x23, v->w12, micronet_smlatb(x01, v->w01, *doubled_bias));
   const sums s = {micronet_smlabt(x45, v->w34, first), micronet_smlad(x45, v->w34, second)};
   *x += 2;
 #endif
@@ -74,21 +76,21 @@ MICRONET_INLINE sums two_sums(const window *v, const int32_t *bias2, const int16
 static MICRONET_NOINLINE void walk_all(const walk *k, const int8_t *weights,
                                        const micronet_channel *record, const int16_t *x,
                                        int8_t *out) {
-  const window v = make_window(k, weights, record->bias2);
-  const int32_t bias2 = v.bias2;
+  const window v = make_window(k, weights, record->doubled_bias);
+  const int32_t doubled_bias = v.doubled_bias;
   const int32_t multiplier = record->multiplier, offset = record->offset, shift = record->shift;
   int32_t step = k->out_step, lines = k->lines;
   do {
     int32_t n = k->pairs;
     while (--n >= 0) {
-      const sums s = two_sums(&v, &bias2, &x);
+      const sums s = two_sums(&v, &doubled_bias, &x);
       MICRONET_OPAQUE(step);
       out[0] = micronet_requantize(s.first, multiplier, offset, shift);
       out[step] = micronet_requantize(s.second, multiplier, offset, shift);
       out += 2 * step;
     }
     if (k->odd)
-      *out = micronet_requantize(two_sums(&v, &bias2, &x).first, multiplier, offset, shift);
+      *out = micronet_requantize(two_sums(&v, &doubled_bias, &x).first, multiplier, offset, shift);
     x += k->skip;
     out += k->out_skip;
   } while (--lines > 0);
@@ -98,13 +100,13 @@ static MICRONET_NOINLINE void walk_all(const walk *k, const int8_t *weights,
 static MICRONET_NOINLINE void walk_apart(const walk *k, const int8_t *weights,
                                          const micronet_channel *record, const int16_t *x,
                                          int8_t *out) {
-  const window v = make_window(k, weights, record->bias2);
+  const window v = make_window(k, weights, record->doubled_bias);
   const int32_t multiplier = record->multiplier, offset = record->offset, shift = record->shift;
   const int32_t step = k->out_step;
   int32_t lines = k->lines;
   do {
     for (int32_t n = 2 * k->pairs + k->odd; n > 0; --n, x += 2, out += step) {
-      int32_t acc = micronet_smlad(micronet_load_pair(x), v.w01, v.bias2);
+      int32_t acc = micronet_smlad(micronet_load_pair(x), v.w01, v.doubled_bias);
       acc = micronet_smlad(micronet_load_pair(x + 2), v.w23, acc);
       acc = micronet_smlabt(micronet_load_pair(x + 4), v.w34, acc);
       *out = micronet_requantize(acc, multiplier, offset, shift);
@@ -132,7 +134,7 @@ static MICRONET_NOINLINE void copy_lines(const int8_t *x, int32_t step, int32_t 
   } while (--lines > 0);
 }
 
-int micronet_depthwise_lines(const micronet_conv *p, int taps, const micronet_axis *along,
+int micronet_depthwise_lines(const micronet_conv_params *p, int taps, const micronet_axis *along,
                              const micronet_axis *across, const int8_t *in, int8_t *out) {
   uint32_t buffer[BUFFER / 2];
   int16_t *const lines = (int16_t *)buffer;

@@ -15,7 +15,7 @@ MICRONET_INLINE micronet_channel next_of_quad(const micronet_channel **p) {
 #if MICRONET_ARM_DSP
   micronet_channel c;
   __asm__("ldrd %0, %1, [%4], #8\n ldrd %2, %3, [%4], #8"
-          : "=&r"(c.bias2), "=&r"(c.multiplier), "=&r"(c.offset), "=&r"(c.shift), "+r"(*p)
+          : "=&r"(c.doubled_bias), "=&r"(c.multiplier), "=&r"(c.offset), "=&r"(c.shift), "+r"(*p)
           :
           : "memory");
   return c;
@@ -26,13 +26,13 @@ MICRONET_INLINE micronet_channel next_of_quad(const micronet_channel **p) {
 
 MICRONET_INLINE int8_t *finish_quad(const quad *q, const micronet_channel **record, int8_t *out) {
   micronet_channel c = next_of_quad(record);
-  *out++ = micronet_requantize(c.bias2 + q->sum0 * 2, c.multiplier, c.offset, c.shift);
+  *out++ = micronet_requantize(c.doubled_bias + q->sum0 * 2, c.multiplier, c.offset, c.shift);
   c = next_of_quad(record);
-  *out++ = micronet_requantize(c.bias2 + q->sum1 * 2, c.multiplier, c.offset, c.shift);
+  *out++ = micronet_requantize(c.doubled_bias + q->sum1 * 2, c.multiplier, c.offset, c.shift);
   c = next_of_quad(record);
-  *out++ = micronet_requantize(c.bias2 + q->sum2 * 2, c.multiplier, c.offset, c.shift);
+  *out++ = micronet_requantize(c.doubled_bias + q->sum2 * 2, c.multiplier, c.offset, c.shift);
   c = next_of_quad(record);
-  *out++ = micronet_requantize(c.bias2 + q->sum3 * 2, c.multiplier, c.offset, c.shift);
+  *out++ = micronet_requantize(c.doubled_bias + q->sum3 * 2, c.multiplier, c.offset, c.shift);
   return out;
 }
 

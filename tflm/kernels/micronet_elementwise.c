@@ -8,7 +8,7 @@
 
 /* out = zero point + (x1 * 2^20 scaled + x2 * 2^20 scaled) scaled, each scaling by two
  * roundings. */
-void micronet_add_plain(const micronet_binary *p, const int8_t *in1, const int8_t *in2,
+void micronet_add_plain(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
                         int8_t *out) {
   FOR_EACH_PAIR(p->count, p->in1_count, p->in2_count) {
     const int32_t x1 = (in1[i1] - p->in1_zero_point) * (1 << 20);
@@ -22,7 +22,8 @@ void micronet_add_plain(const micronet_binary *p, const int8_t *in1, const int8_
 }
 
 /* out = zero point + (x1 * x2) scaled */
-void micronet_mul(const micronet_binary *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
+void micronet_mul(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
+                  int8_t *out) {
   FOR_EACH_PAIR(p->count, p->in1_count, p->in2_count) {
     const int32_t product = (in1[i1] - p->in1_zero_point) * (in2[i2] - p->in2_zero_point);
     const int32_t y = micronet_wrap_add(micronet_scale(product, p->out_multiplier, p->out_shift),

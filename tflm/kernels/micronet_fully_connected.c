@@ -3,13 +3,13 @@
 
 #if MICRONET_USE_REFERENCE
 
-/* out[o] = requantized(bias2[o] + sum over i of 2 * w[o][i] * (in[i] - zero point)) */
-void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out,
-                              void *scratch) {
+/* out[o] = requantized(doubled_bias[o] + sum over i of 2 * w[o][i] * (in[i] - zero point)) */
+void micronet_fully_connected(const micronet_fully_connected_params *p, const int8_t *in,
+                              int8_t *out, void *scratch) {
   (void)scratch;
   for (int o = 0; o < p->out_c; ++o) {
     const int8_t *w = p->weights + (size_t)o * p->in_c;
-    int32_t acc = p->bias2[o];
+    int32_t acc = p->doubled_bias[o];
     for (int i = 0; i < p->in_c; ++i) acc += 2 * w[i] * (in[i] - p->input_zero_point);
     out[o] = micronet_requantize(acc, p->multiplier, p->offset, p->shift);
   }
@@ -18,17 +18,19 @@ void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t 
 
 #elif MICRONET_USE_HELIUM
 
-void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out,
-                              void *scratch) {
+void micronet_fully_connected(const micronet_fully_connected_params *p, const int8_t *in,
+                              int8_t *out, void *scratch) {
   const int32x4_t multiplier = vdupq_n_s32(p->multiplier), offset = vdupq_n_s32(p->offset);
   const int32x4_t minus_shift = vdupq_n_s32(-p->shift);
   (void)scratch;
   for (int32_t o = 0; o < p->out_c; o += 4) {
     const int32_t left = p->out_c - o;
-    int32x4_t acc2 = micronet_four_rows(in, p->weights + (size_t)o * p->in_c, p->in_c, left,
-                                        p->input_zero_point);
-    acc2 = vaddq_s32(acc2, vldrwq_z_s32(p->bias2 + o, vctp32q((uint32_t)left)));
-    micronet_store4(out + o, micronet_requantize4(acc2, multiplier, offset, minus_shift), left);
+    int32x4_t doubled_acc = micronet_four_rows(in, p->weights + (size_t)o * p->in_c, p->in_c, left,
+                                               p->input_zero_point);
+    doubled_acc =
+        vaddq_s32(doubled_acc, vldrwq_z_s32(p->doubled_bias + o, vctp32q((uint32_t)left)));
+    micronet_store4(out + o, micronet_requantize4(doubled_acc, multiplier, offset, minus_shift),
+                    left);
   }
   micronet_apply_clamp(p->out_c, p->clamp_min, p->clamp_max, out);
 }
@@ -56,7 +58,7 @@ ROW(row_two_below, "[%[w], %[step], lsl #1]", 0)
 #else
 #define ROW(name, rows, moves)                                                                 \
   MICRONET_INLINE int32_t name(const int8_t **w, int32_t step, micronet_four x, int32_t acc) { \
-    const uint32_t word = micronet_load4(*w + (rows) * step);                                  \
+    const uint32_t word = micronet_load4(*w + (rows)*step);                                    \
     *w += 4 * (moves);                                                                         \
     acc = micronet_smlad(micronet_sxtb16(word), x.first, acc);                                 \
     return micronet_smlad(micronet_sxtb16_odd(word), x.second, acc);                           \
@@ -66,12 +68,14 @@ ROW(row_one_below, 1, 0)
 ROW(row_two_below, 2, 0)
 #endif
 
-static MICRONET_NOINLINE void four_rows(const micronet_dense *p, const int16_t *wide,
-                                        const int8_t *w, const int32_t *bias2, int8_t *out) {
+static MICRONET_NOINLINE void four_rows(const micronet_fully_connected_params *p,
+                                        const int16_t *wide, const int8_t *w,
+                                        const int32_t *doubled_bias, int8_t *out) {
   const int32_t in_c = p->in_c;
   const int8_t *const end = w + (in_c & ~3);
   const int8_t *w3 = w + 3 * in_c;
-  int32_t acc0 = bias2[0], acc1 = bias2[1], acc2 = bias2[2], acc3 = bias2[3];
+  int32_t acc0 = doubled_bias[0], acc1 = doubled_bias[1], acc2 = doubled_bias[2],
+          acc3 = doubled_bias[3];
   while (w != end) {
     const micronet_four x = micronet_next_four(&wide);
     acc3 = row_here(&w3, in_c, x, acc3);
@@ -92,21 +96,23 @@ static MICRONET_NOINLINE void four_rows(const micronet_dense *p, const int16_t *
   out[3] = micronet_requantize(acc3, p->multiplier, p->offset, p->shift);
 }
 
-static int8_t one_row(const micronet_dense *p, const int16_t *wide, const int8_t *w, int32_t acc0) {
+static int8_t one_row(const micronet_fully_connected_params *p, const int16_t *wide,
+                      const int8_t *w, int32_t acc0) {
   const int8_t *const end = w + (p->in_c & ~3);
   while (w != end) acc0 = row_here(&w, 0, micronet_next_four(&wide), acc0);
   for (int i = 0; i < (p->in_c & 3); ++i) acc0 += w[i] * wide[(i & 1) << 1 | i >> 1];
   return micronet_requantize(acc0, p->multiplier, p->offset, p->shift);
 }
 
-void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out,
-                              void *scratch) {
+void micronet_fully_connected(const micronet_fully_connected_params *p, const int8_t *in,
+                              int8_t *out, void *scratch) {
   int16_t *wide = (int16_t *)scratch;
   micronet_widen(in, p->in_c, p->input_zero_point, 1, 4, wide);
   const int8_t *w = p->weights;
   int o = 0;
-  for (; o + 4 <= p->out_c; o += 4, w += 4 * p->in_c) four_rows(p, wide, w, p->bias2 + o, out + o);
-  for (; o < p->out_c; ++o, w += p->in_c) out[o] = one_row(p, wide, w, p->bias2[o]);
+  for (; o + 4 <= p->out_c; o += 4, w += 4 * p->in_c)
+    four_rows(p, wide, w, p->doubled_bias + o, out + o);
+  for (; o < p->out_c; ++o, w += p->in_c) out[o] = one_row(p, wide, w, p->doubled_bias[o]);
   micronet_apply_clamp(p->out_c, p->clamp_min, p->clamp_max, out);
 }
 

@@ -3,11 +3,11 @@
 
 #if MICRONET_USE_REFERENCE
 
-/* out[pixel][o] = requantized(bias2[o] + sum over the group's inputs i of
- *                       weights2[o][i'] * (in[pixel][group + i] - zero point)), i' being i with the
+/* out[pixel][o] = requantized(doubled_bias[o] + sum over the group's inputs i of
+ *                       doubled_weights[o][i'] * (in[pixel][group + i] - zero point)), i' being i with the
  *                             middle two of every four exchanged */
-void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out,
-                                 void *scratch) {
+void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
+                                 int8_t *out, void *scratch) {
   const int group_in = p->in_c / p->groups;
   const int group_out = p->out_c / p->groups;
   const int row = MICRONET_ROUND_UP_4(group_in);
@@ -15,9 +15,9 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
   for (int32_t pixel = 0; pixel < p->pixels; ++pixel) {
     for (int o = 0; o < p->out_c; ++o) {
       const micronet_channel *record = &p->channels[o];
-      const int16_t *w = p->weights2 + (size_t)o * row;
+      const int16_t *w = p->doubled_weights + (size_t)o * row;
       const int8_t *v = in + (size_t)pixel * p->in_c + o / group_out * group_in;
-      int32_t acc = record->bias2;
+      int32_t acc = record->doubled_bias;
       for (int i = 0; i < group_in; ++i)
         acc += w[(i & ~3) | (i & 1) << 1 | (i & 2) >> 1] * (v[i] - p->input_zero_point);
       out[(size_t)pixel * p->out_c + o] =
@@ -82,8 +82,9 @@ MICRONET_INLINE void four_outputs(const int row, const group_shape *g, const int
       sums[2] = vmladavaq_s32(sums[2], x, vldrhq_s32(w2 + i));
       sums[3] = vmladavaq_s32(sums[3], x, vldrhq_s32(w3 + i));
     }
-    const int32x4_t acc2 = vaddq_s32(vldrwq_s32(sums), r.bias2);
-    vstrbq_p_s32(out, micronet_requantize4(acc2, r.multiplier, r.offset, r.minus_shift), lanes);
+    const int32x4_t doubled_acc = vaddq_s32(vldrwq_s32(sums), r.doubled_bias);
+    vstrbq_p_s32(out, micronet_requantize4(doubled_acc, r.multiplier, r.offset, r.minus_shift),
+                 lanes);
     in += in_step;
     out += out_step;
   }
@@ -99,8 +100,8 @@ FOUR_OUTPUTS(four_outputs_of_8, 8)
 FOUR_OUTPUTS(four_outputs_of_16, 16)
 FOUR_OUTPUTS(four_outputs_of_any, 0)
 
-void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out,
-                                 void *scratch) {
+void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
+                                 int8_t *out, void *scratch) {
   const int32_t inputs = p->in_c / p->groups, outputs = p->out_c / p->groups;
   void (*const run)(const group_shape *, const int8_t *, const int16_t *, int8_t *) =
       inputs == 4    ? four_outputs_of_4
@@ -108,7 +109,7 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
       : inputs == 16 ? four_outputs_of_16
                      : four_outputs_of_any;
   group_shape g = {p->pixels, inputs, 4, p->in_c, p->out_c, p->input_zero_point, p->channels};
-  const int16_t *w = p->weights2;
+  const int16_t *w = p->doubled_weights;
   int8_t *to = out;
   (void)scratch;
   for (int32_t group = 0; group < p->groups; ++group, in += inputs) {
@@ -142,7 +143,7 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
     widen;                                                                             \
     do {                                                                               \
       const micronet_channel c = micronet_next_channel(&record);                       \
-      int32_t acc = c.bias2;                                                           \
+      int32_t acc = c.doubled_bias;                                                    \
       fours;                                                                           \
       *out++ = micronet_requantize(acc, c.multiplier, c.offset, c.shift);              \
     } while (out != out_end);                                                          \
@@ -164,28 +165,28 @@ static MICRONET_NOINLINE void group_of_any(const int8_t *in, int32_t inputs, int
     const int16_t *w2 = pair ? w + row : w;
     const int16_t *x = wide;
     const int16_t *const x_end = wide + row;
-    int32_t acc = record[0].bias2, acc2 = record[pair].bias2;
+    int32_t acc = record[0].doubled_bias, next_acc = record[pair].doubled_bias;
     do {
       const micronet_four v = micronet_next_four(&x);
       const micronet_four a = micronet_next_four(&w);
       acc = micronet_smlad(a.first, v.first, acc);
       acc = micronet_smlad(a.second, v.second, acc);
       const micronet_four b = micronet_next_four(&w2);
-      acc2 = micronet_smlad(b.first, v.first, acc2);
-      acc2 = micronet_smlad(b.second, v.second, acc2);
+      next_acc = micronet_smlad(b.first, v.first, next_acc);
+      next_acc = micronet_smlad(b.second, v.second, next_acc);
     } while (x != x_end);
     w = w2;
     *out++ = micronet_requantize(acc, record->multiplier, record->offset, record->shift);
     ++record;
     if (pair) {
-      *out++ = micronet_requantize(acc2, record->multiplier, record->offset, record->shift);
+      *out++ = micronet_requantize(next_acc, record->multiplier, record->offset, record->shift);
       ++record;
     }
   }
 }
 
-void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out,
-                                 void *scratch) {
+void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
+                                 int8_t *out, void *scratch) {
   const int group_in = p->in_c / p->groups;
   const int group_out = p->out_c / p->groups;
   const int32_t row = group_out * MICRONET_ROUND_UP_4(group_in);
@@ -193,7 +194,7 @@ void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, in
       micronet_make_pair(-p->input_zero_point, -p->input_zero_point);
   int8_t *const start = out;
   for (int32_t pixel = 0; pixel < p->pixels; ++pixel) {
-    const int16_t *w = p->weights2;
+    const int16_t *w = p->doubled_weights;
     const micronet_channel *record = p->channels;
     for (int group = 0; group < p->groups; ++group) {
       const int8_t *out_end = out + group_out;

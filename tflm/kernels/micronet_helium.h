@@ -7,10 +7,10 @@
 #if MICRONET_USE_HELIUM
 
 /* Four accumulators to four int8 in the low bytes of the lanes. VRMULH is SMMULR in four lanes. */
-MICRONET_INLINE int32x4_t micronet_requantize4(int32x4_t acc2, int32x4_t multiplier,
+MICRONET_INLINE int32x4_t micronet_requantize4(int32x4_t doubled_acc, int32x4_t multiplier,
                                                int32x4_t offset, int32x4_t minus_shift) {
-  int32x4_t y = vaddq_s32(vrmulhq_s32(acc2, multiplier), offset);
-  y = vaddq_s32(y, vshrq_n_s32(acc2, 31));
+  int32x4_t y = vaddq_s32(vrmulhq_s32(doubled_acc, multiplier), offset);
+  y = vaddq_s32(y, vshrq_n_s32(doubled_acc, 31));
   y = vshlq_s32(y, minus_shift);
   /* Narrowing saturates. It writes every other element of its first argument, the others are not
    * read. */
@@ -20,21 +20,21 @@ MICRONET_INLINE int32x4_t micronet_requantize4(int32x4_t acc2, int32x4_t multipl
 
 /* Up to four channel records, one field to a vector. */
 typedef struct {
-  int32x4_t bias2, multiplier, offset, minus_shift;
+  int32x4_t doubled_bias, multiplier, offset, minus_shift;
 } micronet_records;
 
 MICRONET_INLINE micronet_records micronet_load_records(const micronet_channel *c, int32_t count) {
   micronet_records r;
   if (count >= 4) {
-    const int32x4x4_t fields = vld4q_s32(&c->bias2);
-    r.bias2 = fields.val[0];
+    const int32x4x4_t fields = vld4q_s32(&c->doubled_bias);
+    r.doubled_bias = fields.val[0];
     r.multiplier = fields.val[1];
     r.offset = fields.val[2];
     r.minus_shift = vnegq_s32(fields.val[3]);
   } else {
     const uint32x4_t at = vshlq_n_u32(vidupq_n_u32(0, 1), 2); /* 0, 4, 8, 12 words */
     const mve_pred16_t lanes = vctp32q((uint32_t)count);
-    r.bias2 = vldrwq_gather_shifted_offset_z_s32(&c->bias2, at, lanes);
+    r.doubled_bias = vldrwq_gather_shifted_offset_z_s32(&c->doubled_bias, at, lanes);
     r.multiplier = vldrwq_gather_shifted_offset_z_s32(&c->multiplier, at, lanes);
     r.offset = vldrwq_gather_shifted_offset_z_s32(&c->offset, at, lanes);
     r.minus_shift = vnegq_s32(vldrwq_gather_shifted_offset_z_s32(&c->shift, at, lanes));

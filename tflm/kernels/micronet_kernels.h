@@ -28,18 +28,18 @@
  * where scale_in * scale_weights / scale_out = m * 2^(s - 31).
  * Here each output channel has a record (micronet_channel) prepared from bias, m, s, zero_point,
  * for s < 0:
- *     bias2      = 2 * bias
+ *     doubled_bias      = 2 * bias
  *     multiplier = m
  *     shift      = -s                                       (the record needs 1 <= shift <= 22)
  *     offset     = zero_point * 2^shift + 2^(shift - 1)
- * and with acc2 = bias2 + sum 2 * w * (x - input_zero_point) a kernel computes
- *     out = clamp((floor((acc2 * multiplier + 2^31) / 2^32) + offset - (acc2 < 0)) >> shift)
+ * and with doubled_acc = doubled_bias + sum 2 * w * (x - input_zero_point) a kernel computes
+ *     out = clamp((floor((doubled_acc * multiplier + 2^31) / 2^32) + offset - (doubled_acc < 0)) >> shift)
  * which is the same number: four instructions (ADD, SMMLAR, ASR, SSAT).
  * A channel fits a record when
  *     1 <= -s <= 22   and   2 * (|bias| + 255 * sum |w|) < 2^31.
  * A channel that does not fit but whose output is the same, v, for the least and for the greatest
  * acc that it can reach (a dead channel with a tiny scale and a huge bias is common; out is
- * monotone in acc) is stored as weights 0 and {bias2 = 0, multiplier = 0, offset = 2 * v + 1, shift
+ * monotone in acc) is stored as weights 0 and {doubled_bias = 0, multiplier = 0, offset = 2 * v + 1, shift
  * = 1}. If any other channel does not fit, the operator is given to its *_plain kernel, which takes
  * the numbers of the flatbuffer as they are and does it all in 64 bits.
  *
@@ -60,7 +60,7 @@ extern "C" {
 #define MICRONET_ROUND_UP_4(n) (((n) + 3) & ~3)
 
 typedef struct {
-  int32_t bias2;
+  int32_t doubled_bias;
   int32_t multiplier;
   int32_t offset;
   int32_t shift;
@@ -83,7 +83,7 @@ typedef struct {
   const int8_t *weights;            /* int8, the layout of the flatbuffer (see each kernel) */
   const micronet_channel *channels; /* out_c records */
   const uint16_t *source;           /* only read by micronet_depthwise */
-} micronet_conv;
+} micronet_conv_params;
 
 /* CONV_2D, one group, any kernel; dense 1x1 too.
  * weights: [out_c][kernel_h][kernel_w][in_c] as in the flatbuffer.
@@ -91,7 +91,7 @@ typedef struct {
  * int8).
  */
 #define MICRONET_CONV2D_SCRATCH(patch) (5 * MICRONET_ROUND_UP_4(patch))
-void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void *scratch);
+void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 
 /* CONV_2D from 3 channels with kernel_w = 1, stride_w = 1, pad_left = 0 (so out_w = in_w): the
  * first layer. kernel_h <= MICRONET_MOST_COLUMN_ROWS; a window may lie outside of the image in
@@ -103,7 +103,7 @@ void micronet_conv2d(const micronet_conv *p, const int8_t *in, int8_t *out, void
  * input row max(0, y * stride_h - pad_top).
  */
 #define MICRONET_MOST_COLUMN_ROWS 8
-void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t *out);
+void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in, int8_t *out);
 
 /* DEPTHWISE_CONV_2D, any kernel, stride, multiplier (out_c / in_c).
  * weights: [kernel_h][kernel_w][out_c] as in the flatbuffer ([1, kernel_h, kernel_w, out_c]).
@@ -111,14 +111,15 @@ void micronet_conv2d_column_rgb(const micronet_conv *p, const int8_t *in, int8_t
  * GATHER before or after costs nothing; NULL: o / (out_c / in_c). Fast for kx1 and 1xk with k <= 5,
  * and for 3x3 without a source.
  */
-void micronet_depthwise(const micronet_conv *p, const int8_t *in, int8_t *out);
+void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out);
 
 /* The same in less flash, for kx1 and 1xk kernels with k <= 5. Along the kernel the stride is 1 or
  * 2, there are 250 / stride outputs at most, and every window meets the image; across the kernel
  * nothing is padded. */
-void micronet_depthwise_1d(const micronet_conv *p, const int8_t *in, int8_t *out);
+void micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out);
 
-typedef void (*micronet_depthwise_kernel)(const micronet_conv *p, const int8_t *in, int8_t *out);
+typedef void (*micronet_depthwise_kernel)(const micronet_conv_params *p, const int8_t *in,
+                                          int8_t *out);
 
 /* Output channels whose scales do not fit into a record, with numbers as in the flatbuffer:
  * channel: `count` of them, rising; weights: [count][kernel_h][kernel_w]; bias, multiplier, shift
@@ -129,37 +130,38 @@ typedef struct {
   const int8_t *weights;
   const int32_t *bias, *multiplier;
   const int8_t *shift;
-} micronet_wide;
+} micronet_depthwise_wide_params;
 
 /* `rest` computes all channels but those of `wide`, for which `p` may hold any record; they follow.
  */
-void micronet_depthwise_wide(micronet_depthwise_kernel rest, const micronet_conv *p,
-                             const micronet_wide *wide, const int8_t *in, int8_t *out);
+void micronet_depthwise_wide(micronet_depthwise_kernel rest, const micronet_conv_params *p,
+                             const micronet_depthwise_wide_params *wide, const int8_t *in,
+                             int8_t *out);
 
 /* CONV_2D 1x1, stride 1, with groups (2 or more; 1 works too but micronet_conv2d is faster).
- * weights2: [out_c][MICRONET_ROUND_UP_4(in_c / groups)] int16, 4-byte aligned. With the inputs of a
+ * doubled_weights: [out_c][MICRONET_ROUND_UP_4(in_c / groups)] int16, 4-byte aligned. With the inputs of a
  * group padded to fours by weights of 0, each four is stored in the order 0, 2, 1, 3:
- *     weights2[o][4 * q + {0, 1, 2, 3}] = 2 * w[o][4 * q + {0, 2, 1, 3}]
+ *     doubled_weights[o][4 * q + {0, 1, 2, 3}] = 2 * w[o][4 * q + {0, 2, 1, 3}]
  * where w is the flatbuffer's [out_c][1][1][in_c / groups]. (SXTB16 takes bytes 0 and 2, then 1 and
  * 3.)
- * scratch: MICRONET_GROUPED_SCRATCH(in_c / groups) bytes.
+ * scratch: MICRONET_CONV2D_GROUPED_1X1_SCRATCH(in_c / groups) bytes.
  */
 typedef struct {
   int32_t pixels;
   int16_t in_c, out_c, groups;
   int16_t input_zero_point;
   int8_t clamp_min, clamp_max;
-  const int16_t *weights2;
+  const int16_t *doubled_weights;
   const micronet_channel *channels;
-} micronet_grouped;
+} micronet_conv2d_grouped_1x1_params;
 
-#define MICRONET_GROUPED_SCRATCH(in_per_group) (2 * MICRONET_ROUND_UP_4(in_per_group))
-void micronet_conv2d_grouped_1x1(const micronet_grouped *p, const int8_t *in, int8_t *out,
-                                 void *scratch);
+#define MICRONET_CONV2D_GROUPED_1X1_SCRATCH(in_per_group) (2 * MICRONET_ROUND_UP_4(in_per_group))
+void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
+                                 int8_t *out, void *scratch);
 
 /* FULLY_CONNECTED of one vector, per-tensor weights: all outputs share multiplier, offset and
  * shift.
- * weights: [out_c][in_c] as in the flatbuffer, bias2: out_c values of 2 * bias (all 0 where it has
+ * weights: [out_c][in_c] as in the flatbuffer, doubled_bias: out_c values of 2 * bias (all 0 where it has
  * none).
  * scratch: MICRONET_FULLY_CONNECTED_SCRATCH(in_c) bytes. `out` must not overlap `in`.
  * Per-channel weights: micronet_conv2d with one pixel gives the same result.
@@ -172,12 +174,12 @@ typedef struct {
   int8_t clamp_min, clamp_max;
   int32_t multiplier, offset, shift;
   const int8_t *weights;
-  const int32_t *bias2;
-} micronet_dense;
+  const int32_t *doubled_bias;
+} micronet_fully_connected_params;
 
 #define MICRONET_FULLY_CONNECTED_SCRATCH(in_c) (2 * MICRONET_ROUND_UP_4(in_c))
-void micronet_fully_connected(const micronet_dense *p, const int8_t *in, int8_t *out,
-                              void *scratch);
+void micronet_fully_connected(const micronet_fully_connected_params *p, const int8_t *in,
+                              int8_t *out, void *scratch);
 
 /* The plain forms: numbers as in the flatbuffer, nothing prepared, no limit on scales; slow.
  * multiplier, shift: one per output channel (repeat them for per-tensor weights); shift is
@@ -198,11 +200,11 @@ typedef struct {
   const int32_t *bias;
   const int32_t *multiplier;
   const int8_t *shift;
-} micronet_conv_plain;
+} micronet_conv_plain_params;
 
-void micronet_conv2d_plain(const micronet_conv_plain *p, const int8_t *in, int8_t *out);
+void micronet_conv2d_plain(const micronet_conv_plain_params *p, const int8_t *in, int8_t *out);
 /* groups is not read; the multiplier is out_c / in_c. */
-void micronet_depthwise_plain(const micronet_conv_plain *p, const int8_t *in, int8_t *out);
+void micronet_depthwise_plain(const micronet_conv_plain_params *p, const int8_t *in, int8_t *out);
 
 /* ------------------------------------------------------------------------------------------
  * Dynamic Shift-Max, fused: AVERAGE_POOL and FULLY_CONNECTED have made the coefficients; this
@@ -263,13 +265,13 @@ typedef struct {
   int16_t stride_h, stride_w;
   int16_t pad_top, pad_left;
   int8_t clamp_min, clamp_max;
-} micronet_pool;
+} micronet_pool_params;
 
 /* AVERAGE_POOL_2D: the mean of the taps inside of the image, halves away from zero. */
-void micronet_average_pool(const micronet_pool *p, const int8_t *in, int8_t *out);
+void micronet_average_pool(const micronet_pool_params *p, const int8_t *in, int8_t *out);
 /* AVERAGE_POOL_2D over the whole map: out has `channels` values. channels <= 32767. */
 void micronet_global_average_pool(int32_t pixels, int32_t channels, const int8_t *in, int8_t *out);
-void micronet_max_pool(const micronet_pool *p, const int8_t *in, int8_t *out);
+void micronet_max_pool(const micronet_pool_params *p, const int8_t *in, int8_t *out);
 
 /* MEAN over height and width, with scales of its own:
  * out[c] = output zero point + (sum over all pixels of in[pixel][c] - input_offset) scaled.
@@ -294,9 +296,10 @@ typedef struct {
   int16_t in_h, in_w, channels;
   int16_t out_h, out_w;
   int32_t step_h, step_w, start_h, start_w;
-} micronet_resize;
+} micronet_resize_bilinear_params;
 
-void micronet_resize_bilinear(const micronet_resize *p, const int8_t *in, int8_t *out);
+void micronet_resize_bilinear(const micronet_resize_bilinear_params *p, const int8_t *in,
+                              int8_t *out);
 
 /* ------------------------------------------------------------------------------------------
  * Elementwise. `out` may be equal to an input that has the output's size.
@@ -310,7 +313,7 @@ void micronet_resize_bilinear(const micronet_resize *p, const int8_t *in, int8_t
 /* ADD. TensorFlow Lite brings both operands to steps of twice_max / 2^20, twice_max = 2 *
  * max(scale1, scale2). Input 1 is the one of the larger scale (exchange them if need be): its
  * multiplier is 1/2 exactly. Of input 2 every value is prepared, so that twice the sum is
- *     acc2 = in1 * 2^20 + table[in2 + 128]
+ *     doubled_acc = in1 * 2^20 + table[in2 + 128]
  *     table[q + 128] = 2 * scaled((q - zero_point2) * 2^20) - zero_point1 * 2^20
  * where scaled() is the multiplication by scale2 / twice_max in its two roundings. multiplier,
  * offset and shift are a record's, of twice_max / (2^20 * scale_out). One input has `count` values.
@@ -336,11 +339,12 @@ typedef struct {
   int8_t clamp_min, clamp_max;
   int32_t in1_multiplier, in2_multiplier, out_multiplier;
   int8_t in1_shift, in2_shift, out_shift;
-} micronet_binary;
+} micronet_binary_params;
 
-void micronet_add_plain(const micronet_binary *p, const int8_t *in1, const int8_t *in2,
+void micronet_add_plain(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
                         int8_t *out);
-void micronet_mul(const micronet_binary *p, const int8_t *in1, const int8_t *in2, int8_t *out);
+void micronet_mul(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
+                  int8_t *out);
 /* MAXIMUM and MINIMUM of tensors that share scale and zero point, as TensorFlow Lite demands. */
 void micronet_maximum(int32_t count, int32_t in1_count, int32_t in2_count, const int8_t *in1,
                       const int8_t *in2, int8_t *out);

@@ -1,7 +1,7 @@
 /* Convolutions with the flatbuffer's own numbers: no prepared records, no limit on scales, slow. */
 #include "micronet_simd.h"
 
-static int8_t finish(const micronet_conv_plain *p, int channel, int32_t acc) {
+static int8_t finish(const micronet_conv_plain_params *p, int channel, int32_t acc) {
   if (p->bias) acc = micronet_wrap_add(acc, p->bias[channel]);
   acc = micronet_scale(acc, p->multiplier[channel], p->shift[channel]);
   acc = micronet_wrap_add(acc, p->output_zero_point);
@@ -11,7 +11,7 @@ static int8_t finish(const micronet_conv_plain *p, int channel, int32_t acc) {
 /* out[y][x][o] = requantized(bias[o] + sum over taps and the group's inputs i of
  *                            w[o][ky][kx][i] * (in[y'][x'][group + i] - zero point))
  * with y' = y * stride - pad + ky * dilation, x' likewise */
-void micronet_conv2d_plain(const micronet_conv_plain *p, const int8_t *in, int8_t *out) {
+void micronet_conv2d_plain(const micronet_conv_plain_params *p, const int8_t *in, int8_t *out) {
   const int group_in = p->in_c / p->groups;
   const int group_out = p->out_c / p->groups;
   for (int y = 0; y < p->out_h; ++y) {
@@ -39,7 +39,7 @@ void micronet_conv2d_plain(const micronet_conv_plain *p, const int8_t *in, int8_
 
 /* out[y][x][o] = requantized(bias[o] + sum over taps of w[ky][kx][o] * (in[..][..][o / multiplier]
  * - zero point)) */
-void micronet_depthwise_plain(const micronet_conv_plain *p, const int8_t *in, int8_t *out) {
+void micronet_depthwise_plain(const micronet_conv_plain_params *p, const int8_t *in, int8_t *out) {
   const int multiplier = p->out_c / p->in_c;
   for (int y = 0; y < p->out_h; ++y) {
     for (int x = 0; x < p->out_w; ++x) {

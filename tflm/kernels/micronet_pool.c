@@ -6,7 +6,7 @@ static int32_t rounded_mean(int32_t sum, int32_t count) {
   return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
 }
 
-void micronet_average_pool(const micronet_pool *p, const int8_t *in, int8_t *out) {
+void micronet_average_pool(const micronet_pool_params *p, const int8_t *in, int8_t *out) {
   for (int y = 0; y < p->out_h; ++y) {
     const int top = y * p->stride_h - p->pad_top;
     const int y0 = top > 0 ? top : 0;
@@ -27,7 +27,7 @@ void micronet_average_pool(const micronet_pool *p, const int8_t *in, int8_t *out
   }
 }
 
-void micronet_max_pool(const micronet_pool *p, const int8_t *in, int8_t *out) {
+void micronet_max_pool(const micronet_pool_params *p, const int8_t *in, int8_t *out) {
   for (int y = 0; y < p->out_h; ++y) {
     const int top = y * p->stride_h - p->pad_top;
     const int y0 = top > 0 ? top : 0;

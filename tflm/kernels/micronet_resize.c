@@ -17,7 +17,8 @@ static neighbours around(int32_t place, int32_t size) {
 }
 
 /* out = the four pixels around, weighted by their shares, halves away from zero */
-void micronet_resize_bilinear(const micronet_resize *p, const int8_t *in, int8_t *out) {
+void micronet_resize_bilinear(const micronet_resize_bilinear_params *p, const int8_t *in,
+                              int8_t *out) {
   for (int32_t y = 0; y < p->out_h; ++y) {
     const neighbours v = around(p->start_h + y * p->step_h, p->in_h);
     const int8_t *top = in + (size_t)v.first * p->in_w * p->channels;

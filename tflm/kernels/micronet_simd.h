@@ -265,18 +265,18 @@ MICRONET_INLINE int32_t micronet_ssat8_asr12(int32_t x) {
 }
 
 /* One output of a channel record; the formula is in micronet_kernels.h. */
-MICRONET_INLINE int8_t micronet_requantize(int32_t acc2, int32_t multiplier, int32_t offset,
+MICRONET_INLINE int8_t micronet_requantize(int32_t doubled_acc, int32_t multiplier, int32_t offset,
                                            int32_t shift) {
-  const int32_t t = micronet_wrap_add(offset, acc2 >> 31);
-  return (int8_t)micronet_ssat8(micronet_smmlar(acc2, multiplier, t) >> shift);
+  const int32_t t = micronet_wrap_add(offset, doubled_acc >> 31);
+  return (int8_t)micronet_ssat8(micronet_smmlar(doubled_acc, multiplier, t) >> shift);
 }
 
 /* The same where the shift is the low half of `packed`: ASR by a register looks at its lowest byte
  * only. */
-MICRONET_INLINE int8_t micronet_requantize_packed(int32_t acc2, int32_t multiplier, int32_t offset,
-                                                  micronet_pair packed) {
-  const int32_t t = micronet_wrap_add(offset, acc2 >> 31);
-  int32_t y = micronet_smmlar(acc2, multiplier, t);
+MICRONET_INLINE int8_t micronet_requantize_packed(int32_t doubled_acc, int32_t multiplier,
+                                                  int32_t offset, micronet_pair packed) {
+  const int32_t t = micronet_wrap_add(offset, doubled_acc >> 31);
+  int32_t y = micronet_smmlar(doubled_acc, multiplier, t);
 #if MICRONET_ARM_DSP
   __asm__("asr %0, %0, %1" : "+r"(y) : "r"(packed));
 #else
@@ -289,13 +289,13 @@ MICRONET_INLINE int8_t micronet_requantize_packed(int32_t acc2, int32_t multipli
  * rising order. */
 MICRONET_INLINE micronet_channel micronet_next_channel(const micronet_channel **p) {
 #if MICRONET_ARM_DSP
-  register int32_t bias2 __asm__("r4"), multiplier __asm__("r5"), offset __asm__("r6"),
+  register int32_t doubled_bias __asm__("r4"), multiplier __asm__("r5"), offset __asm__("r6"),
       shift __asm__("r7");
   __asm__("ldmia %4!, {%0, %1, %2, %3}"
-          : "=&r"(bias2), "=&r"(multiplier), "=&r"(offset), "=&r"(shift), "+r"(*p)
+          : "=&r"(doubled_bias), "=&r"(multiplier), "=&r"(offset), "=&r"(shift), "+r"(*p)
           :
           : "memory");
-  const micronet_channel c = {bias2, multiplier, offset, shift};
+  const micronet_channel c = {doubled_bias, multiplier, offset, shift};
   return c;
 #else
   return *(*p)++;

@@ -87,9 +87,9 @@ int8_t* Output(TfLiteContext* context, TfLiteNode* node, int index) {
 
 // --- convolutions -------------------------------------------------------------------------------
 
-micronet_conv ConvOf(TfLiteContext* context, TfLiteNode* node) {
+micronet_conv_params ConvOf(TfLiteContext* context, TfLiteNode* node) {
   const Geometry* g = static_cast<const Geometry*>(node->custom_initial_data);
-  micronet_conv conv = {};
+  micronet_conv_params conv = {};
   conv.in_h = g->in_h;
   conv.in_w = g->in_w;
   conv.in_c = g->in_c;
@@ -131,7 +131,7 @@ TfLiteStatus PrepareConv2D(TfLiteContext* context, TfLiteNode* node) {
 }
 
 TfLiteStatus InvokeConv2D(TfLiteContext* context, TfLiteNode* node) {
-  const micronet_conv conv = ConvOf(context, node);
+  const micronet_conv_params conv = ConvOf(context, node);
   micronet_conv2d(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0),
                   Output(context, node, 1));
   return kTfLiteOk;
@@ -147,7 +147,7 @@ TfLiteStatus PrepareColumnRGB(TfLiteContext* context, TfLiteNode* node) {
 }
 
 TfLiteStatus InvokeColumnRGB(TfLiteContext* context, TfLiteNode* node) {
-  const micronet_conv conv = ConvOf(context, node);
+  const micronet_conv_params conv = ConvOf(context, node);
   micronet_conv2d_column_rgb(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0));
   return kTfLiteOk;
 }
@@ -157,7 +157,7 @@ TfLiteStatus PrepareDepthwise(TfLiteContext* context, TfLiteNode* node) {
 }
 
 TfLiteStatus InvokeDepthwise(TfLiteContext* context, TfLiteNode* node) {
-  const micronet_conv conv = ConvOf(context, node);
+  const micronet_conv_params conv = ConvOf(context, node);
   micronet_depthwise(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0));
   return kTfLiteOk;
 }
@@ -175,13 +175,13 @@ TfLiteStatus PrepareGrouped(TfLiteContext* context, TfLiteNode* node) {
   const int32_t depth = g->in_c / g->groups;
   const bool fit = SizesAre(context, node, g->pixels * g->in_c, MICRONET_ROUND_UP_4(depth) * g->out_c,
                             4 * g->out_c, g->pixels * g->out_c,
-                            static_cast<int32_t>(MICRONET_GROUPED_SCRATCH(depth)));
+                            static_cast<int32_t>(MICRONET_CONV2D_GROUPED_1X1_SCRATCH(depth)));
   return fit ? kTfLiteOk : Refuse(name, "its tensors");
 }
 
 TfLiteStatus InvokeGrouped(TfLiteContext* context, TfLiteNode* node) {
   const Grouped* g = static_cast<const Grouped*>(node->custom_initial_data);
-  micronet_grouped grouped = {};
+  micronet_conv2d_grouped_1x1_params grouped = {};
   grouped.pixels = g->pixels;
   grouped.in_c = g->in_c;
   grouped.out_c = g->out_c;
@@ -189,7 +189,7 @@ TfLiteStatus InvokeGrouped(TfLiteContext* context, TfLiteNode* node) {
   grouped.input_zero_point = g->input_zero_point;
   grouped.clamp_min = g->clamp_min;
   grouped.clamp_max = g->clamp_max;
-  grouped.weights2 = Input<int16_t>(context, node, 1);
+  grouped.doubled_weights = Input<int16_t>(context, node, 1);
   grouped.channels = Input<micronet_channel>(context, node, 2);
   micronet_conv2d_grouped_1x1(&grouped, Input<int8_t>(context, node, 0), Output(context, node, 0),
                               Output(context, node, 1));
@@ -210,7 +210,7 @@ TfLiteStatus PrepareDense(TfLiteContext* context, TfLiteNode* node) {
 
 TfLiteStatus InvokeDense(TfLiteContext* context, TfLiteNode* node) {
   const Dense* d = static_cast<const Dense*>(node->custom_initial_data);
-  micronet_dense dense = {};
+  micronet_fully_connected_params dense = {};
   dense.in_c = d->in_c;
   dense.out_c = d->out_c;
   dense.input_zero_point = d->input_zero_point;
@@ -220,7 +220,7 @@ TfLiteStatus InvokeDense(TfLiteContext* context, TfLiteNode* node) {
   dense.offset = d->offset;
   dense.shift = d->shift;
   dense.weights = Input<int8_t>(context, node, 1);
-  dense.bias2 = Input<int32_t>(context, node, 2);
+  dense.doubled_bias = Input<int32_t>(context, node, 2);
   micronet_fully_connected(&dense, Input<int8_t>(context, node, 0), Output(context, node, 0),
                            Output(context, node, 1));
   return kTfLiteOk;
