@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from micronet_keras.convert import convert, read_model, write_c_array
-from micronet_keras.convert.op_resolver import write_op_resolver
 from micronet_keras.detection import Int8Decoder, write_c_detector
-from micronet_keras.files import replacing
-from micronet_keras.firmware import Prepared, prepare_flatbuffer
 from micronet_keras.quantize import QuantizedGraph
+from micronet_keras.quantize.to_tflite import convert
+from micronet_mcu.files import replacing
+from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.to_tflm.c_array import write_c_array
+from micronet_mcu.to_tflm.forms import Prepared, prepare_flatbuffer
+from micronet_mcu.to_tflm.op_resolver import write_op_resolver
 
 
 def deploy(
@@ -36,7 +38,7 @@ def deploy(
         quantized: what quantization returned. Its sample is the test vector; black without one.
         name: a C identifier.
         fuse, groups, tune: the form of the flatbuffer, see
-            `micronet_keras.firmware.prepare_flatbuffer`.
+            `micronet_mcu.to_tflm.prepare_flatbuffer`.
 
     Returns:
         The flatbuffer, its arena and its answers to the test vector.

@@ -19,29 +19,35 @@ def documented(config: type) -> type:
     return config
 
 
-def define_flags(config: type, when_absent: str | None = None, beyond: type | None = None) -> None:
+def define_flags(
+    config: type, module: str, when_absent: str | None = None, beyond: type | None = None
+) -> None:
     """Defines an absl flag for each field of a dataclass.
 
     Args:
         config: a dataclass whose fields were made with `setting`; bool, int, float or str.
+        module: `__name__` of the command, whose --help then lists the flags.
         when_absent: what a flag that is not given stands for; the field's default when None.
         beyond: a dataclass that `config` extends, whose fields have flags already.
     """
-    define = {
-        bool: flags.DEFINE_boolean,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-        str: flags.DEFINE_string,
+    parsers = {
+        int: flags.IntegerParser(),
+        float: flags.FloatParser(),
+        str: flags.ArgumentParser(),
     }
     types = typing.get_type_hints(config)
     present = {field.name for field in dataclasses.fields(beyond)} if beyond else set()
     for field in dataclasses.fields(config):
         if field.name in present:
             continue
-        absent = when_absent or f"{field.default!r}"
-        define[types[field.name]](
-            field.name, None, f"{field.metadata['help']}; {absent} when not given"
-        )
+        text = f"{field.metadata['help']}; {when_absent or repr(field.default)} when not given"
+        kind = types[field.name]
+        if kind is bool:
+            flag = flags.BooleanFlag(field.name, None, text)
+        else:
+            serializer = flags.ArgumentSerializer()
+            flag = flags.Flag(parsers[kind], serializer, field.name, None, text)
+        flags.DEFINE_flag(flag, module_name=module)
 
 
 def given_flags(config: type) -> dict[str, Any]:

@@ -1,63 +1,6 @@
-"""Measures the paper's claim: MicroNet-M3 against MobileNetV3-Small under one detection head.
+"""Measures the paper's claim: MicroNet-M3 against MobileNetV3-Small under one detection head."""
 
-Both backbones start from random weights and get the same light head, the same settings and the
-same data; what comes out is printed side by side and left in --out/comparison.json. Stopped, it
-goes on with the same command.
-
-Examples:
-
-  # On the bundled dataset, about an hour on two cores.
-  python scripts/compare_detectors.py --out=out/comparison
-
-  # Smaller and quicker, to see that it runs.
-  python scripts/compare_detectors.py --image_size=64 --epochs=2 --out=out/comparison_small
-"""
-
-import dataclasses
-import json
-from pathlib import Path
-
-from absl import flags
-
-from micronet_keras import cli, data
-from micronet_keras.detection.comparison import compare_backbones
-from micronet_keras.detection.training import DETECTION_RECIPES, DetectionConfig
-from micronet_keras.errors import UserError
-from micronet_keras.files import replacing
-from micronet_keras.settings import define_flags, given_flags
-
-_DATASET = flags.DEFINE_string(
-    "dataset", "micronet_shapes/multi", "a TFDS name with objects/bbox and objects/label"
-)
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
-_OUT = flags.DEFINE_string("out", "out/comparison", "folder of the runs")
-_FORCE = flags.DEFINE_boolean("force", False, "discard the runs that are in --out")
-define_flags(DetectionConfig, when_absent="that of the preset quick")
-
-
-def main(argv: list[str]) -> None:
-    del argv
-    try:
-        config = dataclasses.replace(DETECTION_RECIPES["quick"], **given_flags(DetectionConfig))
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    source = data.load_dataset(_DATASET.value, _DATA_DIR.value)
-    rows = compare_backbones(source, config, _OUT.value, _FORCE.value)
-    for name in rows[0]:
-        print(f"{name:>16}", *(f"{_shown(row[name]):>20}" for row in rows))
-    with replacing(Path(_OUT.value, "comparison.json")) as temporary:
-        temporary.write_text(json.dumps(rows, indent=2) + "\n")
-
-
-def _shown(value) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}" if value < 10 else f"{value:.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def run() -> None:
-    cli.run(main)
-
+from micronet_keras.cli.compare_detectors import run
 
 if __name__ == "__main__":
     run()

@@ -4,7 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from micronet_keras.errors import UserError
+from micronet_mcu.errors import UserError
 
 # What tf.io.decode_image reads.
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")

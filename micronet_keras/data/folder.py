@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from micronet_keras.data.decoding import IMAGE_SUFFIXES
-from micronet_keras.errors import UserError
+from micronet_mcu.errors import UserError
 
 # Names of the folders that may stand above the classes, and the splits that they are.
 _SPLIT_FOLDERS = {

@@ -3,7 +3,7 @@
 import dataclasses
 
 from micronet_keras.data.sources import Source
-from micronet_keras.errors import UserError
+from micronet_mcu.errors import UserError
 
 
 def hold_out_validation(

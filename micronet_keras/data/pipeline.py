@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from micronet_keras.data.decoding import decoded, refuse_bad_images
 from micronet_keras.data.sources import Source
-from micronet_keras.errors import UserError
+from micronet_mcu.errors import UserError
 
 # Decoded images are kept in memory when all of a split fit into this.
 CACHE_BYTES = 2**30

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from micronet_keras.data.decoding import BadImages
 from micronet_keras.data.folder import read_folder
 from micronet_keras.data.micronet_shapes import MicronetShapes
-from micronet_keras.errors import UserError
+from micronet_mcu.errors import UserError
 
 DEFAULT_DATASET = MicronetShapes.name
 

@@ -4,13 +4,13 @@ Quantization is in `micronet_keras.detection.int8`, which loads tf_keras and tfm
 """
 
 from micronet_keras.detection.annotations import AnnotationReport, check_annotations
-from micronet_keras.detection.c_source import write_c_detector
 from micronet_keras.detection.coders import (
     AnchorCoder,
     Level,
     PointCoder,
     class_count,
     coder_of,
+    decode,
     pack,
 )
 from micronet_keras.detection.evaluation import (
@@ -24,18 +24,13 @@ from micronet_keras.detection.losses import BestMatch, DetectionLoss, focal_loss
 from micronet_keras.detection.metrics import GroundTruth, average_precision
 from micronet_keras.detection.pictures import plot_detections
 from micronet_keras.detection.pipeline import eval_batches, train_batches
-from micronet_keras.detection.postprocess import (
-    Detections,
-    Int8Decoder,
-    Selection,
-    decode,
-    suppress,
-)
 from micronet_keras.detection.training import (
     DETECTION_RECIPES,
     DetectionConfig,
     train_detector,
 )
+from micronet_mcu.decode.detection import Detections, Int8Decoder, Selection, suppress
+from micronet_mcu.decode.detector_header import write_c_detector
 
 __all__ = [
     "DETECTION_RECIPES",

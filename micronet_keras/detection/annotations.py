@@ -7,7 +7,7 @@ import dataclasses
 import tensorflow as tf
 
 from micronet_keras.data import Source
-from micronet_keras.errors import UserError
+from micronet_mcu.errors import UserError
 
 # Share of the image by which a box may reach beyond it: rounding of annotations in whole pixels.
 TOLERANCE = 0.01

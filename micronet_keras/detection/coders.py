@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -11,31 +10,12 @@ import numpy as np
 from keras import ops
 
 from micronet_keras.detection import boxes as box_ops
+from micronet_mcu.decode.detection import Detections, Level, Selection, select
 
 BACKGROUND = -1
 IGNORED = -2
 
 _FAR = 1e9
-
-
-@dataclasses.dataclass(frozen=True)
-class Level:
-    """One feature map of predictions.
-
-    Attributes:
-        height, width: of the map, in places.
-        stride: pixels of the image from one place to the next.
-    """
-
-    height: int
-    width: int
-    stride: int
-
-    def centres(self) -> np.ndarray:
-        """float32 [height * width, 2] of (y, x) in pixels, row by row."""
-        y = (np.arange(self.height) + 0.5) * self.stride
-        x = (np.arange(self.width) + 0.5) * self.stride
-        return np.stack(np.meshgrid(y, x, indexing="ij"), axis=-1).reshape(-1, 2).astype("float32")
 
 
 class PointCoder:
@@ -218,6 +198,25 @@ def pack(outputs: Sequence, classes: int):
             )
         )
     return ops.concatenate(rows, axis=1)
+
+
+def decode(packed: np.ndarray, coder: Coder, selection: Selection, image_size) -> list[Detections]:
+    """Detections of a batch of float outputs.
+
+    Args:
+        packed: float [batch, places, classes + 4], see `pack`.
+        coder: see `coder_of`.
+        selection: which to keep.
+        image_size: (height, width) in pixels; boxes are clipped to it.
+    """
+    decoded = keras.ops.convert_to_numpy(coder.decode(np.asarray(packed[..., -4:], np.float32)))
+    limits = np.tile(np.asarray(image_size, np.float32), 2)
+    results = []
+    for logits, boxes in zip(packed[..., :-4], decoded, strict=True):
+        scores = (1 / (1 + np.exp(-np.clip(logits, -80, 80)))).astype(np.float32)
+        boxes = np.clip(boxes, 0, limits)
+        results.append(select(boxes, scores, selection, np.float32(selection.min_score)))
+    return results
 
 
 def _per_place(levels: Sequence[Level], values: Sequence[float]) -> np.ndarray:

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 
 from micronet_keras.data import Source
-from micronet_keras.detection.coders import class_count, coder_of, pack
+from micronet_keras.detection.coders import class_count, coder_of, decode, pack
 from micronet_keras.detection.metrics import GroundTruth, average_precision
 from micronet_keras.detection.pictures import plot_detections
 from micronet_keras.detection.pipeline import eval_batches
-from micronet_keras.detection.postprocess import Detections, Selection, decode
 from micronet_keras.models import preprocess_input
+from micronet_mcu.decode.detection import Detections, Selection
 
 
 def detector_function(

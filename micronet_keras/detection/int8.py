@@ -20,9 +20,6 @@ from micronet_keras.detection.evaluation import (
 )
 from micronet_keras.detection.losses import DetectionLoss
 from micronet_keras.detection.pipeline import as_targets, eval_batches, train_batches
-from micronet_keras.detection.postprocess import Detections, Int8Decoder, Selection
-from micronet_keras.errors import UserError
-from micronet_keras.evaluate import TFLMInterpreter
 from micronet_keras.lower import lower
 from micronet_keras.quantize import (
     QuantizeConfig,
@@ -31,6 +28,9 @@ from micronet_keras.quantize import (
     post_training_quantize,
     quantize_aware,
 )
+from micronet_mcu.decode.detection import Detections, Int8Decoder, Selection
+from micronet_mcu.errors import UserError
+from micronet_mcu.to_tflm.interpreter import Interpreter
 
 
 def quantize_detector(
@@ -137,7 +137,7 @@ class Int8Detector:
         selection: which detections to keep.
 
     Attributes:
-        interpreter: the `TFLMInterpreter`.
+        interpreter: the `Interpreter`.
         decoder: the `Int8Decoder`, as `write_c_detector` takes it.
 
     Raises:
@@ -150,7 +150,7 @@ class Int8Detector:
     """
 
     def __init__(self, flatbuffer: bytes, selection: Selection = Selection()):  # noqa: B008
-        self.interpreter = TFLMInterpreter(flatbuffer)
+        self.interpreter = Interpreter(flatbuffer)
         size = tuple(int(side) for side in self.interpreter.input.shape[1:3])
         self.decoder = Int8Decoder(self.interpreter.outputs, size, selection)
 

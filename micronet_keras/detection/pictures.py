@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from micronet_keras.detection.metrics import GroundTruth
-from micronet_keras.detection.postprocess import Detections
-from micronet_keras.files import replacing
+from micronet_mcu.decode.detection import Detections
+from micronet_mcu.files import replacing
 
 _COLOURS = (
     "#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4",

@@ -8,7 +8,7 @@ from micronet_keras.data import Source, shuffled_epochs
 from micronet_keras.data.decoding import decoded, refuse_bad_images
 from micronet_keras.detection import augment
 from micronet_keras.detection.annotations import read_objects, require_objects
-from micronet_keras.errors import UserError
+from micronet_mcu.errors import UserError
 
 # An object stays in a crop where so much of its area is left.
 VISIBLE_SHARE = 0.4

@@ -9,10 +9,10 @@ import numpy as np
 from tqdm import tqdm
 
 from micronet_keras import data
-from micronet_keras.errors import UserError
 from micronet_keras.evaluate.compare import accuracy, agreement, signal_to_noise
-from micronet_keras.evaluate.tflm import TFLMInterpreter
 from micronet_keras.models import preprocess_input
+from micronet_mcu.errors import UserError
+from micronet_mcu.to_tflm.interpreter import Interpreter
 
 
 class Comparison(NamedTuple):
@@ -58,7 +58,7 @@ def compare_classifiers(
 
     >>> compare_classifiers(model, flatbuffer, load_dataset()).summary["int8_accuracy"]
     """
-    interpreter = TFLMInterpreter(flatbuffer)
+    interpreter = Interpreter(flatbuffer)
     size = interpreter.input.shape[1]
     classes = {
         "the dataset": len(source.class_names),

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from micronet_keras.files import replacing
+from micronet_mcu.files import replacing
 
 
 def plot_confusion(

@@ -3,7 +3,6 @@
 from micronet_keras.keypoints.baseline import MobileNetV3SmallKeypoints
 from micronet_keras.keypoints.coco import CocoKeypoints, read_coco
 from micronet_keras.keypoints.config import KEYPOINT_RECIPES, KeypointConfig
-from micronet_keras.keypoints.decode import decode, decode_int8
 from micronet_keras.keypoints.draw import draw_predictions
 from micronet_keras.keypoints.evaluate import (
     Comparison,
@@ -20,6 +19,7 @@ from micronet_keras.keypoints.people import DEFAULT_DATASET, People, load_people
 from micronet_keras.keypoints.quantize import quantize_keypoints
 from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT, KEYPOINT_NAMES, MIRRORED
 from micronet_keras.keypoints.train import train_keypoints
+from micronet_mcu.decode.keypoints import decode, decode_int8
 
 __all__ = [
     "DEFAULT_DATASET",

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
-from micronet_keras.errors import UserError
 from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT, KEYPOINT_NAMES
+from micronet_mcu.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

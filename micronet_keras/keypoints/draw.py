@@ -4,10 +4,10 @@ import os
 
 from matplotlib.figure import Figure
 
-from micronet_keras.files import replacing
 from micronet_keras.keypoints.evaluate import Predictions
 from micronet_keras.keypoints.model import HEATMAP_STRIDE
 from micronet_keras.keypoints.skeleton import BONES, KEYPOINT_NAMES
+from micronet_mcu.files import replacing
 
 _COLUMNS = 4
 

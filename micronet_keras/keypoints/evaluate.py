@@ -11,11 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from micronet_keras.data import Source
-from micronet_keras.errors import UserError
-from micronet_keras.evaluate import TFLMInterpreter
 from micronet_keras.keypoints.config import KeypointConfig
 from micronet_keras.keypoints.crop import into_image
-from micronet_keras.keypoints.decode import STEPS, decode, decode_int8
 from micronet_keras.keypoints.metric import (
     annotations_of,
     keypoint_similarity,
@@ -27,6 +24,9 @@ from micronet_keras.keypoints.people import People, load_people
 from micronet_keras.keypoints.pipeline import eval_batches
 from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT, MIRRORED
 from micronet_keras.models import preprocess_input
+from micronet_mcu.decode.keypoints import STEPS, decode, decode_int8
+from micronet_mcu.errors import UserError
+from micronet_mcu.to_tflm.interpreter import Interpreter
 
 # uint8 crops [n, height, width, 3] -> float [n, keypoints, 3]: x, y in heatmap cells, score.
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -163,7 +163,7 @@ def compare_keypoints(
     >>> source = load_dataset("micronet_shapes/multi")
     >>> compare_keypoints(model, flatbuffer, source).summary["int8_ap"]
     """
-    interpreter = TFLMInterpreter(flatbuffer)
+    interpreter = Interpreter(flatbuffer)
     ours = (tuple(model.input_shape[1:]), tuple(model.output_shape[1:]))
     theirs = (tuple(interpreter.input.shape[1:]), tuple(interpreter.output.shape[1:]))
     if ours != theirs or len(ours[1]) != 3 or ours[1][-1] != KEYPOINT_COUNT:
@@ -197,7 +197,7 @@ def float_predictor(model: keras.Model, flip_test: bool = False) -> Predict:
     )
 
 
-def tflm_predictor(interpreter: TFLMInterpreter, flip_test: bool = False) -> Predict:
+def tflm_predictor(interpreter: Interpreter, flip_test: bool = False) -> Predict:
     """An int8 heatmap model on TFLM; decodes as the C code does, in whole numbers.
 
     With `flip_test` two heatmaps are averaged, which takes `decode` in float.

@@ -11,9 +11,9 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from micronet_keras import data
-from micronet_keras.errors import UserError
 from micronet_keras.keypoints.coco import CocoKeypoints
 from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT
+from micronet_mcu.errors import UserError
 
 DEFAULT_DATASET = "micronet_shapes/multi"
 ON_BAD_RECORD = ("skip", "error")

@@ -8,12 +8,12 @@ import tensorflow as tf
 
 from micronet_keras.data import shuffled_epochs
 from micronet_keras.data.decoding import decoded, refuse_bad_images
-from micronet_keras.errors import UserError
 from micronet_keras.keypoints.config import KeypointConfig
 from micronet_keras.keypoints.crop import crop_image, crop_matrix, into_crop
 from micronet_keras.keypoints.model import HEATMAP_STRIDE
 from micronet_keras.keypoints.people import People, in_pixels
 from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT, MIRRORED, UPPER_BODY
+from micronet_mcu.errors import UserError
 
 # Half-body crops need so many labelled keypoints, and so many of them in the half.
 _HALF_BODY_ALL, _HALF_BODY_HALF = 8, 3

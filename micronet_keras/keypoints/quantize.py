@@ -7,7 +7,6 @@ import shutil
 import keras
 
 from micronet_keras.data import Source
-from micronet_keras.errors import UserError
 from micronet_keras.keypoints.config import KEYPOINT_RECIPES, KeypointConfig
 from micronet_keras.keypoints.loss import HeatmapLoss
 from micronet_keras.keypoints.people import load_people
@@ -21,6 +20,7 @@ from micronet_keras.quantize import (
     post_training_quantize,
     quantize_aware,
 )
+from micronet_mcu.errors import UserError
 
 
 def quantize_keypoints(

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import keras
 
 from micronet_keras.data import Source
-from micronet_keras.errors import UserError
 from micronet_keras.keypoints.config import KeypointConfig
 from micronet_keras.keypoints.draw import draw_predictions
 from micronet_keras.keypoints.evaluate import float_predictor, predict_people
@@ -21,6 +20,7 @@ from micronet_keras.train.classification import TrainResult, with_validation
 from micronet_keras.train.loop import run_training
 from micronet_keras.train.plot import plot_history
 from micronet_keras.train.run_folder import RunFolder
+from micronet_mcu.errors import UserError
 
 
 def train_keypoints(

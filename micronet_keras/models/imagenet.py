@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from micronet_keras.errors import UserError
 from micronet_keras.layers import checks
+from micronet_mcu.errors import UserError
 
 # Mean and standard deviation of ImageNet's RGB values / 255, as the authors normalise.
 MEAN = (0.485, 0.456, 0.406)

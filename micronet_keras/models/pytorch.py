@@ -10,8 +10,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from micronet_keras.errors import UserError
 from micronet_keras.layers import DYShiftMax, MicroBlockA, MicroBlockB, MicroBlockC, MicroStemConv2D
+from micronet_mcu.errors import UserError
 
 # The layer that depends on the number of classes, in the authors' names.
 _LAST_LAYER = "classifier.2."

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from micronet_keras.errors import UserError
+from micronet_mcu.errors import UserError
 
 AUTHORS_FILES = "http://www.svcl.ucsd.edu/projects/micronet/assets"
 

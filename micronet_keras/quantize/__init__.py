@@ -4,8 +4,10 @@ from micronet_keras.quantize.calibrate import calibrate, post_training_quantize
 from micronet_keras.quantize.classification import QuantizeConfig, quantize_classifier
 from micronet_keras.quantize.qat import QuantizeAwareModel, fine_tune, quantize_aware
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
+from micronet_keras.quantize.to_tflite import convert
 
 __all__ = [
+    "convert",
     "QuantizeAwareModel",
     "QuantizeConfig",
     "QuantizedGraph",

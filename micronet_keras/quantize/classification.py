@@ -10,12 +10,12 @@ import keras
 import numpy as np
 
 from micronet_keras import data
-from micronet_keras.errors import UserError
 from micronet_keras.lower import Graph, lower
 from micronet_keras.quantize.calibrate import post_training_quantize
 from micronet_keras.quantize.qat import fine_tune, quantize_aware
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
 from micronet_keras.settings import documented, setting
+from micronet_mcu.errors import UserError
 
 
 @documented

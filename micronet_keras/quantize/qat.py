@@ -16,13 +16,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from micronet_keras.errors import UserError
 from micronet_keras.lower import lower
 from micronet_keras.lower.emit import coefficient_names, emit, hidden_name
 from micronet_keras.lower.graph import Conv, Dense, DepthwiseConv, DYShiftMax, Graph, Softmax
 from micronet_keras.quantize.calibrate import calibrate, prepare
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
 from micronet_keras.quantize.tf_keras_builder import TfKerasBuilder
+from micronet_mcu.errors import UserError
 
 
 class QuantizeAwareModel(tf_keras.Model):

@@ -9,11 +9,11 @@ import os
 
 import numpy as np
 
-from micronet_keras.errors import UserError
-from micronet_keras.files import replacing
 from micronet_keras.lower import graph as nodes
 from micronet_keras.lower.emit import Range
 from micronet_keras.lower.graph import Graph, Node
+from micronet_mcu.errors import UserError
+from micronet_mcu.files import replacing
 
 _NODE_TYPES = {
     kind.__name__: kind

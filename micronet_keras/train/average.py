@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import keras
 from keras import ops
 
-from micronet_keras.errors import UserError
+from micronet_mcu.errors import UserError
 
 
 class WeightAverage(keras.callbacks.Callback):

@@ -15,8 +15,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from micronet_keras.errors import UserError
-from micronet_keras.files import replacing
+from micronet_mcu.errors import UserError
+from micronet_mcu.files import replacing
 
 _MEMBER = "training_state.npz"
 

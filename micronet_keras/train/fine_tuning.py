@@ -4,8 +4,8 @@ import os
 
 import keras
 
-from micronet_keras.errors import UserError
 from micronet_keras.models import read_keras
+from micronet_mcu.errors import UserError
 
 
 def transfer_weights(

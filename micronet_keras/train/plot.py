@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from micronet_keras.files import replacing
+from micronet_mcu.files import replacing
 
 
 def plot_history(

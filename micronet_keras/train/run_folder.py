@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from micronet_keras.errors import UserError
-from micronet_keras.files import replacing
 from micronet_keras.train.checkpoint import remove_leftovers
+from micronet_mcu.errors import UserError
+from micronet_mcu.files import replacing
 
 
 class RunFolder:

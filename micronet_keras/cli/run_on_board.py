@@ -1,0 +1,98 @@
+"""Sends a test set to a board through its serial port; reports accuracy and latency.
+
+The board runs a project of scripts/export_firmware.py, with a model for the dataset's classes.
+
+Example:
+
+  python scripts/run_on_board.py --port=/dev/ttyACM0 --images=200 --json=out/board.json
+"""
+
+import json
+import statistics
+import sys
+
+import numpy as np
+from absl import flags
+
+from micronet_keras.data import eval_batches, load_dataset
+from micronet_mcu.cli import script
+from micronet_mcu.errors import UserError
+from micronet_mcu.files import replacing
+from micronet_mcu.firmware import BoardClient, open_port
+
+_PORT = flags.DEFINE_string("port", None, "the board's serial port", required=True)
+_BAUD = flags.DEFINE_integer("baud", 115200, "bits per second", lower_bound=300)
+_DATASET = flags.DEFINE_string(
+    "dataset", "micronet_shapes", "a TFDS name, or a folder with a sub-folder per class"
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
+_SPLIT = flags.DEFINE_string("split", "test", "the split to send")
+_IMAGES = flags.DEFINE_integer("images", 100, "at most so many images", lower_bound=1)
+_RUNS = flags.DEFINE_integer("runs", 1, "inferences per image, for the latency", lower_bound=1)
+_JSON = flags.DEFINE_string("json", None, "also write the report to this file")
+_QUIET = flags.DEFINE_boolean("quiet", False, "no progress")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    source = load_dataset(_DATASET.value, _DATA_DIR.value)
+    with open_port(_PORT.value, _BAUD.value) as port:
+        board = BoardClient(port)
+        height, width, _ = board.model.shape
+        if height != width:
+            raise UserError(f"the board's model takes {height}x{width}; only squares are supported")
+        if board.model.classes != len(source.class_names):
+            raise UserError(
+                f"the board's model has {board.model.classes} classes, {source.name} has "
+                f"{len(source.class_names)}; name the dataset that it was trained on"
+            )
+        report = _measure(board, source)
+    print(
+        f"{report['model']}: accuracy {report['accuracy']:.4f} on {report['images']} images, "
+        f"latency {report['latency_ms']['mean']:.3f} ms "
+        f"({report['latency_ms']['min']:.3f} to {report['latency_ms']['max']:.3f}), "
+        f"{report['arena_bytes']} bytes of arena"
+    )
+    if _JSON.value:
+        with replacing(_JSON.value) as temporary:
+            temporary.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _measure(board: BoardClient, source) -> dict:
+    correct, latencies = 0, []
+    size = board.model.shape[0]
+    total = min(_IMAGES.value, source.splits.get(_SPLIT.value, _IMAGES.value))
+    for image, label in _examples(source, size, total):
+        board.load(image)
+        latencies.append(1e3 * board.infer(runs=_RUNS.value))
+        correct += int(np.argmax(board.results())) == label
+        if not _QUIET.value:
+            done = len(latencies)
+            print(f"\r{done}/{total} accuracy {correct / done:.4f}", end="", file=sys.stderr)
+    if not _QUIET.value:
+        print(file=sys.stderr)
+    return {
+        "model": board.model.name,
+        "images": len(latencies),
+        "accuracy": correct / len(latencies),
+        "latency_ms": {
+            "mean": statistics.fmean(latencies),
+            "min": min(latencies),
+            "max": max(latencies),
+        },
+        "arena_bytes": board.model.arena_bytes,
+    }
+
+
+def _examples(source, size: int, total: int):
+    count = 0
+    for images, labels in eval_batches(source, _SPLIT.value, size, 16):
+        for image, label in zip(np.asarray(images), np.asarray(labels), strict=True):
+            if count == total:
+                return
+            count += 1
+            yield image, int(label)
+
+
+def run() -> None:
+    script.run(main)

@@ -1,0 +1,235 @@
+"""Trains MicroNet-M0 .. M3, from a preset that any flag overrides.
+
+--task: classification, detection (boxes; --head says which detector) or keypoints (heatmaps of
+people in crops).
+
+A run that was stopped, in whatever way, goes on with the same command and ends as if it had never
+been stopped. In --out it leaves best.keras, last.keras, config.json, history.csv, tensorboard/ and,
+when it is finished, curve.png and summary.json.
+
+Examples:
+
+  # M0 on the bundled dataset, in minutes, on a laptop's processor.
+  python scripts/train.py --out=out/shapes
+
+  # The authors' recipe for M3 on ImageNet; TFDS has no labels for its test split.
+  python scripts/train.py --model=m3 --preset=m3 --dataset=imagenet2012 --data_dir=/data/tfds \\
+      --validation_split=validation --test_split=validation --out=out/m3
+
+  # Fine-tune the first one on your own pictures: a folder with a sub-folder per class.
+  python scripts/train.py --dataset=./flowers --weights=out/shapes/best.keras --skip_head \\
+      --learning_rate=0.02 --epochs=20 --out=out/flowers
+
+  # A detector for microcontrollers on the bundled dataset, in a quarter of an hour.
+  python scripts/train.py --task=detection --out=out/detector
+
+  # Keypoints of the bundled dataset's stick figures, on the features of a classifier.
+  python scripts/train.py --task=keypoints --weights=out/shapes/best.keras --out=out/pose
+
+  # Keypoints of COCO 2017; what to put where is said when files are missing.
+  python scripts/train.py --task=keypoints --model=m3 --preset=coco --dataset=coco_keypoints \\
+      --data_dir=/data/tfds --test_split=validation --out=out/coco_pose
+
+Presets: m0, m1, m2, m3 are the authors' for ImageNet (600 epochs), quick suits small datasets
+and is there for every task; coco is for keypoints.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+from absl import flags
+
+from micronet_keras import data, detection, keypoints, models
+from micronet_keras.settings import define_flags, given_flags
+from micronet_keras.train import (
+    RECIPES,
+    TrainConfig,
+    make_repeatable,
+    train_classifier,
+    transfer_weights,
+    with_batch_size,
+)
+from micronet_mcu.cli import script
+from micronet_mcu.errors import UserError
+
+MODELS = {
+    "m0": models.MicroNetM0,
+    "m1": models.MicroNetM1,
+    "m2": models.MicroNetM2,
+    "m3": models.MicroNetM3,
+}
+DETECTION_HEADS = {"light": detection.light_detector, "retinanet": detection.retinanet}
+
+
+class Task(NamedTuple):
+    """What the tasks differ in; `build` makes the model with its initial weights."""
+
+    config: type[TrainConfig]
+    recipes: dict[str, TrainConfig]
+    dataset: str
+    build: Callable[[TrainConfig, data.Source], keras.Model]
+    train: Callable
+
+
+def build_model(config: TrainConfig, classes: int) -> keras.Model:
+    """The classifier of the flags with its initial weights."""
+    build = MODELS[_MODEL.value]
+    shape = (config.image_size, config.image_size, 3)
+    model = build(input_shape=shape, classes=classes, dropout_rate=config.dropout)
+    weights = _WEIGHTS.value
+    if weights == "imagenet":
+        transfer_weights(model, build(input_shape=shape, weights="imagenet"), _SKIP_HEAD.value)
+    elif weights and weights.endswith(".pth"):
+        models.load_pytorch_checkpoint(model, weights, skip_head=_SKIP_HEAD.value)
+    elif weights and weights.endswith(".weights.h5"):
+        models.load_weights_file(model, weights)
+    elif weights:
+        transfer_weights(model, weights, _SKIP_HEAD.value)
+    return model
+
+
+def _backbone(shape: tuple[int, int, int]) -> keras.Model:
+    """Without a classifier; a classifier's weights fit all the same."""
+    build = MODELS[_MODEL.value]
+    weights = _WEIGHTS.value
+    if weights and weights.endswith(".pth"):
+        backbone = build(input_shape=shape, include_top=False)
+        models.load_pytorch_checkpoint(backbone, weights, skip_head=True)
+        return backbone
+    return build(input_shape=shape, include_top=False, weights=weights)
+
+
+def _detector(config: TrainConfig, source: data.Source) -> keras.Model:
+    backbone = _backbone((config.image_size, config.image_size, 3))
+    return DETECTION_HEADS[_HEAD.value](backbone, len(source.object_class_names))
+
+
+def _heatmap_model(config: keypoints.KeypointConfig, source: data.Source) -> keras.Model:
+    backbone = _backbone((*config.size, 3))
+    return keypoints.KeypointModel(backbone, keypoints.HEADS[_MODEL.value])
+
+
+TASKS = {
+    "classification": Task(
+        TrainConfig,
+        RECIPES,
+        data.DEFAULT_DATASET,
+        lambda config, source: build_model(config, len(source.class_names)),
+        train_classifier,
+    ),
+    "detection": Task(
+        detection.DetectionConfig,
+        detection.DETECTION_RECIPES,
+        "micronet_shapes/multi",
+        _detector,
+        detection.train_detector,
+    ),
+    "keypoints": Task(
+        keypoints.KeypointConfig,
+        keypoints.KEYPOINT_RECIPES,
+        keypoints.DEFAULT_DATASET,
+        _heatmap_model,
+        keypoints.train_keypoints,
+    ),
+}
+PRESETS = sorted({name for task in TASKS.values() for name in task.recipes})
+
+_TASK = flags.DEFINE_enum("task", "classification", list(TASKS), "what is learnt")
+_MODEL = flags.DEFINE_enum("model", "m0", list(MODELS), "which MicroNet")
+_HEAD = flags.DEFINE_enum("head", "light", list(DETECTION_HEADS), "of a detector")
+_PRESET = flags.DEFINE_enum("preset", "quick", PRESETS, "where the flags below start from")
+_DATASET = flags.DEFINE_string(
+    "dataset",
+    None,
+    "a TFDS name, or a folder with a sub-folder per class; the bundled dataset when not given",
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
+_OUT = flags.DEFINE_string("out", "out/train", "folder of the run")
+_WEIGHTS = flags.DEFINE_string(
+    "weights",
+    None,
+    "what to start from: best.keras of another run (or any .keras file), a .weights.h5 file, "
+    "an authors' .pth file, or imagenet",
+)
+_SKIP_HEAD = flags.DEFINE_boolean(
+    "skip_head", False, "start with a new last layer where --weights has other classes"
+)
+_SCALE = flags.DEFINE_boolean(
+    "scale_learning_rate",
+    False,
+    "scale the preset's learning rate in proportion to --batch_size (it is not scaled unasked)",
+)
+_FORCE = flags.DEFINE_boolean("force", False, "discard the run that is in --out and start anew")
+
+
+define_flags(TrainConfig, __name__, when_absent="the preset's")
+for _name in ("detection", "keypoints"):
+    define_flags(
+        TASKS[_name].config, __name__, f"for --task={_name} only; the preset's", beyond=TrainConfig
+    )
+
+
+def config_from_flags() -> TrainConfig:
+    """The preset with the given flags in place of its fields.
+
+    Raises:
+        UserError: the task has no such preset or no such setting, or a value is out of its range.
+    """
+    task = TASKS[_TASK.value]
+    if _PRESET.value not in task.recipes:
+        raise UserError(
+            f"--task={_TASK.value} has no preset {_PRESET.value!r}; choose among: "
+            + ", ".join(task.recipes)
+        )
+    given = given_flags(task.config)
+    foreign = {name for other in TASKS.values() for name in given_flags(other.config)} - set(given)
+    if foreign:
+        raise UserError(f"--task={_TASK.value} has no setting --{min(foreign)}; leave it out")
+    config = task.recipes[_PRESET.value]
+    try:
+        if _SCALE.value:
+            if "learning_rate" in given:
+                raise UserError("--scale_learning_rate and --learning_rate exclude each other")
+            config = with_batch_size(config, given.get("batch_size", config.batch_size))
+        return dataclasses.replace(config, **given)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    config = config_from_flags()
+    task = TASKS[_TASK.value]
+    source = data.load_dataset(_DATASET.value or task.dataset, _DATA_DIR.value)
+    policy = keras.config.dtype_policy()
+    make_repeatable(config)
+    keras.config.set_dtype_policy(config.precision)
+    try:
+        result = task.train(
+            task.build(config, source),
+            source,
+            config,
+            _OUT.value,
+            settings={
+                "task": _TASK.value,
+                "model": _MODEL.value,
+                "weights": _WEIGHTS.value,
+                **({"head": _HEAD.value} if _TASK.value == "detection" else {}),
+            },
+            force=_FORCE.value,
+        )
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if not result.trained:
+        print(f"{_OUT.value} is finished, nothing was done; --force starts anew")
+    for name, value in result.summary.items():
+        print(f"{name:>20}: {value}")
+    if source.bad_images:
+        print(source.bad_images.summary())
+
+
+def run() -> None:
+    """The console script."""
+    script.run(main)

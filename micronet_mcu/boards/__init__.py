@@ -1,0 +1,23 @@
+"""Emulated Cortex-M boards: building for them, running on them, counting instructions."""
+
+from micronet_mcu.boards.board_counts import BoardCost, StepCost, benchmark, count_on_board
+from micronet_mcu.boards.boards import BOARDS, Board, find
+from micronet_mcu.boards.emulator import Run, run
+from micronet_mcu.boards.toolchain import SUPPORT, Footprint, build, footprint, symbol_sizes
+
+__all__ = [
+    "BOARDS",
+    "SUPPORT",
+    "Board",
+    "BoardCost",
+    "Footprint",
+    "Run",
+    "StepCost",
+    "benchmark",
+    "build",
+    "count_on_board",
+    "find",
+    "footprint",
+    "run",
+    "symbol_sizes",
+]

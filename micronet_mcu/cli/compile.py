@@ -1,0 +1,96 @@
+"""Compiles an int8 .tflite to plain C: no interpreter, no heap, one static arena.
+
+--out gets model.h and model.c, the kernels that they call, plan.txt (the memory plan) and plan.png
+(the same drawn: bytes over steps). The folder compiles by itself:
+
+  cc -std=c99 -Wall -Wextra -c out/c/*.c
+
+Dynamic Shift-Max is recognised and becomes one call; --nofuse compiles operator by operator, which
+gives TensorFlow Lite Micro's results bit for bit.
+
+With --evaluate a classifier's compiled code and TensorFlow Lite Micro's interpreter both run over a
+dataset, and their accuracies are printed.
+
+Examples:
+
+  python scripts/compile.py --model=out/demo/model.tflite --out=out/c
+
+  python scripts/compile.py --model=out/demo/model.tflite --out=out/c --evaluate
+"""
+
+import tempfile
+from pathlib import Path
+
+from absl import flags
+
+from micronet_mcu import boards as board
+from micronet_mcu.cli import script
+from micronet_mcu.errors import UserError
+from micronet_mcu.to_c.compiler import Compiled, compile_model
+from micronet_mcu.to_c.picture import draw_plan
+from micronet_mcu.to_c.report import plan_text
+
+_MODEL = flags.DEFINE_string("model", None, "the int8 .tflite", required=True)
+_OUT = flags.DEFINE_string("out", "out/c", "the folder to write")
+_NAME = flags.DEFINE_string("name", "micronet", "prefix of the C functions and macros")
+_FUSE = flags.DEFINE_boolean("fuse", True, "make one call of every Dynamic Shift-Max")
+_FORCE = flags.DEFINE_boolean("force", False, "replace --out when it exists")
+
+_EVALUATE = flags.DEFINE_boolean("evaluate", False, "compare with TFLM's accuracy on a dataset")
+_DATASET = flags.DEFINE_string(
+    "dataset",
+    None,
+    "for --evaluate: a TFDS name, or a folder with a sub-folder per class; the bundled dataset "
+    "when not given",
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
+_SPLIT = flags.DEFINE_string("split", "test", "the split to evaluate on")
+_IMAGES = flags.DEFINE_integer("images", None, "only the first so many images", lower_bound=1)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    compiled = compile_model(
+        _MODEL.value, _OUT.value, name=_NAME.value, fuse=_FUSE.value, force=_FORCE.value
+    )
+    text = plan_text(compiled.program)
+    print(text)
+    (compiled.folder / "plan.txt").write_text(text + "\n")
+    draw_plan(compiled.program, compiled.folder / "plan.png")
+    print(f"flash: {compiled.source.constant_bytes} bytes of weights and tables")
+    print(f"       {_code(compiled)}")
+    print(f"{_OUT.value}: {', '.join(sorted(path.name for path in compiled.folder.iterdir()))}")
+    if _EVALUATE.value:
+        _evaluate(compiled)
+
+
+def _evaluate(compiled: Compiled) -> None:
+    from micronet_keras import data  # imports TensorFlow, which compiling does without
+    from micronet_keras.evaluate.compiled import compare_with_tflm
+
+    source = data.load_dataset(_DATASET.value or data.DEFAULT_DATASET, _DATA_DIR.value)
+    result = compare_with_tflm(compiled, _MODEL.value, source, _SPLIT.value, _IMAGES.value)
+    for name, value in result.items():
+        print(f"{name:18} {value:.4f}" if isinstance(value, float) else f"{name:18} {value}")
+
+
+def _code(compiled: Compiled) -> str:
+    """The size of the code on the smallest board, if there is a cross compiler to ask."""
+    sources = sorted(compiled.folder.glob("*.c"))
+    cortex_m4 = board.find("cortex-m4")
+    with tempfile.TemporaryDirectory() as folder:
+        main_c = Path(folder) / "main.c"
+        main_c.write_text(
+            f'#include "model.h"\nint main(void) {{ return {compiled.name}_invoke(0, 0); }}\n'
+        )
+        try:
+            elf = board.build(
+                cortex_m4, [main_c, *sources], Path(folder) / "main.elf", include=[compiled.folder]
+            )
+        except UserError as error:
+            return f"code not measured: {error}"
+        return f"{board.footprint(elf).code} bytes of code on a Cortex-M4"
+
+
+def run() -> None:
+    script.run(main)

@@ -1,0 +1,96 @@
+"""Writes a firmware project for a board: its tool chain's files, the application, the model.
+
+The project's README.md has the commands that build and flash it. TensorFlow Lite Micro is brought
+by the platform (a component, a module, a library); with --runtime=c it is not needed at all.
+
+Examples:
+
+  python scripts/export_firmware.py --platform=esp32s3 --model=model.tflite --output=out/esp32s3
+  python scripts/export_firmware.py --platform=pico --runtime=c --model=model.tflite --output=pico
+"""
+
+import numpy as np
+from absl import flags
+
+from micronet_mcu.cli import script
+from micronet_mcu.errors import UserError
+from micronet_mcu.files import read_bytes, refuse_existing
+from micronet_mcu.firmware import PLATFORMS, RUNTIMES, export_firmware
+from micronet_mcu.tflite.groups import FORMS
+from micronet_mcu.to_tflm.forms import FUSE, TUNE
+
+_PLATFORM = flags.DEFINE_enum("platform", None, list(PLATFORMS), "the board's kind", required=True)
+_MODEL = flags.DEFINE_string("model", None, "int8 .tflite of builtin operators", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "the folder to write", required=True)
+_RUNTIME = flags.DEFINE_enum(
+    "runtime", "tflm", RUNTIMES, "TensorFlow Lite Micro, or the model compiled to C"
+)
+_FUSE = flags.DEFINE_enum(
+    "fuse", "all", FUSE,
+    "for tflm: builtin operators only; DY-ShiftMax fused, with the dense layers of its "
+    "coefficients; or all convolutions and dense layers by this project's kernels",
+)  # fmt: skip
+_GROUPS = flags.DEFINE_enum(
+    "groups", None, FORMS,
+    "for tflm: how grouped convolutions are stored; by default what the platform's TFLM can run",
+)  # fmt: skip
+_TUNE = flags.DEFINE_enum(
+    "tune", "none", TUNE,
+    "for tflm: put layers that are not fused into the forms that CMSIS-NN runs fastest",
+)  # fmt: skip
+_SOURCE = flags.DEFINE_enum(
+    "image_source", "serial", ["serial", "camera"], "where images come from"
+)
+_LABELS = flags.DEFINE_string("labels", None, "text file, one class a line")
+_NAME = flags.DEFINE_string("name", "micronet", "what the firmware calls its model")
+_TEST_IMAGE = flags.DEFINE_string(
+    "test_image", None, "picture for the built-in test (resized); noise without it"
+)
+_FORCE = flags.DEFINE_boolean("force", False, "replace --output when it exists")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    refuse_existing(_OUTPUT.value, _FORCE.value)
+    model = read_bytes(_MODEL.value)
+    labels = (
+        read_bytes(_LABELS.value).decode("utf-8", "replace").split("\n") if _LABELS.value else []
+    )
+    exported = export_firmware(
+        _PLATFORM.value,
+        model,
+        _OUTPUT.value,
+        runtime=_RUNTIME.value,
+        fuse=_FUSE.value,
+        groups=_GROUPS.value,
+        tune=_TUNE.value,
+        image_source=_SOURCE.value,
+        labels=[label.strip() for label in labels if label.strip()],
+        name=_NAME.value,
+        test_image=_picture(_TEST_IMAGE.value, model) if _TEST_IMAGE.value else None,
+        force=_FORCE.value,
+    )
+    print(f"{exported.folder}: {exported.model_bytes} bytes of model in flash, "
+          f"{exported.arena_bytes} bytes of RAM for tensors")  # fmt: skip
+    if exported.operators:
+        print("operators: " + ", ".join(exported.operators))
+    print(f"next: {exported.folder / 'README.md'}")
+
+
+def _picture(path: str, model: bytes) -> np.ndarray:
+    from PIL import Image, UnidentifiedImageError
+
+    from micronet_mcu.tflite.reader import read_model
+
+    parsed = read_model(model)
+    _, height, width, channels = parsed.tensors[parsed.inputs[0]].shape
+    try:
+        with Image.open(path) as picture:
+            small = picture.convert("RGB" if channels == 3 else "L").resize((width, height))
+    except (OSError, UnidentifiedImageError) as error:
+        raise UserError(f"cannot read the picture {path}: {error}") from None
+    return np.asarray(small, np.uint8).reshape(height, width, channels)
+
+
+def run() -> None:
+    script.run(main)

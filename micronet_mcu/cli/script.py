@@ -1,0 +1,61 @@
+"""What every command shares: flags are parsed, a user's mistake is one line and exit status 2."""
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+
+from absl import app, flags, logging
+
+from micronet_mcu.errors import UserError
+
+
+def run(main: Callable[[list[str]], int | None], positional: str | None = None) -> None:
+    """Runs a script's `main(argv)` and exits.
+
+    Arguments that are no flags are refused; with `positional`, the name by which messages call it,
+    one is allowed and reaches `main` as argv[1].
+
+    Exit status: what `main` returns (None is 0); 2 for a wrong flag or a `UserError`, printed as
+    one line on standard error; 130 for Ctrl-C.
+    """
+    # Progress bars and results are for the user; what libraries note about themselves is not.
+    logging.set_verbosity(logging.ERROR)
+    module = sys.modules[main.__module__]
+    app.run(
+        lambda argv: _guarded(main, argv, positional),
+        flags_parser=lambda argv: _parse(argv, module),
+    )
+
+
+def _parse(argv: list[str], module: ModuleType) -> list[str]:
+    # absl's own help looks at the front door that was started, which has no flags.
+    if {"--help", "-h", "-help"} & set(argv[1:]):
+        print(module.__doc__.strip(), flags.FLAGS.module_help(module), sep="\n\n")
+        sys.exit(0)
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        _complain(f"{error}; --help lists the flags")
+        sys.exit(2)
+
+
+def _guarded(
+    main: Callable[[list[str]], int | None], argv: list[str], positional: str | None
+) -> int | None:
+    try:
+        allowed = 2 if positional else 1
+        if len(argv) > allowed:
+            hint = f"; one {positional} is enough" if positional else ""
+            message = f"unexpected argument {argv[allowed]!r}{hint}; --help lists the flags"
+            raise UserError(message)
+        return main(argv)
+    except UserError as error:
+        _complain(str(error))
+        return 2
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return 130
+
+
+def _complain(message: str) -> None:
+    print("error: " + " ".join(message.split()), file=sys.stderr)

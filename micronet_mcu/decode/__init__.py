@@ -1,0 +1,16 @@
+"""From a network's int8 outputs to objects and keypoints, in whole numbers, as the C code does."""
+
+from micronet_mcu.decode.detection import Detections, Int8Decoder, Level, Selection, suppress
+from micronet_mcu.decode.detector_header import write_c_detector
+from micronet_mcu.decode.keypoints import decode, decode_int8
+
+__all__ = [
+    "Detections",
+    "Int8Decoder",
+    "Level",
+    "Selection",
+    "decode",
+    "decode_int8",
+    "suppress",
+    "write_c_detector",
+]

@@ -1,0 +1,90 @@
+"""The constants of a detector as a C header, for `tflm/detection/micronet_detection.c`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from micronet_mcu.decode.detection import Int8Decoder
+from micronet_mcu.errors import UserError
+from micronet_mcu.files import replacing
+
+
+def write_c_detector(
+    path: str | os.PathLike,
+    decoder: Int8Decoder,
+    class_names: Sequence[str] = (),
+    name: str = "model",
+) -> None:
+    """Writes a header with a `micronet_detector` called <name>_detector and its tables.
+
+    Args:
+        path: of the header; replaced when it exists.
+        decoder: of the flatbuffer that the firmware runs.
+        class_names: what the labels mean, as a comment beside each number; none or all.
+        name: a C identifier, prefix of every name in the file.
+
+    Raises:
+        UserError: `name` is no identifier, or the file cannot be written.
+    """
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise UserError(f"the name of the C constants must be a C identifier, not {name!r}")
+    if class_names and len(class_names) != decoder.classes:
+        raise UserError(
+            f"{len(class_names)} labels for {decoder.classes} classes; give one for each"
+        )
+    guard = f"{name.upper()}_DETECTOR_H_"
+    tables = "\n".join(
+        _table(f"{name}_level{i}_{kind}", getattr(level, kind))
+        for i, level in enumerate(decoder.levels)
+        for kind in ("scores", "distances")
+    )
+    levels = "\n".join(
+        f"    {{{item.level.height}, {item.level.width}, {item.level.stride}, "
+        f"{name}_level{i}_scores, {name}_level{i}_distances}},"
+        for i, item in enumerate(decoder.levels)
+    )
+    labels = "\n".join(f"/* label {i}: {_comment(text)} */" for i, text in enumerate(class_names))
+    height, width = decoder.image_size
+    text = f"""\
+/* The detector {name!r}: what micronet_detect needs besides the outputs of the network.
+ * The network's outputs are scores and boxes of each level in turn. */
+#ifndef {guard}
+#define {guard}
+
+#include "micronet_detection.h"
+
+{labels}
+{tables}
+static const micronet_detection_level {name}_levels[] = {{
+{levels}
+}};
+
+static const micronet_detector {name}_detector = {{
+    {height}, {width}, {decoder.classes}, {len(decoder.levels)}, {name}_levels}};
+
+/* As the model was evaluated; see micronet_detection.h for the units. */
+static const micronet_detection_selection {name}_selection = {{
+    {decoder.selection.whole_score}, {decoder.selection.whole_overlap}, \
+{decoder.selection.max_detections}}};
+#define {name.upper()}_DETECTION_CANDIDATES {decoder.selection.max_candidates}
+
+#endif  /* {guard} */
+"""
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def _table(name: str, values) -> str:
+    numbers = [int(value) for value in values]
+    rows = [
+        "    " + " ".join(f"{value}," for value in numbers[start : start + 12])
+        for start in range(0, len(numbers), 12)
+    ]
+    return f"static const uint16_t {name}[256] = {{\n" + "\n".join(rows) + "\n};\n"
+
+
+def _comment(text: str) -> str:
+    """A class name that cannot end the comment early."""
+    return "".join(c if c.isprintable() and c not in "*/\\?" else "_" for c in text)

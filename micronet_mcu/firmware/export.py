@@ -1,0 +1,304 @@
+"""Writes a firmware project: a platform's template, the application, the model."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from micronet_mcu.c_sources import c_sources
+from micronet_mcu.errors import UserError
+from micronet_mcu.files import refuse_existing, replacing
+from micronet_mcu.firmware.platforms import Platform, find_platform
+from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.to_c import host
+from micronet_mcu.to_c.compiler import compile_model, copy_kernels
+from micronet_mcu.to_tflm.c_array import write_c_array
+from micronet_mcu.to_tflm.forms import check_forms, prepare_flatbuffer
+from micronet_mcu.to_tflm.interpreter import refuse_custom_operators
+from micronet_mcu.to_tflm.op_resolver import operators_of, write_op_resolver
+
+RUNTIMES = ("tflm", "c")
+# Needed beside the tensors and the model: stack, the platform, the program.
+_OTHER_RAM = 24 << 10
+_OTHER_FLASH = {"tflm": 160 << 10, "c": 64 << 10}
+# More than this of static memory goes to external RAM where a board has it.
+_INTERNAL_RAM = 120 << 10
+
+_APPLICATION = ("board.h", "firmware.cc", "firmware.h", "image.cc", "image.h", "protocol.cc",
+                "protocol.h", "runtime.h", "status.cc", "status.h", "text.h", "top_k.cc",
+                "top_k.h")  # fmt: skip
+_RUNTIME = {
+    "c": ("runtime_c.cc",),
+    "tflm": ("runtime_tflm.cc", "micronet_runner.cc", "micronet_runner.h", "tflm_names.h",
+             "dy_shift_max_op.cc", "dy_shift_max_op.h", "kernel_ops.cc", "kernel_ops.h"),
+}  # fmt: skip
+# The kernels that dy_shift_max_op.cc and kernel_ops.cc call.
+_OP_KERNELS = {"micronet_dyshiftmax", "micronet_conv2d", "micronet_conv2d_column_rgb",
+               "micronet_depthwise", "micronet_conv2d_grouped_1x1",
+               "micronet_fully_connected"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export_firmware` wrote.
+
+    Attributes:
+        folder: the project.
+        operators: of the flatbuffer in it; empty for the runtime "c".
+        arena_bytes: static memory for tensors.
+        model_bytes: the flatbuffer, or the compiled model's constants.
+    """
+
+    folder: Path
+    operators: list[str]
+    arena_bytes: int
+    model_bytes: int
+
+
+def export_firmware(
+    platform: str,
+    model: bytes,
+    folder: str | os.PathLike,
+    *,
+    runtime: str = "tflm",
+    fuse: str = "all",
+    groups: str | None = None,
+    tune: str = "none",
+    image_source: str = "serial",
+    labels: Sequence[str] = (),
+    name: str = "micronet",
+    test_image: np.ndarray | None = None,
+    force: bool = False,
+) -> Exported:
+    """Writes a project that the platform's own tools build and flash.
+
+    Args:
+        platform: one of `PLATFORMS`.
+        model: bytes of an int8 ``.tflite`` file of builtin operators, image in, scores out.
+        folder: the project to be written.
+        runtime: "tflm", which the user's tool chain brings, or "c": the model compiled to plain C.
+        fuse: for TFLM alone, as are `groups` and `tune`: "none" keeps builtin operators,
+            "activations" fuses DY-ShiftMax, "all" runs convolutions and dense layers by this
+            project's kernels, too.
+        groups: how grouped convolutions are stored for TFLM ("native", "split", "dense"); None
+            chooses what the platform's TFLM can run.
+        tune: "cmsis_nn" for TFLM whose own convolutions are CMSIS-NN's.
+        image_source: "serial" or "camera".
+        labels: one for each output, or none.
+        name: what the firmware calls itself over the serial line.
+        test_image: pixels, uint8 of the input's shape, for the built-in test; noise without one.
+        force: replace an existing folder.
+
+    Raises:
+        UserError: an argument is none of these, the model does not fit the board, is not an int8
+            image classifier, the folder exists or cannot be written, or the machine has no C
+            compiler (needed for the runtime "c", whose built-in test's answer it computes).
+
+    Example:
+
+    >>> export_firmware("esp32s3", Path("model.tflite").read_bytes(), "out/esp32s3")
+    """
+    target = find_platform(platform)
+    groups = _check(target, runtime, fuse, groups, tune, image_source, name)
+    refuse_existing(folder, force)
+    shape, classes = _image_classifier(model)
+    if labels and len(labels) != classes:
+        raise UserError(f"{len(labels)} labels for {classes} outputs; give one for each")
+    image = _test_image(test_image, shape)
+    with replacing(folder) as project, tempfile.TemporaryDirectory() as work:
+        flatbuffer, arena, model_bytes, answer = _prepare(
+            model, runtime, fuse, groups, tune, image, Path(work)
+        )
+        _check_memory(target, runtime, arena + image.size, model_bytes)
+        large = arena + image.size > _INTERNAL_RAM
+        features = {runtime, platform, image_source, "psram" if large else "no-psram"}
+        _copy_template(target, project, features, {"NAME": name, "PLATFORM": platform})
+        sources = project / target.sources
+        sources.mkdir(parents=True, exist_ok=True)
+        for file in (*_APPLICATION, *_RUNTIME[runtime]):
+            shutil.copyfile(c_sources("micronet") / file, sources / file)
+        if runtime == "c":
+            for path in sorted((Path(work) / "compiled").iterdir()):
+                shutil.copyfile(path, sources / path.name)
+            _write_c_data(sources, shape, classes, image, answer, labels)
+        else:
+            copy_kernels(_OP_KERNELS, sources)
+            write_op_resolver(sources / "op_resolver.h", flatbuffer)
+            write_c_array(sources, flatbuffer, arena, image, answer, labels, "model")
+            (project / "model.tflite").write_bytes(flatbuffer)
+        _write_info(sources, name, shape, classes, arena, bool(labels))
+        if target.suffix != ".cc":
+            for path in sorted(sources.glob("*.cc")):
+                path.rename(path.with_suffix(target.suffix))
+    operators = operators_of(flatbuffer) if runtime == "tflm" else []
+    return Exported(Path(folder), operators, arena, model_bytes)
+
+
+def _check(target: Platform, runtime, fuse, groups, tune, image_source, name) -> str:
+    for what, value, known in (
+        ("runtime", runtime, RUNTIMES),
+        ("image source", image_source, ("serial", "camera")),
+    ):
+        if value not in known:
+            raise UserError(f"the {what} must be one of {', '.join(known)}, not {value!r}")
+    check_forms(fuse, groups, tune)
+    if runtime == "c":
+        given = {"fuse": fuse != "all", "groups": groups is not None, "tune": tune != "none"}
+        for what in (name for name, is_given in given.items() if is_given):
+            raise UserError(f"--{what} is for TFLM; leave it out with --runtime=c")
+    if image_source == "camera" and not target.camera:
+        raise UserError(f"the template of {target.name} has no camera; use --image_source=serial")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        raise UserError(f"the name {name!r} must be up to 64 letters, digits, '_', '.' and '-'")
+    builtin_convolutions = runtime == "tflm" and fuse != "all"
+    if groups is None:
+        return "native" if target.groups or not builtin_convolutions else "dense"
+    if groups == "native" and builtin_convolutions and not target.groups:
+        raise UserError(
+            f"TFLM on {target.name} cannot run convolutions with groups; use --groups=dense, "
+            "--groups=split or --fuse=all"
+        )
+    return groups
+
+
+def _image_classifier(model: bytes) -> tuple[tuple[int, int, int], int]:
+    parsed = read_model(model)
+    refuse_custom_operators(parsed)
+    if len(parsed.inputs) != 1 or len(parsed.outputs) != 1:
+        raise UserError(
+            f"the model has {len(parsed.inputs)} inputs and {len(parsed.outputs)} outputs; "
+            "this firmware takes one image and gives one vector of scores (tflm/README.md has the "
+            "program for a detector)"
+        )
+    source, target = (parsed.tensors[ends[0]] for ends in (parsed.inputs, parsed.outputs))
+    shape = source.shape
+    if source.dtype != np.int8 or target.dtype != np.int8:
+        raise UserError(f"the model is {source.dtype.name}; quantize it to int8 first")
+    if len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
+        raise UserError(f"the input {list(shape)} is no image of 1 or 3 channels")
+    return shape[1:], target.size
+
+
+def _test_image(pixels: np.ndarray | None, shape: tuple[int, int, int]) -> np.ndarray:
+    if pixels is None:
+        pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    if pixels.shape != shape or pixels.dtype != np.uint8:
+        raise UserError(
+            f"the test image is {pixels.dtype} {list(pixels.shape)}; it must be uint8 {list(shape)}"
+        )
+    return (pixels.astype(np.int16) - 128).astype(np.int8)[None]
+
+
+def _prepare(model, runtime, fuse, groups, tune, image, work: Path):
+    """The flatbuffer, the bytes of arena and constants, and the answer to the test image."""
+    if runtime == "tflm":
+        made = prepare_flatbuffer(model, image, fuse, groups, tune)
+        return made.flatbuffer, made.arena_bytes, len(made.flatbuffer), made.outputs[0]
+    compiled = compile_model(model, work / "compiled")
+    answer = host.run(work / "compiled", "micronet", image.reshape(1, -1))[0]
+    return model, compiled.program.arena.plan.size, compiled.source.constant_bytes, answer
+
+
+def _check_memory(target: Platform, runtime: str, ram: int, flash: int) -> None:
+    for what, needed, other, there in (
+        ("RAM", ram, _OTHER_RAM, target.ram_bytes),
+        ("flash", flash, _OTHER_FLASH[runtime], target.flash_bytes),
+    ):
+        if there is not None and needed + other > there:
+            raise UserError(
+                f"the model needs about {needed + other} bytes of {what}, {target.name} has "
+                f"{there}; take a smaller model or image"
+            )
+
+
+def _copy_template(target: Platform, project: Path, features: set[str], values: dict) -> None:
+    """Copies the files; a line that ends in "@a,b-only@" stays when a or b is a feature."""
+    for path in sorted(p for p in target.folder.rglob("*") if p.is_file()):
+        place = path.relative_to(target.folder)
+        if "camera" not in features and place.as_posix() in target.camera_files:
+            continue
+        lines = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            marker = re.search(r"\s*(?:#|//)?\s*@([a-z0-9,_-]+)-only@\s*$", line)
+            if marker and not features & set(marker[1].split(",")):
+                continue
+            lines.append(line[: marker.start()] if marker else line)
+        text = "\n".join(lines) + "\n"
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", value)
+        copy = project / place
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(text, encoding="utf-8")
+
+
+def _write_c_data(sources: Path, shape, classes, image, answer, labels) -> None:
+    """model_data.h and .cc for compiled C: as `write_c_array` makes them, but no flatbuffer."""
+    texts = ", ".join(_c_string(label) for label in labels) or "0"
+    (sources / "model_data.h").write_text(f"""\
+// The labels and the test vector of the compiled model.
+#ifndef MODEL_DATA_H_
+#define MODEL_DATA_H_
+
+#include <stdint.h>
+
+#define MODEL_INPUT_SIZE {image.size}
+#define MODEL_OUTPUT_SIZE {classes}
+
+extern const char* const model_labels[{max(1, len(labels))}];
+extern const int8_t model_test_input[MODEL_INPUT_SIZE];
+extern const int8_t model_test_output[MODEL_OUTPUT_SIZE];
+
+#endif  // MODEL_DATA_H_
+""")
+    (sources / "model_data.cc").write_text(f"""\
+// The arrays declared in model_data.h.
+#include "model_data.h"
+
+const char* const model_labels[{max(1, len(labels))}] = {{{texts}}};
+
+const int8_t model_test_input[MODEL_INPUT_SIZE] = {{
+{_c_numbers(image)}
+}};
+
+const int8_t model_test_output[MODEL_OUTPUT_SIZE] = {{
+{_c_numbers(answer)}
+}};
+""")
+
+
+def _write_info(sources: Path, name, shape, classes, arena, has_labels: bool) -> None:
+    labels = "model_labels" if has_labels else "nullptr"
+    (sources / "model_info.cc").write_text(f"""\
+// What the firmware says of its model.
+#include "model_data.h"
+#include "runtime.h"
+
+namespace micronet {{
+
+const ModelInfo kModelInfo = {{
+    "{name}", {shape[0]}, {shape[1]}, {shape[2]}, {classes}, {arena},
+    {labels}, model_test_input, model_test_output,
+}};
+
+}}  // namespace micronet
+""")
+
+
+def _c_string(text: str) -> str:
+    """Bytes beyond ASCII as octal escapes, which end after three digits."""
+    safe = "".join(
+        chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode()
+    )
+    return f'"{safe}"'
+
+
+def _c_numbers(values: np.ndarray) -> str:
+    flat = [str(v) for v in values.ravel().tolist()]
+    return "\n".join("    " + ", ".join(flat[i : i + 20]) + "," for i in range(0, len(flat), 20))

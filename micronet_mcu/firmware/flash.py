@@ -1,0 +1,109 @@
+"""Flashing by the platform's own tool."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from micronet_mcu.errors import UserError
+from micronet_mcu.firmware.platforms import Platform, find_platform
+
+# Tool, where it comes from.
+_TOOLS = {
+    "arduino": ("arduino-cli", "https://arduino.github.io/arduino-cli/latest/installation/"),
+    "esp_idf": ("idf.py", "install ESP-IDF and source its export.sh"),
+    "zephyr": ("west", "pip install west; https://docs.zephyrproject.org/latest/develop/getting_started/"),
+    "pico": ("picotool", "https://github.com/raspberrypi/picotool"),
+}  # fmt: skip
+# Tools that need to be told the port; the others find the one board that they can flash.
+_NEED_PORT = ("arduino", "esp_idf")
+# A file of the project and what stands in it: no other platform's project passes for this one.
+_MARKS = {
+    "arduino": ("micronet/sketch.yaml", "arduino:mbed_nano"),
+    "esp32s3": ("sdkconfig.defaults", 'CONFIG_IDF_TARGET="esp32s3"'),
+    "esp32cam": ("sdkconfig.defaults", 'CONFIG_IDF_TARGET="esp32"'),
+    "zephyr": ("prj.conf", "CONFIG_CPP=y"),
+    "pico": ("CMakeLists.txt", "pico_sdk_init"),
+}
+
+
+def flash(
+    platform: str,
+    project: str | os.PathLike,
+    *,
+    port: str | None = None,
+    board: str | None = None,
+    dry_run: bool = False,
+) -> list[list[str]]:
+    """Builds a generated project and flashes it, with the platform's own tool.
+
+    Args:
+        platform: one of `PLATFORMS`, the one that the project was exported for.
+        project: the folder.
+        port: the serial port, for arduino and the ESP32s. It is never guessed.
+        board: Zephyr's name of the board.
+        dry_run: only return the commands.
+
+    Returns:
+        The commands, in order.
+
+    Raises:
+        UserError: the tool, the port or the board is missing, the folder is no such project, or
+            a command failed.
+
+    Example:
+
+    >>> flash("pico", "out/pico", dry_run=True)
+    [['cmake', '-B', 'build'], ['cmake', '--build', 'build'], ['picotool', 'load', '-x', ...]]
+    """
+    target = find_platform(platform)
+    if target.template not in _TOOLS:
+        raise UserError(f"there is nothing to flash on {platform}; see the project's README")
+    folder = Path(project)
+    file, mark = _MARKS[platform]
+    try:
+        found = mark in (folder / file).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        found = False
+    if not found:
+        raise UserError(
+            f"{folder} is no {platform} project ({file} does not say {mark!r}); make one with "
+            f"scripts/export_firmware.py --platform={platform}"
+        )
+    if target.template in _NEED_PORT and not port:
+        raise UserError("name the board's serial port: --port=/dev/ttyACM0 (it is not guessed)")
+    if target.template == "zephyr" and not board:
+        raise UserError("name the board as Zephyr does: --board=...; west boards lists them")
+    commands = _commands(target, port, board)
+    if dry_run:
+        return commands
+    tool, source = _TOOLS[target.template]
+    for program in dict.fromkeys([tool, *(command[0] for command in commands)]):
+        if shutil.which(program) is None:
+            advice = source if program == tool else f"install {program}"
+            raise UserError(f"{program} is not installed (or not on the PATH): {advice}")
+    for command in commands:
+        done = subprocess.run(command, cwd=folder, check=False)
+        if done.returncode:
+            raise UserError(f"{' '.join(command)} failed with exit status {done.returncode}")
+    return commands
+
+
+def _commands(target: Platform, port: str | None, board: str | None) -> list[list[str]]:
+    if target.template == "arduino":
+        arduino = ["--profile", "nano33ble"]
+        return [
+            ["arduino-cli", "compile", *arduino, "micronet"],
+            ["arduino-cli", "upload", *arduino, "--port", port, "micronet"],
+        ]
+    if target.template == "esp_idf":
+        return [["idf.py", "build"], ["idf.py", "-p", port, "flash"]]
+    if target.template == "zephyr":
+        return [["west", "build", "-b", board, "."], ["west", "flash"]]
+    return [
+        ["cmake", "-B", "build"],
+        ["cmake", "--build", "build"],
+        ["picotool", "load", "-x", "build/micronet.uf2"],
+    ]

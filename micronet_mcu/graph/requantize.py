@@ -1,0 +1,127 @@
+"""Prepares, per output channel, how a layer's accumulator becomes its int8 output.
+
+The form of the records and why they give TensorFlow Lite's own number is written in
+tflm/kernels/micronet_kernels.h, under REQUANTIZATION.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from micronet_mcu.graph.fixed_point import (
+    activation_bounds,
+    float32_product,
+    quantize_multiplier,
+    requantize,
+)
+from micronet_mcu.graph.graph import Value
+from micronet_mcu.graph.program import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """A layer's channels.
+
+    Attributes:
+        multiplier, shift: TensorFlow Lite's, one per channel.
+        records: (doubled_bias, multiplier, offset, shift) per channel for the fast kernels, or None
+            when a channel does not fit into a record.
+        weights: the weights that belong to the records.
+        uniform: all records share multiplier, offset and shift.
+        wide: channels that do not fit into a record, where those may be set apart; their record and
+            weights are dead.
+    """
+
+    multiplier: np.ndarray
+    shift: np.ndarray
+    records: list[tuple[int, int, int, int]] | None
+    weights: np.ndarray
+    uniform: bool
+    wide: list[int]
+
+    def array(self) -> Array:
+        return Array("micronet_channel", np.array(self.records, np.int64))
+
+
+def of_layer(
+    options: dict,
+    x: Value,
+    y: Value,
+    channel_axis: int,
+    dense: bool = False,
+    set_apart: bool = False,
+) -> Channels:
+    """Args: the layer's attributes, its input and output, and the axis of `weights` that holds the
+    output channels. `dense` layers multiply per-tensor scales in single precision, as TFLM does.
+    With `set_apart` a channel that does not fit into a record does not spoil those of the others.
+    """
+    weights = options["weights"]
+    count = weights.shape[channel_axis]
+    scales = options["weight_scales"]
+    if dense and scales.size == 1:
+        reals = [float32_product(x.scale, scales[0]) / y.scale] * count
+    else:
+        reals = [x.scale * float(s) / y.scale for s in np.broadcast_to(scales, count)]
+    pairs = [quantize_multiplier(real) for real in reals]
+    bias = np.zeros(count, np.int64) if options["bias"] is None else options["bias"]
+    by_channel = np.moveaxis(weights, channel_axis, 0).reshape(count, -1).astype(np.int64)
+
+    prepared = weights.copy()
+    records, wide = [], []
+    for channel, (multiplier, shift) in enumerate(pairs):
+        record = _record(int(bias[channel]), by_channel[channel], multiplier, shift, x, y, options)
+        if record is None and not set_apart:
+            records = None
+            break
+        if record is None:
+            wide.append(channel)
+            record = 0, 0, 1, 1
+        if record[1] == 0:  # a dead channel
+            np.moveaxis(prepared, channel_axis, 0)[channel] = 0
+        records.append(record)
+    return Channels(
+        np.array([m for m, _ in pairs]),
+        np.array([s for _, s in pairs]),
+        records,
+        prepared,
+        records is not None and len({r[1:] for r in records}) == 1,
+        wide,
+    )
+
+
+def record_tail(real: float, zero_point: int) -> tuple[int, int, int] | None:
+    """A record's multiplier, offset and shift for a real multiplier; None if it does not fit."""
+    multiplier, shift = quantize_multiplier(real)
+    return _tail(multiplier, shift, zero_point)
+
+
+def _tail(multiplier: int, shift: int, zero_point: int) -> tuple[int, int, int] | None:
+    right = -shift
+    if not 1 <= right <= 22:
+        return None
+    return multiplier, zero_point * (1 << right) + (1 << (right - 1)), right
+
+
+def _record(bias, weights, multiplier, shift, x, y, options) -> tuple[int, int, int, int] | None:
+    tail = _tail(multiplier, shift, y.zero_point)
+    if tail and 2 * (abs(bias) + 255 * int(np.abs(weights).sum())) < 2**31:
+        return 2 * bias, *tail
+    # Least and greatest accumulator: the output is monotone in it.
+    low, high = -128 - x.zero_point, 127 - x.zero_point
+    ends = [
+        bias + int(np.where(weights > 0, weights * a, weights * b).sum())
+        for a, b in ((low, high), (high, low))
+    ]
+    if (
+        any(abs(end) >= 2**31 for end in ends)
+        or shift > 0
+        and any(abs(end) << shift >= 2**31 for end in ends)
+    ):
+        return None
+    activation = options.get("fused_activation_function", "NONE")
+    bounds = activation_bounds(activation, *y.quantization) or (-128, 127)
+    outputs = {
+        min(max(requantize(end, multiplier, shift) + y.zero_point, bounds[0]), bounds[1])
+        for end in ends
+    }
+    return (0, 0, 2 * outputs.pop() + 1, 1) if len(outputs) == 1 else None

@@ -1,0 +1,133 @@
+"""From an int8 `.tflite` to a folder of plain C."""
+
+import os
+import re
+import shutil
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from micronet_mcu.c_sources import c_sources
+from micronet_mcu.errors import UserError
+from micronet_mcu.files import refuse_existing, replacing
+from micronet_mcu.graph.dy_shift_max import fuse_dy_shift_max
+from micronet_mcu.graph.fold import fold_gathers, resolve_windows
+from micronet_mcu.graph.graph import graph_of, remove_reshapes
+from micronet_mcu.graph.layer_steps import specialized
+from micronet_mcu.graph.steps import steps_of
+from micronet_mcu.tflite.model import Model
+from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.to_c import emit, host
+from micronet_mcu.to_c.emit import Program
+from micronet_mcu.to_c.memory import plan_arena
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """What `compile_model` made.
+
+    Attributes:
+        program: the steps and the memory plan.
+        folder: where the C lies.
+        name: prefix of the symbols.
+        source: the text of model.c and what it says of its constants.
+    """
+
+    program: Program
+    folder: Path
+    name: str
+    source: emit.Source
+
+
+def compile_model(
+    source: str | os.PathLike | bytes,
+    folder: str | os.PathLike,
+    *,
+    name: str = "micronet",
+    fuse: bool = True,
+    force: bool = False,
+) -> Compiled:
+    """Compiles an int8 flatbuffer to C99 without an interpreter or a heap.
+
+    The folder gets model.h, model.c and the kernels that they call, and compiles by itself:
+    `cc -std=c99 *.c`. Without DY-ShiftMax in the model, or with `fuse=False`, the code gives TF
+    Lite Micro's results bit for bit; fused, DY-ShiftMax is rounded once instead of five times.
+
+    Args:
+        source: a `.tflite` file or its bytes; int8, one input, one output, batch 1.
+        folder: where to write; must not exist, unless `force`.
+        name: prefix of the C functions and, in capitals, of the macros.
+        fuse: make one kernel call of every DY-ShiftMax.
+        force: replace an existing folder.
+
+    Raises:
+        UserError: the file is no such model, an operator is not supported, the folder exists or
+            cannot be written, or the machine has no C compiler (for the self-test).
+
+    Example:
+
+    >>> compile_model("model.tflite", "out/c").program.arena.plan.size
+    31104
+    """
+    if not re.fullmatch("[a-z][a-z0-9_]*", name):
+        raise UserError(f"name {name!r} is no C prefix; use small letters, digits and _")
+    refuse_existing(folder, force)
+    model = read_model(source)
+    origin = "a flatbuffer" if isinstance(source, bytes) else Path(source).name
+    program = plan(model, fuse=fuse, origin=origin)
+    with replacing(folder) as temporary:
+        written = _write(program, temporary, name)
+    return Compiled(program, Path(folder), name, written)
+
+
+def plan(model: Model, *, fuse: bool = True, origin: str = "a flatbuffer") -> Program:
+    """The passes from the flatbuffer to placed steps, without writing anything."""
+    graph = graph_of(model)
+    remove_reshapes(graph)
+    resolve_windows(graph)
+    if fuse:
+        fuse_dy_shift_max(graph)
+    fold_gathers(graph)
+    steps, arena = plan_arena(graph, [specialized(step) for step in steps_of(graph)])
+    return Program(origin, graph.input, graph.output, steps, arena)
+
+
+def _write(program: Program, folder: Path, name: str) -> emit.Source:
+    folder.mkdir()
+    (folder / "model.h").write_text(emit.header(program, name))
+    copy_kernels(set().union(*(step.functions() for step in program.steps)), folder)
+    (folder / "model.c").write_text(emit.source(program, name, None).text)
+    noise = emit.selftest_input(program.input.size)
+    expected = host.run(folder, name, noise[None])[0]
+    source = emit.source(program, name, expected)
+    (folder / "model.c").write_text(source.text)
+    return source
+
+
+def copy_kernels(functions: set[str], folder: Path) -> None:
+    """Copies the files that define these kernels and the kernels that those call, and the headers.
+
+    Raises:
+        UserError: the kernels' sources are not where the package was installed from.
+    """
+    kernels = c_sources("kernels")
+    texts = {path: path.read_text() for path in sorted(kernels.glob("*.c"))}
+    home = defaultdict(set)  # a kernel may have a file for each of several processors
+    for path, text in texts.items():
+        for function in re.findall(r"^\w+ (micronet_\w+)\([^;]*?\) \{", text, re.MULTILINE):
+            home[function].add(path)
+    unknown = functions - set(home)
+    if unknown:
+        raise UserError(f"{kernels} does not define {', '.join(sorted(unknown))}")
+    # What the inline functions of a header call may be called from every file.
+    headers = sorted(kernels.glob("*.h"))
+    inline = "".join(h.read_text() for h in headers if h.name != "micronet_kernels.h")
+    inline = re.sub(r"^\w+ micronet_\w+\([^;]*\);", "", inline, flags=re.MULTILINE)  # declarations
+    needed, waiting = set(), set().union(*(home[function] for function in functions))
+    while waiting:
+        path = waiting.pop()
+        needed.add(path)
+        for function in re.findall(r"\b(micronet_\w+)\(", texts[path] + inline):
+            waiting |= home.get(function, set()) - needed
+    for path in (*needed, *headers):
+        shutil.copyfile(path, folder / path.name)

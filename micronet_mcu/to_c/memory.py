@@ -1,0 +1,260 @@
+"""Plans the arena: where in SRAM every activation lies, so that few bytes do for all.
+
+Two buffers that live at the same time must not overlap, with two exceptions: an elementwise kernel
+may write over its input ("in place": the two share a buffer), and the output of a kernel that works
+from the first row to the last may lie over rows of its input that are used up, if it begins a
+certain number of bytes, the lag, below it.
+"""
+
+import itertools
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from micronet_mcu.graph.graph import Graph
+from micronet_mcu.graph.program import Step
+
+ALIGNMENT = 8
+_EXHAUSTIVE = 7
+_TRIES = 1500
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Bytes that are needed from step `first` to step `last`, both included."""
+
+    name: str
+    size: int
+    first: int
+    last: int
+
+    def meets(self, other: "Buffer") -> bool:
+        """Whether both live at some step."""
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Offsets of the buffers, in their order; `lags[(output, input)]` as in `plan_offsets`."""
+
+    buffers: list[Buffer]
+    offsets: list[int]
+    lags: dict[tuple[int, int], int]
+    lower_bound: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the arena."""
+        ends = [o + b.size for o, b in zip(self.offsets, self.buffers, strict=True)]
+        return max(ends, default=0)
+
+    def in_use(self, step: int) -> int:
+        """Bytes of the arena that hold something at a step; overlaps count once."""
+        alive = [(o, o + b.size) for o, b in zip(self.offsets, self.buffers, strict=True)
+                 if b.first <= step <= b.last]  # fmt: skip
+        total = reached = 0
+        for start, end in sorted(alive):
+            total += max(0, end - max(start, reached))
+            reached = max(reached, end)
+        return total
+
+    @property
+    def optimal(self) -> bool:
+        """Whether no plan for these steps in this order can be smaller."""
+        return self.size == self.lower_bound
+
+
+@dataclass(frozen=True)
+class Arena:
+    """A plan, and which of its buffers holds what (values by identity, scratch by step)."""
+
+    plan: Plan
+    of_value: dict[int, int]
+    of_scratch: dict[int, int]
+
+    def offset(self, value) -> int:
+        return self.plan.offsets[self.of_value[id(value.root)]]
+
+    def scratch_offset(self, step: int) -> int:
+        return self.plan.offsets[self.of_scratch[step]]
+
+
+def round_up(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def plan_arena(graph: Graph, steps: list[Step]) -> tuple[list[Step], Arena]:
+    """Lays out the values of `steps` and their scratch memory.
+
+    Returns the steps, too: those that are faster with more memory have been given what is free
+    while they run, the arena being as large as it must be for others.
+    """
+    tight = _lay_out(graph, steps)
+    size = tight.plan.size
+    for share in (1.0, 0.5, 0.25):
+        roomy = [
+            _with_room(step, int(share * (size - tight.plan.in_use(i))))
+            for i, step in enumerate(steps)
+        ]
+        arena = _lay_out(graph, roomy, enough=size)
+        if arena.plan.size <= size:
+            return roomy, arena
+    return steps, tight
+
+
+def _with_room(step: Step, room: int) -> Step:
+    if not step.scratch_unit:
+        return step
+    room += round_up(step.scratch)
+    if room >= round_up(step.output.size):
+        return replace(step, in_place=False, scratch=0)
+    units = room // round_up(step.scratch_unit)
+    return replace(step, scratch=max(units, 1) * step.scratch_unit)
+
+
+def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
+    roots = [graph.input.root] + [step.output.root for step in steps]
+    first = {id(root): max(i - 1, 0) for i, root in enumerate(roots)}
+    last = dict(first)
+    for i, step in enumerate(steps):
+        for value in step.inputs:
+            last[id(value.root)] = i
+    last[id(graph.output.root)] = len(steps)
+
+    buffers, of_value, lags = [], {}, {}
+    buffers.append(_buffer(roots[0], first, last))
+    of_value[id(roots[0])] = 0
+    for i, step in enumerate(steps):
+        root = step.output.root
+        dying = [v.root for v in step.inputs if last[id(v.root)] == i]
+        same = [r for r in dying if r.size == root.size] if step.in_place else []
+        if same:
+            index = of_value[id(same[0])]
+            old = buffers[index]
+            buffers[index] = Buffer(old.name, old.size, old.first, last[id(root)])
+        else:
+            index = len(buffers)
+            buffers.append(_buffer(root, first, last))
+            if step.lag is not None and step.inputs[0].root in dying:
+                lags[index, of_value[id(step.inputs[0].root)]] = round_up(step.lag)
+        of_value[id(root)] = index
+    of_scratch = {}
+    for i, step in enumerate(steps):
+        if step.scratch:
+            of_scratch[i] = len(buffers)
+            buffers.append(Buffer(f"scratch of step {i}", round_up(step.scratch), i, i))
+    return Arena(plan_offsets(buffers, lags, enough), of_value, of_scratch)
+
+
+def _buffer(root, first, last) -> Buffer:
+    return Buffer(root.name, round_up(root.size), first[id(root)], last[id(root)])
+
+
+def plan_offsets(
+    buffers: list[Buffer], lags: dict[tuple[int, int], int] | None = None, enough: int = 0
+) -> Plan:
+    """Finds offsets that need little memory; the same plan on every run.
+
+    Args:
+        buffers: sizes in bytes, multiples of `ALIGNMENT`.
+        lags: (output, input) -> bytes: this output may overlap this input, if it begins at least so
+            many bytes below it. The two must meet in one step only.
+        enough: bytes with which the search is content.
+
+    Placing buffers one after the other as low as they go reaches the optimum for some order. For up
+    to seven buffers all orders are tried. Beyond that the largest come first; then the best plan is
+    varied by drawing forward what reaches high, until it meets the lower bound or tries run out.
+    """
+    lags = {pair: min(lag, buffers[pair[0]].size) for pair, lag in (lags or {}).items()}
+    bound = lower_bound(buffers, lags)
+    neighbours = [[j for j, other in enumerate(buffers) if j != i and buffer.meets(other)]
+                  for i, buffer in enumerate(buffers)]  # fmt: skip
+
+    def place(order) -> list[int]:
+        offsets: list[int | None] = [None] * len(buffers)
+        for i in order:
+            taken = sorted(
+                _taken(buffers, lags, i, j, offsets[j])
+                for j in neighbours[i]
+                if offsets[j] is not None
+            )
+            offset = 0
+            for start, end in taken:
+                if start >= offset:
+                    break
+                offset = max(offset, end)
+            offsets[i] = offset
+        return offsets
+
+    def height(offsets) -> int:
+        return max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0)
+
+    best: list[int] = []
+    for order in _first_orders(buffers, lags):
+        offsets = place(order)
+        if not best or height(offsets) < height(best):
+            best = offsets
+        if height(best) <= max(bound, enough):
+            return Plan(list(buffers), best, lags, bound)
+    rng = random.Random(0)
+    for _ in range(_TRIES if len(buffers) > _EXHAUSTIVE else 0):
+        offsets = place(_varied(buffers, best, rng))
+        if height(offsets) <= height(best):
+            best = offsets
+        if height(best) <= max(bound, enough):
+            break
+    return Plan(list(buffers), best, lags, bound)
+
+
+def _first_orders(buffers: list[Buffer], lags) -> Iterable[Sequence[int]]:
+    indices = range(len(buffers))
+    if len(buffers) <= _EXHAUSTIVE:
+        yield from itertools.permutations(indices)
+        return
+    for key in (
+        lambda b: (-b.size, b.first - b.last),
+        lambda b: (-b.size, b.last),
+        lambda b: (-b.size, -b.last),
+    ):
+        order = sorted(indices, key=lambda i, key=key: key(buffers[i]))
+        # An input can lie above an output that is there already; the reverse needs luck.
+        for out, into in lags:
+            if order.index(into) < order.index(out):
+                order.remove(into)
+                order.insert(order.index(out) + 1, into)
+        yield order
+
+
+def _varied(buffers: list[Buffer], offsets: list[int], rng: random.Random) -> list[int]:
+    """The buffers from the bottom of a plan to its top, some of the high ones drawn forward."""
+    order = sorted(range(len(buffers)), key=lambda i: (offsets[i], -buffers[i].size))
+    ends = [offsets[i] + buffers[i].size for i in order]
+    high = [place for place, end in enumerate(ends) if 2 * end > max(ends)]
+    for _ in range(rng.randint(1, 3)):
+        chosen = rng.choice(high)
+        order.insert(rng.randint(0, chosen), order.pop(chosen))
+    return order
+
+
+def _taken(buffers, lags, i: int, j: int, offset: int) -> tuple[int, int]:
+    """The open interval of offsets that buffer i cannot have once j lies at `offset`."""
+    start, end = offset - buffers[i].size, offset + buffers[j].size
+    if (i, j) in lags:
+        start = offset - lags[i, j]
+    elif (j, i) in lags:
+        end = offset + lags[j, i]
+    return start, end
+
+
+def lower_bound(buffers: list[Buffer], lags: dict[tuple[int, int], int]) -> int:
+    """Bytes that no plan can go below: the most that is alive in one step, overlaps deducted."""
+    bound = 0
+    for step in range(max((b.last for b in buffers), default=-1) + 1):
+        alive = {i for i, b in enumerate(buffers) if b.first <= step <= b.last}
+        total = sum(buffers[i].size for i in alive)
+        for (out, into), lag in lags.items():
+            if out in alive and into in alive:
+                both = buffers[out].size + buffers[into].size
+                total -= both - min(both, max(lag + buffers[into].size, buffers[out].size))
+        bound = max(bound, total)
+    return bound

@@ -1,0 +1,128 @@
+"""The real TensorFlow Lite Micro interpreter: runs int8 flatbuffers and measures their arena."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from tflite_micro.python.tflite_micro import runtime
+
+from micronet_mcu.errors import UserError
+from micronet_mcu.tflite.model import Model
+from micronet_mcu.tflite.reader import read_model
+
+_PROBE = Path(__file__).with_name("arena_probe.py")
+_GENEROUS_ARENA = 256 * 2**20
+_STEP = 1024
+
+
+def measure_arena(model: bytes) -> int:
+    """The arena in bytes that TFLM needs for `model`, as this machine counts it.
+
+    TFLM reports what it allocated; the size is then verified by running in an arena of that size.
+    On a 32-bit board pointers are half as long, so the model fits there too.
+
+    Raises:
+        UserError: TFLM cannot run the model; the message carries TFLM's own words.
+    """
+    report = _probe(model, _GENEROUS_ARENA)
+    found = re.search(r"Arena allocation total (\d+) bytes", report.stdout + report.stderr)
+    if report.returncode or not found:
+        raise UserError(f"TensorFlow Lite Micro cannot run this model: {_reason(report)}")
+    reported = int(found[1])
+    for size in range(reported, reported + 64 * _STEP, _STEP):
+        if _probe(model, size).returncode == 0:
+            return size
+    raise UserError(
+        f"no arena near the {reported} bytes that TFLM reports is enough for this model"
+    )
+
+
+def refuse_custom_operators(model: Model) -> None:
+    """Raises UserError when a model is fused already, or somebody else's."""
+    custom = {operator.custom_name for operator in model.operators if operator.custom_name}
+    if custom:
+        raise UserError(
+            f"the model has custom operators ({', '.join(sorted(custom))}), which only firmware "
+            "has; give the one with builtin operators (scripts/convert.py without --fuse)"
+        )
+
+
+class Interpreter:
+    """An int8 model on TensorFlow Lite Micro.
+
+    Args:
+        model: bytes of a ``.tflite`` file with one input; an image.
+
+    Attributes:
+        input: the tensor of the image.
+        outputs: the tensors of the answer, in the order of the model's outputs.
+        output: the first of them.
+        arena_bytes: see `measure_arena`.
+
+    Raises:
+        UserError: the file is damaged, has custom operators, or TFLM cannot run it.
+
+    Example:
+
+    >>> interpreter = Interpreter(Path("model.tflite").read_bytes())
+    >>> logits = interpreter.predict(images)  # uint8 [n, height, width, 3]
+    """
+
+    def __init__(self, model: bytes):
+        parsed = read_model(model)
+        refuse_custom_operators(parsed)
+        self.input = parsed.tensors[parsed.inputs[0]]
+        self.outputs = [parsed.tensors[index] for index in parsed.outputs]
+        self.output = self.outputs[0]
+        self.arena_bytes = measure_arena(model)
+        self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=self.arena_bytes)
+
+    def invoke(self, image: np.ndarray) -> np.ndarray:
+        """Runs one image: int8 [1, height, width, channels] -> the (first) int8 output."""
+        return self.invoke_all(image)[0]
+
+    def invoke_all(self, image: np.ndarray) -> list[np.ndarray]:
+        """Runs one image: int8 [1, height, width, channels] -> all int8 outputs."""
+        self._interpreter.set_input(image, 0)
+        self._interpreter.invoke()
+        return [self._interpreter.get_output(i).copy() for i in range(len(self.outputs))]
+
+    def predict(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels 0 to 255 [n, height, width, channels] -> the (first) output, float32 [n, ...].
+
+        Raises:
+            UserError: the images are not of the size that the model takes.
+        """
+        raw = np.concatenate([self.invoke(image[None]) for image in self.quantize(pixels)])
+        scale, zero_point = self.output.scale[0], self.output.zero_point[0]
+        return ((raw.astype(np.int32) - zero_point) * scale).astype(np.float32)
+
+    def quantize(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels 0 to 255 [n, height, width, channels] as the model takes them: int8, pixel - 128.
+
+        Raises:
+            UserError: the images are not of the size that the model takes.
+        """
+        expected = tuple(self.input.shape[1:])
+        if pixels.shape[1:] != expected:
+            raise UserError(
+                f"the model takes images of {expected}, these are {tuple(pixels.shape[1:])}; "
+                "choose that image size"
+            )
+        return (np.asarray(pixels, np.int16) - 128).astype(np.int8)
+
+
+def _probe(model: bytes, arena: int) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(_PROBE), str(arena)]
+    done = subprocess.run(command, input=model, capture_output=True, timeout=600, check=False)
+    done.stdout, done.stderr = (s.decode(errors="replace") for s in (done.stdout, done.stderr))
+    return done
+
+
+def _reason(report: subprocess.CompletedProcess) -> str:
+    lines = [line for line in report.stderr.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else f"it ended with status {report.returncode}"

@@ -1,0 +1,128 @@
+"""The op resolver that a model needs, as a C++ header: exactly the operators of the flatbuffer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from micronet_mcu.errors import UserError
+from micronet_mcu.files import replacing
+from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.to_tflm.fused_ops import CUSTOM_NAME
+from micronet_mcu.to_tflm.kernel_ops import NAMES
+
+# Methods of tflite::MicroMutableOpResolver.
+_ADD = {
+    "ADD": "AddAdd",
+    "AVERAGE_POOL_2D": "AddAveragePool2D",
+    "CONCATENATION": "AddConcatenation",
+    "CONV_2D": "AddConv2D",
+    "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
+    "DEQUANTIZE": "AddDequantize",
+    "EXPAND_DIMS": "AddExpandDims",
+    "FULLY_CONNECTED": "AddFullyConnected",
+    "GATHER": "AddGather",
+    "HARD_SWISH": "AddHardSwish",
+    "LEAKY_RELU": "AddLeakyRelu",
+    "LOGISTIC": "AddLogistic",
+    "MAX_POOL_2D": "AddMaxPool2D",
+    "MAXIMUM": "AddMaximum",
+    "MEAN": "AddMean",
+    "MINIMUM": "AddMinimum",
+    "MUL": "AddMul",
+    "PACK": "AddPack",
+    "PAD": "AddPad",
+    "PADV2": "AddPadV2",
+    "PRELU": "AddPrelu",
+    "QUANTIZE": "AddQuantize",
+    "RELU": "AddRelu",
+    "RELU6": "AddRelu6",
+    "RESHAPE": "AddReshape",
+    "RESIZE_BILINEAR": "AddResizeBilinear",
+    "RESIZE_NEAREST_NEIGHBOR": "AddResizeNearestNeighbor",
+    "SLICE": "AddSlice",
+    "SOFTMAX": "AddSoftmax",
+    "SPLIT": "AddSplit",
+    "SPLIT_V": "AddSplitV",
+    "SQUEEZE": "AddSqueeze",
+    "STRIDED_SLICE": "AddStridedSlice",
+    "SUB": "AddSub",
+    "TANH": "AddTanh",
+    "TRANSPOSE": "AddTranspose",
+    "TRANSPOSE_CONV": "AddTransposeConv",
+    "UNPACK": "AddUnpack",
+}
+# Custom operators: the function of tflm/micronet that adds them, and its header.
+_CUSTOM = {CUSTOM_NAME: ("AddDYShiftMax", "dy_shift_max_op.h")} | {
+    name: (f"Add{name.removeprefix('MicroNet')}", "kernel_ops.h") for name in NAMES
+}
+
+
+def operators_of(model: bytes) -> list[str]:
+    """The distinct operators of a model, sorted: builtin names, and names of custom operators."""
+    parsed = read_model(model)
+    return sorted({o.custom_name or o.name for o in parsed.operators})
+
+
+def op_resolver_header(model: bytes) -> str:
+    """The text of ``op_resolver.h``: a C++17 header that defines `micronet::OpResolver` and
+    `micronet::RegisterOps`.
+
+    Args:
+        model: bytes of a ``.tflite`` file.
+
+    Raises:
+        UserError: the model is not usable, or has an operator that no resolver here knows.
+    """
+    names = operators_of(model)
+    calls = []
+    includes = {'#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"'}
+    for name in names:
+        if name in _CUSTOM:
+            function, header = _CUSTOM[name]
+            calls.append(f"{function}(resolver)")
+            includes.add(f'#include "{header}"')
+        elif name in _ADD:
+            calls.append(f"resolver.{_ADD[name]}()")
+        else:
+            raise UserError(
+                f"operator {name} cannot be registered; known are {', '.join([*_ADD, *_CUSTOM])}"
+            )
+    body = " &&\n         ".join(f"{call} == kTfLiteOk" for call in calls)
+    includes.add('#include "tflm_names.h"')
+    return f"""\
+// The operators of one model, and no others. Generated from the flatbuffer.
+#ifndef MICRONET_OP_RESOLVER_H_
+#define MICRONET_OP_RESOLVER_H_
+
+{chr(10).join(sorted(includes))}
+
+namespace micronet {{
+
+using OpResolver = tflite::MicroMutableOpResolver<{len(names)}>;
+
+// Returns false when the resolver is full: when it was given twice.
+inline bool RegisterOps(OpResolver& resolver) {{
+  return {body};
+}}
+
+}}  // namespace micronet
+
+#endif  // MICRONET_OP_RESOLVER_H_
+"""
+
+
+def write_op_resolver(path: str | os.PathLike, model: bytes) -> Path:
+    """Writes `op_resolver_header` to `path`.
+
+    Raises:
+        UserError: as `op_resolver_header`, or the file cannot be written.
+
+    Example:
+
+    >>> write_op_resolver("op_resolver.h", Path("model.tflite").read_bytes())
+    """
+    text = op_resolver_header(model)
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+    return Path(path)

@@ -1,0 +1,292 @@
+"""Quantization: ranges, the rounded model, fine-tuning, and the file that conversion takes."""
+
+import contextlib
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_micronet import CLASSES, images, small_micronet
+
+from micronet_keras.lower import lower
+from micronet_keras.lower.tensorflow import run
+from micronet_keras.quantize import (
+    QuantizeConfig,
+    QuantizedGraph,
+    calibrate,
+    fine_tune,
+    post_training_quantize,
+    quantize_aware,
+    quantize_classifier,
+)
+from micronet_mcu.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_micronet()
+
+
+@pytest.fixture(scope="module")
+def graph(model):
+    return lower(model)
+
+
+@pytest.fixture(scope="module")
+def quantized(graph):
+    return post_training_quantize(graph, [images(16)], [f"class {i}" for i in range(CLASSES)])
+
+
+def prepared(graph, pixels):
+    return ((pixels - np.float32(graph.input.pixel_zero)) * graph.input.pixel_scale).astype("f4")
+
+
+def test_ranges_are_the_means_of_the_batches(graph):
+    first, second, both = (
+        calibrate(graph, batches)
+        for batches in ([images(4)], [images(4, seed=1)], [images(4), images(4, seed=1)])
+    )
+    assert set(first) == set(both)
+    for name, (low, high) in both.items():
+        assert low <= 0 <= high and low < high
+        for end, others in (
+            (low, (first[name][0], second[name][0])),
+            (high, (first[name][1], second[name][1])),
+        ):
+            assert np.isclose(end, np.mean(others), rtol=1e-4, atol=2e-3)
+
+
+def test_calibration_refuses_nothing_and_nonsense(graph):
+    with pytest.raises(ValueError, match="at least one batch"):
+        calibrate(graph, [])
+    unscaled = lower(small_micronet(), normalization=None)
+    with pytest.raises(ValueError, match="must be finite"):
+        calibrate(unscaled, [np.full((1, 32, 32, 3), np.nan, np.float32)])
+
+
+def test_rounded_model_starts_where_post_training_quantization_ends(graph, quantized):
+    """Up to the rounding of the weights, which the plain form leaves to the converter."""
+    qat = quantize_aware(graph, [images(16)])
+    pixels = images(8, seed=5)
+    x = prepared(graph, pixels)
+    np.testing.assert_allclose(qat.preprocess(pixels), x, rtol=1e-6)
+    ours = qat(x, training=False).numpy()
+    rounded = run(graph, x, quantized.ranges)[0].numpy()
+    spread = np.abs(rounded).max()
+    assert np.abs(ours - rounded).max() < 0.1 * spread
+    again = qat.quantized_graph()
+    for name, ends in quantized.ranges.items():
+        np.testing.assert_allclose(again.ranges[name], ends, rtol=1e-5)
+    np.testing.assert_allclose(run(again.graph, x)[0], run(graph, x)[0], atol=1e-4)
+
+
+def test_keras_3_objects_are_translated(graph):
+    qat = quantize_aware(graph, [images(4)])
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    qat.compile(
+        keras.optimizers.SGD(schedule, momentum=0.5),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        [keras.metrics.SparseCategoricalAccuracy("right"), "accuracy"],
+    )
+    assert isinstance(qat.optimizer, tf_keras.optimizers.SGD)
+    assert qat.optimizer.momentum == 0.5
+    assert np.isclose(qat.optimizer.learning_rate.numpy(), 0.1)
+    labels = np.arange(4) % CLASSES
+    before = [kernel.numpy() for kernel, _ in qat.trained.values()]
+    history = qat.fit(qat.preprocess(images(4)), labels, epochs=1, verbose=0).history
+    assert {"loss", "right", "accuracy"} <= set(history)
+    assert any(
+        (a != b.numpy()).any() for a, (b, _) in zip(before, qat.trained.values(), strict=True)
+    )
+
+
+def test_what_cannot_be_translated_is_refused(graph):
+    qat = quantize_aware(graph, [images(4)])
+    with pytest.raises(ValueError, match="class of this name. Received: 'Muon'"):
+        qat.compile(keras.optimizers.Muon(0.1))
+    with pytest.raises(ValueError, match="cannot do all of this. Received:.*gradient_accumulation"):
+        qat.compile(keras.optimizers.SGD(gradient_accumulation_steps=4))
+    qat.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="tf_keras.callbacks. Received: .'CSVLogger'"):
+        qat.fit(callbacks=[keras.callbacks.CSVLogger("x")])
+
+
+def stream(first_epoch, spoil=None, epochs=3):
+    def generate():
+        for epoch in range(first_epoch, epochs):
+            if epoch == spoil:
+                raise KeyboardInterrupt
+            for step in range(2):
+                yield images(4, seed=10 * epoch + step), np.arange(4) % CLASSES
+
+    signature = (tf.TensorSpec((4, 32, 32, 3), tf.uint8), tf.TensorSpec((4,), tf.int64))
+    return tf.data.Dataset.from_generator(generate, output_signature=signature)
+
+
+@pytest.mark.slow
+def test_stopped_fine_tuning_ends_as_if_it_had_not_been_stopped(graph, tmp_path):
+    def tuned(folder, stop_after=None):
+        qat = quantize_aware(graph, [images(4)])
+        if stop_after:
+
+            class Stop(tf_keras.callbacks.Callback):
+                def on_epoch_begin(self, epoch, logs=None):
+                    if epoch == stop_after:
+                        raise KeyboardInterrupt
+
+            original = qat.fit
+            qat.fit = lambda *a, callbacks, **k: original(*a, callbacks=[*callbacks, Stop()], **k)
+        fine_tune(qat, stream, 2, 3, folder, learning_rate=0.05, verbose=0)
+        return qat
+
+    whole = tuned(tmp_path / "a")
+    with pytest.raises(KeyboardInterrupt):
+        tuned(tmp_path / "b", stop_after=2)
+    assert (tmp_path / "b").exists()
+    resumed = tuned(tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+    for ours, theirs in zip(whole.variables, resumed.variables, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@pytest.mark.slow
+def test_fine_tuning_that_only_harms_gives_back_the_start(graph, tmp_path):
+    qat = quantize_aware(graph, [images(4)])
+    before = [variable.numpy() for variable in qat.variables]
+    # What the model says at first is called right: no step can do better.
+    labels = np.argmax(qat.predict(qat.preprocess(images(4)), verbose=0), axis=-1)
+    validation = tf.data.Dataset.from_tensors((images(4), labels))
+    wrong = tf.data.Dataset.from_tensors((images(4), (labels + 1) % CLASSES)).repeat()
+    history = fine_tune(qat, lambda _: wrong, 4, 2, tmp_path / "state", 0.05, validation, verbose=0)
+    assert min(history["val_accuracy"]) < 1
+    for variable, value in zip(qat.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+@pytest.mark.slow
+def test_the_best_epoch_survives_a_stop(graph, tmp_path):
+    labels = np.zeros(4, int)
+    validation = tf.data.Dataset.from_tensors((images(4), labels))
+    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def tuned(folder, stop_before=None):
+        def batches(first_epoch):
+            # After the first epoch wrong labels: the first stays the best.
+            def generate():
+                for epoch in range(first_epoch, 3):
+                    if epoch == stop_before:
+                        raise KeyboardInterrupt
+                    for _ in range(8):
+                        yield images(4), labels if epoch == 0 else labels + 1
+
+            signature = (tf.TensorSpec((4, 32, 32, 3), tf.uint8), tf.TensorSpec((4,), tf.int64))
+            return tf.data.Dataset.from_generator(generate, output_signature=signature)
+
+        qat = quantize_aware(graph, [images(4)])
+        history = fine_tune(qat, batches, 8, 3, folder, 0.05, validation, 0, loss)
+        return qat, history["val_loss"]
+
+    whole, val_losses = tuned(tmp_path / "a")
+    assert val_losses[0] < val_losses[-1]
+    with pytest.raises(BaseException, match="KeyboardInterrupt"):
+        tuned(tmp_path / "b", stop_before=2)
+    resumed, _ = tuned(tmp_path / "b")
+    val_loss = resumed.evaluate(resumed.preprocess(images(4)), labels, verbose=0)
+    assert val_loss == pytest.approx(val_losses[0])
+    for ours, theirs in zip(whole.variables, resumed.variables, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_epoch(graph, tmp_path):
+    qat = quantize_aware(graph, [images(4)])
+    with pytest.raises(UserError, match="smaller learning rate"):
+        fine_tune(qat, stream, 2, 3, tmp_path / "state", learning_rate=1e30, verbose=0)
+
+
+def test_unusable_backup_folder(graph, tmp_path):
+    (tmp_path / "file").write_text("")
+    qat = quantize_aware(graph, [images(4)])
+    with pytest.raises(UserError, match="cannot use .*file/state"):
+        fine_tune(qat, stream, 2, 1, tmp_path / "file" / "state", verbose=0)
+
+
+def test_saved_graph_is_the_same(quantized, tmp_path):
+    quantized = dataclasses.replace(quantized, sample=images(1)[0])
+    quantized.save(tmp_path / "q.npz")
+    loaded = QuantizedGraph.load(tmp_path / "q.npz")
+    assert loaded.class_names == ("class 0", "class 1", "class 2", "class 3")
+    assert loaded.ranges == quantized.ranges
+    np.testing.assert_array_equal(loaded.sample, quantized.sample)
+    x = prepared(quantized.graph, images(2))
+    np.testing.assert_array_equal(
+        run(loaded.graph, x, loaded.ranges)[0], run(quantized.graph, x, quantized.ranges)[0]
+    )
+
+
+def test_missing_and_foreign_files(tmp_path):
+    with pytest.raises(UserError, match="no such file; scripts/quantize.py writes it"):
+        QuantizedGraph.load(tmp_path / "nothing.npz")
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(UserError, match="not a quantized graph"):
+        QuantizedGraph.load(tmp_path / "text")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    with pytest.raises(UserError, match="not a quantized graph"):
+        QuantizedGraph.load(tmp_path / "other.npz")
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_damaged_files_are_refused_or_read(quantized, data, tmp_path_factory):
+    path = tmp_path_factory.getbasetemp() / "damaged.npz"
+    if not path.with_suffix(".whole").exists():
+        quantized.save(path)
+        path.with_suffix(".whole").write_bytes(path.read_bytes())
+    content = bytearray(path.with_suffix(".whole").read_bytes())
+    if data.draw(st.booleans()):
+        del content[data.draw(st.integers(0, len(content) - 1)) :]
+    else:
+        for _ in range(data.draw(st.integers(1, 8))):
+            content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    with contextlib.suppress(UserError):
+        assert isinstance(QuantizedGraph.load(path), QuantizedGraph)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("epochs", -1),
+        ("batch_size", 0),
+        ("calibration_images", 0),
+        ("learning_rate", 0.0),
+        ("min_scale", 1.5),
+        ("hold_out", 1),
+        ("hold_out", -1),
+    ],
+)
+def test_settings_out_of_range(field, value):
+    with pytest.raises(UserError, match=field):
+        QuantizeConfig(**{field: value})
+
+
+class Fake:
+    """The least of a dataset that quantization looks at before it reads images."""
+
+    name = "fake"
+    splits = {"train": 8}
+    class_names = ["a", "b"]
+
+
+def test_classes_and_shape_must_match(model, tmp_path):
+    with pytest.raises(UserError, match="the model has 4 classes, dataset fake has 2"):
+        quantize_classifier(model, Fake(), QuantizeConfig(), tmp_path)
+    x = keras.Input((32, 48, 3))
+    y = keras.layers.Conv2D(2, 1)(x)
+    oblong = keras.Model(x, keras.layers.GlobalAveragePooling2D()(y))
+    with pytest.raises(UserError, match="must be square"):
+        quantize_classifier(oblong, Fake(), QuantizeConfig(), tmp_path)
