@@ -11,11 +11,12 @@ help:  ## what there is
 
 install: $(INSTALLED)  ## a virtual environment with the locked requirements
 
-$(INSTALLED): requirements.lock setup.py
+$(INSTALLED): requirements.lock setup.py distributions/micronet-mcu/setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; name one: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		-e distributions/micronet-mcu -e .
 	@touch $@
 
 demo: install  ## train, quantize, convert and run MicroNet-M0; the results are in out/demo

@@ -6,8 +6,8 @@ import sys
 import pytest
 from absl import flags
 
-from micronet_keras import cli
 from micronet_keras.settings import define_flags, documented, given_flags, setting
+from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
 
 
@@ -25,7 +25,7 @@ class Config:
 @pytest.fixture(autouse=True)
 def own_flags():
     known = set(flags.FLAGS)
-    define_flags(Config)
+    define_flags(Config, __name__)
     yield
     for name in set(flags.FLAGS) - known:
         delattr(flags.FLAGS, name)
@@ -34,7 +34,7 @@ def own_flags():
 def run(monkeypatch, main, *arguments):
     monkeypatch.setattr(sys, "argv", ["program", *arguments])
     with pytest.raises(SystemExit) as exit_info:
-        cli.run(main)
+        script.run(main)
     return exit_info.value.code or 0
 
 
@@ -66,7 +66,7 @@ def test_one_argument_where_a_script_takes_one(monkeypatch, capsys):
     def run_with(*arguments):
         monkeypatch.setattr(sys, "argv", ["program", *arguments])
         with pytest.raises(SystemExit) as exit_info:
-            cli.run(lambda argv: len(argv), positional="MODEL")
+            script.run(lambda argv: len(argv), positional="MODEL")
         return exit_info.value.code
 
     assert run_with() == 1
@@ -90,7 +90,7 @@ def test_errors_of_ours_keep_their_traceback(monkeypatch):
 
     monkeypatch.setattr(sys, "argv", ["program"])
     with pytest.raises(ZeroDivisionError):
-        cli.run(main)
+        script.run(main)
 
 
 def test_settings_as_flags(monkeypatch):
