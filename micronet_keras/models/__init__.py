@@ -13,6 +13,8 @@ from micronet_keras.models.micronet import (
     pyramid_outputs,
 )
 from micronet_keras.models.pytorch import load_pytorch_checkpoint, load_state_dict
+from micronet_keras.models.shufflenet import ShuffleNetV2
+from micronet_keras.models.stem import with_stem_stride
 from micronet_keras.models.weights import imagenet_path, load_weights_file, read_keras
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "MicroNetM2",
     "MicroNetM3",
     "MicroNetRow",
+    "ShuffleNetV2",
     "count_madds",
     "decode_predictions",
     "imagenet_path",
@@ -34,4 +37,5 @@ __all__ = [
     "preprocess_input",
     "pyramid_outputs",
     "read_keras",
+    "with_stem_stride",
 ]

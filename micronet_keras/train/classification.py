@@ -40,6 +40,7 @@ def train_classifier(
     preprocess: Callable = preprocess_input,
     settings: dict | None = None,
     force: bool = False,
+    after_epoch: Callable[[list[dict]], None] | None = None,
 ) -> TrainResult:
     """Trains a classifier, resumes it, or returns the result of a finished run.
 
@@ -57,6 +58,7 @@ def train_classifier(
         settings: more that decides the result, recorded in `config.json` and compared when the run
             is resumed, e.g. `{"model": "m0"}`. JSON values.
         force: discard an earlier run in `out_dir`.
+        after_epoch: as in `run_training`.
 
     Returns:
         `TrainResult(history, summary, trained)`.
@@ -104,6 +106,7 @@ def train_classifier(
         run=run,
         resume=resume,
         saved_model=model,
+        after_epoch=after_epoch,
     )
 
     run.load_best(model)

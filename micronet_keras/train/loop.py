@@ -53,6 +53,7 @@ def run_training(
     run: RunFolder,
     resume: bool,
     saved_model: keras.Model | None = None,
+    after_epoch: Callable[[list[dict]], None] | None = None,
 ) -> list[dict]:
     """Trains `model` up to `config.epochs`, going on after the last finished epoch of the run.
 
@@ -74,6 +75,8 @@ def run_training(
         run: an opened folder.
         resume: what `run.open` returned.
         saved_model: what the checkpoints hold; `model` by default. Shares its layers with `model`.
+        after_epoch: is given the history so far when an epoch's files are written. What it raises
+            ends the run, which the same call resumes.
 
     Returns:
         One dict per epoch: `epoch` (from 1), `learning_rate` (of the epoch's last step), `loss`,
@@ -111,7 +114,9 @@ def run_training(
     if first_epoch:
         print(f"resuming after epoch {first_epoch} of {config.epochs}", flush=True)
         run.write_history(history)
-    keeper = _Keeper(run, variables, average, history, monitor, schedule, saved_model or model)
+    keeper = _Keeper(
+        run, variables, average, history, monitor, schedule, saved_model or model, after_epoch
+    )
     with data_of_any_length():
         model.fit(
             stream,
@@ -170,7 +175,9 @@ class _Guard(keras.callbacks.Callback):
 class _Keeper(keras.callbacks.Callback):
     """After every epoch: checks the result, then saves and logs it."""
 
-    def __init__(self, run, variables, average, history, monitor, schedule, saved_model):
+    def __init__(
+        self, run, variables, average, history, monitor, schedule, saved_model, after_epoch
+    ):
         super().__init__()
         self._run = run
         self._variables = variables
@@ -179,6 +186,7 @@ class _Keeper(keras.callbacks.Callback):
         self._monitor = monitor
         self._schedule = schedule
         self._saved_model = saved_model
+        self._after_epoch = after_epoch
         self._log = TensorBoardLog(run.tensorboard, history)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -209,6 +217,8 @@ class _Keeper(keras.callbacks.Callback):
             self._save(arrays, row[self._monitor] > best_so_far)
         self._run.write_history(self._history)
         self._log.add(row)
+        if self._after_epoch:
+            self._after_epoch(list(self._history))
 
     def _save(self, arrays, is_best: bool):
         # The best model first: killed in between, the epoch is run and saved once more.
