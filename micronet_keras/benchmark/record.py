@@ -7,10 +7,10 @@ import platform
 import subprocess
 from pathlib import Path
 
-from micronet_keras.errors import UserError
-from micronet_keras.files import replacing
+from micronet_mcu.errors import UserError
+from micronet_mcu.files import replacing
 
-_PACKAGES = ("micronet-keras", "keras", "tensorflow", "jax", "torch", "numpy")
+_PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")
 
 
 def write_record(path: Path, record: dict) -> None:

@@ -11,10 +11,10 @@ from micronet_keras import data
 from micronet_keras.benchmark.networks import build_network
 from micronet_keras.benchmark.record import environment, read_record, write_record
 from micronet_keras.benchmark.suite import Run, Suite
-from micronet_keras.errors import UserError
 from micronet_keras.models import count_madds
 from micronet_keras.train import TrainConfig, make_repeatable, train_classifier
 from micronet_keras.train.classification import with_validation
+from micronet_mcu.errors import UserError
 
 
 class OutOfTime(Exception):  # noqa: N818 (nothing went wrong)

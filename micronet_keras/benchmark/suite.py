@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from micronet_keras.benchmark.networks import NETWORKS, VARIANTS
-from micronet_keras.errors import UserError
 from micronet_keras.train import TrainConfig
+from micronet_mcu.errors import UserError
 
 SUITES = Path(__file__).parent / "suites"
 

@@ -1,0 +1,89 @@
+"""Trains the networks of a suite side by side by one recipe, and makes tables of the results.
+
+Every run leaves one JSON in --results with its history, figures, machine, versions and commit.
+Stopped in whatever way, the same command goes on after the last finished epoch; finished runs are
+left alone. A suite is a small JSON file: one of the package by its name, or your own by its path.
+
+Examples:
+
+  # MicroNet against MobileNetV2, V3-Small and ShuffleNetV2 on photographs: days on two cores.
+  python scripts/benchmark.py --suite=classification --data_dir=/data/tfds
+
+  # Two of its networks, one seed, for two hours; the same command another day goes on.
+  python scripts/benchmark.py --suite=classification --data_dir=/data/tfds \\
+      --only=micronet_m2,mobilenet_v3_small_0.35 --seeds=0 --max_minutes=120
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from micronet_keras import data
+from micronet_keras.benchmark import OutOfTime, Run, Runner, Suite, read_suite
+from micronet_mcu.cli import script
+from micronet_mcu.errors import UserError
+
+_SUITE = flags.DEFINE_string("suite", "classification", "name of a suite, or a .json file")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
+_RESULTS = flags.DEFINE_string("results", "benchmarks/results", "folder of the result files")
+_OUT = flags.DEFINE_string("out", "out/benchmark", "folder of checkpoints")
+_ONLY = flags.DEFINE_list("only", [], "networks to train; all of the suite when not given")
+_VARIANTS = flags.DEFINE_list("variants", [], "variants to train; all when not given")
+_SEEDS = flags.DEFINE_list("seeds", [], "seeds to train; all when not given")
+_MAX_MINUTES = flags.DEFINE_float("max_minutes", None, "stop after the epoch that passes this")
+
+
+def chosen_runs(suite: Suite) -> list[Run]:
+    """Those that the flags leave, in the suite's order.
+
+    Raises:
+        UserError: a flag names what no run has.
+    """
+    runs = list(suite.runs)
+    for flag, field in ((_ONLY, "model"), (_VARIANTS, "variant"), (_SEEDS, "seed")):
+        known = sorted({str(getattr(run, field)) for run in suite.runs})
+        for value in flag.value:
+            if value not in known:
+                raise UserError(
+                    f"suite {suite.name} has no {field} {value!r} (--{flag.name}); choose among: "
+                    + ", ".join(known)
+                )
+        if flag.value:
+            runs = [run for run in runs if str(getattr(run, field)) in flag.value]
+    return runs
+
+
+def main(argv: list[str]) -> int:
+    del argv
+    suite = read_suite(_SUITE.value)
+    runs = chosen_runs(suite)
+    runner = Runner(
+        suite,
+        data.load_dataset(suite.dataset, _DATA_DIR.value),
+        Path(_RESULTS.value, suite.name),
+        Path(_OUT.value, suite.name),
+        _MAX_MINUTES.value,
+    )
+    failed = []
+    for number, run in enumerate(runs, start=1):
+        print(f"run {number} of {len(runs)}: {run.name}", flush=True)
+        try:
+            runner.train(run)
+        except OutOfTime:
+            print("the minutes are over; the same command goes on")
+            break
+        except UserError as error:  # The others are worth their time all the same.
+            failed.append(run.name)
+            print(f"{run.name} failed: {error}", flush=True)
+    if failed:
+        raise UserError(f"not trained: {', '.join(failed)}; see above")
+    return 0
+
+
+def run() -> None:
+    """The console script."""
+    script.run(main)
+
+
+if __name__ == "__main__":
+    run()
