@@ -220,8 +220,9 @@ def count(board: boards.Board, ops: list[Op], flags=("-O2",), reference=False):
         main = Path(folder) / "main.c"
         main.write_text(_PROGRAM.replace("@CALLS@", "\n".join(f"  {op.call};" for op in ops)))
         elf = toolchain.build(
-            board, [main, *sorted(KERNELS.glob("*.c"))], Path(folder) / "main.elf",
-            include=[KERNELS], defines=["MICRONET_REFERENCE=1"] if reference else [], flags=flags,
+            board, [main, *sorted(KERNELS.glob("*/*.c"))], Path(folder) / "main.elf",
+            include=[KERNELS / "include"], flags=flags,
+            defines=["MICRONET_REFERENCE=1"] if reference else [],
         )  # fmt: skip
         lines = emulator.run(board, elf).output.splitlines()
         sizes = {k: v for k, v in toolchain.symbol_sizes(elf).items() if k.startswith("micronet_")}

@@ -1,7 +1,7 @@
 """Prepares, per output channel, how a layer's accumulator becomes its int8 output.
 
 The form of the records and why they give TensorFlow Lite's own number is written in
-tflm/kernels/micronet_kernels.h, under REQUANTIZATION.
+tflm/kernels/include/micronet_kernels.h, under REQUANTIZATION.
 """
 
 from dataclasses import dataclass

@@ -105,13 +105,15 @@ def _write(program: Program, folder: Path, name: str) -> emit.Source:
 
 
 def copy_kernels(functions: set[str], folder: Path) -> None:
-    """Copies the files that define these kernels and the kernels that those call, and the headers.
+    """Copies the files that define these kernels and the kernels that those call, and the headers,
+    all into one folder: of a kernel that has files for several processors, each compiles to nothing
+    on the others.
 
     Raises:
         UserError: the kernels' sources are not where the package was installed from.
     """
     kernels = c_sources("kernels")
-    texts = {path: path.read_text() for path in sorted(kernels.glob("*.c"))}
+    texts = {path: path.read_text() for path in sorted(kernels.glob("*/*.c"))}
     home = defaultdict(set)  # a kernel may have a file for each of several processors
     for path, text in texts.items():
         for function in re.findall(r"^\w+ (micronet_\w+)\([^;]*?\) \{", text, re.MULTILINE):
@@ -120,7 +122,7 @@ def copy_kernels(functions: set[str], folder: Path) -> None:
     if unknown:
         raise UserError(f"{kernels} does not define {', '.join(sorted(unknown))}")
     # What the inline functions of a header call may be called from every file.
-    headers = sorted(kernels.glob("*.h"))
+    headers = sorted(kernels.glob("*/*.h"))
     inline = "".join(h.read_text() for h in headers if h.name != "micronet_kernels.h")
     inline = re.sub(r"^\w+ micronet_\w+\([^;]*\);", "", inline, flags=re.MULTILINE)  # declarations
     needed, waiting = set(), set().union(*(home[function] for function in functions))
@@ -130,4 +132,10 @@ def copy_kernels(functions: set[str], folder: Path) -> None:
         for function in re.findall(r"\b(micronet_\w+)\(", texts[path] + inline):
             waiting |= home.get(function, set()) - needed
     for path in (*needed, *headers):
-        shutil.copyfile(path, folder / path.name)
+        shutil.copyfile(path, folder / _flat_name(path))
+
+
+def _flat_name(path: Path) -> str:
+    """dsp/micronet_add.c is micronet_add_dsp.c where all files lie in one folder."""
+    shared = path.suffix == ".h" or path.parent.name == "common"
+    return path.name if shared else f"{path.stem}_{path.parent.name}{path.suffix}"

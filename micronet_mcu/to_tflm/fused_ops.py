@@ -2,7 +2,8 @@
 
 The operator is called ``MicroNetDYShiftMax``. Inputs: x [1, H, W, C], then a1, b1 and, with two
 branches, a2, b2 of C values each; one output of x's shape; all int8. Its ``custom_options`` are the
-numbers that the kernel takes (`tflm/kernels/micronet_kernels.h`), little-endian, naturally aligned:
+numbers that the kernel takes (`tflm/kernels/include/micronet_kernels.h`), little-endian, naturally
+aligned:
 
     offset  type       field
     0       uint8      version: 1

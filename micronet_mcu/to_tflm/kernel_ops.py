@@ -13,7 +13,7 @@ planner finds the place for it.
     MicroNetFullyConnected      micronet_fully_connected      weights, doubled_bias     dense
 
 Options are little-endian and begin with uint16 version 1. The fields are those of the structs in
-`tflm/kernels/micronet_kernels.h`, in this order:
+`tflm/kernels/include/micronet_kernels.h`, in this order:
 
     geometry    int16 x 13: in_h in_w in_c out_h out_w out_c kernel_h kernel_w stride_h stride_w
                 pad_top pad_left input_zero_point; int8 clamp_min, clamp_max; int16 0     (32 bytes)

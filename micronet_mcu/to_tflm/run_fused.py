@@ -75,7 +75,7 @@ def _run_part(model: bytes, parsed: Model, known: dict, wanted) -> dict[int, np.
 
 
 def _dy_shift_max(parsed: Model, operator: Operator, known: dict) -> np.ndarray:
-    """As the readable loops in tflm/kernels/micronet_dyshiftmax.c."""
+    """As the readable loops in tflm/kernels/reference/micronet_dyshiftmax.c."""
     options = parse_custom_options(operator.custom_options)
     x, *coefficients = (known[index].astype(np.int32) for index in operator.inputs)
     x = x - options.input_zero_point

@@ -31,7 +31,7 @@ def build(output: Path, sources, include=(), flags=SANITIZE, link=()) -> Path:
     objects = []
     for source in map(Path, sources):
         is_c = source.suffix == ".c"
-        objects.append(output.with_name(f"{output.name}_{source.stem}.o"))
+        objects.append(output.with_name(f"{output.name}_{len(objects)}_{source.stem}.o"))
         run(
             [c if is_c else cxx, *(("-std=c99",) if is_c else FIRMWARE), "-O1", "-g", *WARNINGS,
              *flags, *(f"-I{path}" for path in include), "-c", str(source), "-o", str(objects[-1])]

@@ -11,6 +11,8 @@ import numpy as np
 from paths import TFLM
 
 KERNELS = TFLM / "kernels"
+SOURCES = sorted(KERNELS.glob("*/*.c"))
+INCLUDE = KERNELS / "include"
 WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Werror"]
 
 
@@ -19,9 +21,9 @@ def library(reference: bool) -> c.CDLL:
     """The kernels: the reference forms, or the Armv7E-M forms on portable C."""
     folder = Path(tempfile.mkdtemp())
     path = folder / "kernels.so"
-    sources = map(str, sorted(KERNELS.glob("*.c")))
     define = f"-DMICRONET_REFERENCE={int(reference)}"
-    command = ["gcc", *WARNINGS, "-O2", "-fPIC", "-shared", define, *sources, "-o", str(path)]
+    command = ["gcc", *WARNINGS, "-O2", "-fPIC", "-shared", define, f"-I{INCLUDE}"]
+    command += [*map(str, SOURCES), "-o", str(path)]
     subprocess.run(command, check=True, timeout=120)
     return c.CDLL(str(path))
 
@@ -127,16 +129,6 @@ class Add(c.Structure):
         ("clamp_min", c.c_int8),
         ("clamp_max", c.c_int8),
         ("table", c.c_void_p),
-    ]
-
-
-class HardSwish(c.Structure):
-    _fields_ = [
-        (name, c.c_int16)
-        for name in (
-            *("input_zero_point", "output_zero_point", "output_multiplier", "reluish_multiplier"),
-            *("output_exponent", "reluish_exponent"),
-        )
     ]
 
 

@@ -21,9 +21,9 @@ def _load() -> str:
             firmware_build.STUBS / "wheel_ops.cc",
             firmware_build.TFLM / "micronet" / "dy_shift_max_op.cc",
             firmware_build.TFLM / "micronet" / "kernel_ops.cc",
-            *sorted(kernels.glob("*.c")),
+            *sorted(kernels.glob("*/*.c")),
         ],
-        [firmware_build.STUBS / "tflm_stub", firmware_build.TFLM / "micronet", kernels],
+        [firmware_build.STUBS / "tflm_stub", firmware_build.TFLM / "micronet", kernels / "include"],
         ("-fPIC", "-DTFLM_STUB_NEW_NAMES"),
         link=("-shared",),
     )

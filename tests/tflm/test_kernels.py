@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from single_op import Tensor, schema
 
+from micronet_mcu.graph import fixed_point
+
 Op = schema.BuiltinOperator
 Activation = schema.ActivationFunctionType
 
@@ -469,19 +471,6 @@ def test_binary(seed, channels, pixels, activation, s, zeros, shape, operator):
         np.testing.assert_array_equal(out, expected)
 
 
-def hard_swish_params(in_scale, in_zero, out_scale, out_zero):
-    hires = np.float32(1 / 128) * np.float32(in_scale)
-
-    def split(real):
-        multiplier, exponent = k.quantize_multiplier(float(np.float32(real)))
-        rounded = 32767 if multiplier >= 0x7FFF8000 else (multiplier + 2**15) >> 16
-        return rounded, exponent
-
-    output = split(hires / np.float32(out_scale))
-    reluish = split(hires / np.float32(3.0 / 32768.0))
-    return k.HardSwish(in_zero, out_zero, output[0], reluish[0], output[1], reluish[1])
-
-
 every_int8 = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
 
 
@@ -490,21 +479,17 @@ every_int8 = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
     in_scale=st.floats(-29, 1).map(lambda power: np.float32(2.0**power)),
     in_zero=zero_points, out_zero=zero_points, ratio=st.floats(0.01, 8.0),
 )  # fmt: skip
-def test_hard_swish(in_scale, in_zero, ratio, out_zero):
+def test_lookup_of_hard_swish(in_scale, in_zero, ratio, out_zero):
     out_scale = max(np.float32(in_scale * ratio), np.float32(in_scale / 127))
     expected = single_op.run(
         Op.HARD_SWISH, schema.HardSwishOptionsT(), [Tensor((1, 256), in_scale, in_zero)],
         Tensor((1, 256), out_scale, out_zero), [every_int8],
     )  # fmt: skip
-    params = hard_swish_params(in_scale, in_zero, out_scale, out_zero)
-    for reference in (True, False):
-        out = np.zeros_like(expected)
-        k.call("hard_swish", reference, params, 256, every_int8, out)
-        np.testing.assert_array_equal(out, expected)
-    looked_up = np.zeros_like(expected)
-    table, inputs, outputs = (c.c_void_p(a.ctypes.data) for a in (out, every_int8, looked_up))
-    k.library(False).micronet_lookup(table, 256, inputs, outputs)
-    np.testing.assert_array_equal(looked_up, expected)
+    table = fixed_point.hard_swish_table(in_scale, in_zero, out_scale, out_zero).astype(np.int8)
+    out = np.zeros_like(expected)
+    pointers = [c.c_void_p(a.ctypes.data) for a in (table, every_int8, out)]
+    k.library(False).micronet_lookup(pointers[0], 256, *pointers[1:])
+    np.testing.assert_array_equal(out, expected)
 
 
 # TFLM aborts the process where the exponentials add up to 512 or more: hence at most 500 of them.

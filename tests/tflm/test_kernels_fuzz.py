@@ -12,7 +12,7 @@ from paths import DATA
 from micronet_mcu import boards as board
 
 FUZZER = DATA / "kernels" / "fuzz.c"
-SOURCES = [FUZZER, *sorted(k.KERNELS.glob("*.c"))]
+SOURCES = [FUZZER, *k.SOURCES]
 CASES = 200
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1"]
 
@@ -22,7 +22,7 @@ def host_output(folder, reference, cases, seed=1):
     program = folder / f"fuzz_{int(reference)}"
     if not program.exists():
         command = ["gcc", *k.WARNINGS, *SANITIZERS, f"-DMICRONET_REFERENCE={int(reference)}"]
-        command += [f"-I{k.KERNELS}", *map(str, SOURCES), "-o", str(program)]
+        command += [f"-I{k.INCLUDE}", *map(str, SOURCES), "-o", str(program)]
         subprocess.run(command, check=True, timeout=120)
     done = subprocess.run(
         [program, str(cases), str(seed)], capture_output=True, text=True, timeout=120
@@ -50,7 +50,7 @@ def test_a_board_computes_what_the_reference_does(folder, name):
     optional.require("arm-none-eabi-gcc", "qemu-system-arm")
     target = board.find(name)
     defines = ["ON_BOARD", f"FUZZ_CASES={CASES}"]
-    elf = board.build(target, SOURCES, folder / name, include=[k.KERNELS], defines=defines)
+    elf = board.build(target, SOURCES, folder / name, include=[k.INCLUDE], defines=defines)
     run = board.run(target, elf)
     assert run.exit_code == 0, run.output
     assert run.output == host_output(folder, True, CASES)
@@ -62,16 +62,17 @@ def test_header_compiles_without_warnings(compiler, tmp_path):
     source = tmp_path / ("use.cpp" if compiler == "g++" else "use.c")
     source.write_text('#include "micronet_kernels.h"\nmicronet_conv_params p;\n')
     standard = "-std=c++11" if compiler == "g++" else "-std=c99"
-    command = [compiler, standard, "-Wall", "-Wextra", "-Werror", "-pedantic", f"-I{k.KERNELS}"]
+    command = [compiler, standard, "-Wall", "-Wextra", "-Werror", "-pedantic", f"-I{k.INCLUDE}"]
     subprocess.run([*command, "-c", str(source), "-o", str(tmp_path / "use.o")], check=True)
 
 
 def test_kernels_call_nothing_but_memcpy_and_memset(tmp_path):
     """No allocation, no other libc, no state: what an object file asks the linker for."""
     allowed = re.compile(r"memcpy|memset|micronet_\w+")
-    for source in sorted(k.KERNELS.glob("*.c")):
+    for source in k.SOURCES:
         path = tmp_path / "kernel.o"
-        command = ["gcc", *k.WARNINGS, "-O2", "-fno-pic", "-c", str(source), "-o", str(path)]
+        command = ["gcc", *k.WARNINGS, "-O2", "-fno-pic", f"-I{k.INCLUDE}"]
+        command += ["-c", str(source), "-o", str(path)]
         subprocess.run(command, check=True)
         symbols = subprocess.run(
             ["nm", str(path)], capture_output=True, text=True, check=True

@@ -523,14 +523,6 @@ static void elementwise_case(void) {
   add_to_checksum(out, n);
   micronet_minimum(p.count, p.in1_count, p.in2_count, a, b, out);
   add_to_checksum(out, n);
-  const micronet_hard_swish_params swish = {p.in1_zero_point,
-                                            p.output_zero_point,
-                                            (int16_t)between(16384, 32767),
-                                            (int16_t)between(16384, 32767),
-                                            (int16_t)-between(0, 12),
-                                            (int16_t)between(-12, 12)};
-  micronet_hard_swish(&swish, p.count, out, out);
-  add_to_checksum(out, n);
   micronet_lookup(random_int8(256, -128), p.count, out, out);
   add_to_checksum(out, n);
   const micronet_softmax_params softmax = {1, p.count, p.in1_multiplier, 24, -248};

@@ -44,7 +44,7 @@ def test_the_programs_compile(tmp_path):
         write(folder, model)
         (folder / "main.cc").write_text(program)
         tflm = firmware_build.TFLM
-        parts = [tflm / part for part in ("micronet", "kernels", "detection", "keypoints")]
+        parts = [tflm / part for part in ("micronet", "kernels/include", "detection", "keypoints")]
         include = [folder, firmware_build.STUBS / "tflm_stub", *parts]
         firmware_build.check_syntax(folder / "main.cc", include, ["-Wno-unused-variable"])
 

@@ -1,0 +1,22 @@
+/* Dynamic Shift-Max: into another tensor, or in place. */
+#include "micronet_dyshiftmax.h"
+
+#include <string.h>
+
+void micronet_dyshiftmax(const micronet_dyshiftmax_params *p, const int8_t *in,
+                         const int8_t *const coefficients[4], int8_t *out, void *scratch,
+                         size_t scratch_bytes) {
+  if (in != out) {
+    micronet_dyshiftmax_apply(p, p->pixels, in, coefficients, out);
+    return;
+  }
+  /* In place: as many pixels at a time as the scratch holds are moved away first. */
+  const int32_t most = (int32_t)(scratch_bytes / (size_t)p->channels);
+  for (int32_t pixel = 0; pixel < p->pixels;) {
+    const int32_t n = p->pixels - pixel < most ? p->pixels - pixel : most;
+    int8_t *block = out + (size_t)pixel * p->channels;
+    memcpy(scratch, block, (size_t)n * p->channels);
+    micronet_dyshiftmax_apply(p, n, (const int8_t *)scratch, coefficients, block);
+    pixel += n;
+  }
+}

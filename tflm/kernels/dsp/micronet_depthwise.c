@@ -1,0 +1,165 @@
+/* DEPTHWISE_CONV_2D for Armv7E-M, any kernel; the maths and the reference form are in
+ * micronet_depthwise.c. */
+#include "micronet_depthwise_quad.h"
+
+#if MICRONET_DSP
+
+/* Pixel by pixel, four channels at a time where the multiplier is 1, 4, 8 .. */
+
+/* One output pixel: the taps inside of the image are `outer` times `inner` ones. */
+typedef struct {
+  const int8_t *x, *w;
+  int32_t inner, outer;
+  int32_t x_inner, w_inner; /* bytes from tap to tap */
+  int32_t x_outer, w_outer; /* from line to line of taps, less what the inner steps went */
+} window;
+
+/* One tap of four channels with an input each: ten instructions, kept together because the
+ * compiler's scheduling of them needs more registers than there are. */
+#if MICRONET_ARM_DSP
+#define QUAD_TAP(name, address, index)                                                         \
+  MICRONET_INLINE void name(quad *q, const int8_t *x, int32_t xs, const int8_t *w, int32_t ws, \
+                            micronet_pair minus) {                                             \
+    uint32_t a, b, c, d;                                                                       \
+    __asm__("ldr %[a], [%[x]" address "\n ldr %[b], [%[w]" index                               \
+            "\n"                                                                               \
+            "sxtab16 %[c], %[minus], %[a]\n sxtab16 %[a], %[minus], %[a], ror #8\n"            \
+            "sxtb16 %[d], %[b]\n sxtb16 %[b], %[b], ror #8\n"                                  \
+            "smlabb %[s0], %[c], %[d], %[s0]\n smlabb %[s1], %[a], %[b], %[s1]\n"              \
+            "smlatt %[s2], %[c], %[d], %[s2]\n smlatt %[s3], %[a], %[b], %[s3]\n"              \
+            : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [s0] "+&r"(q->sum0),     \
+              [s1] "+&r"(q->sum1), [s2] "+&r"(q->sum2), [s3] "+&r"(q->sum3)                    \
+            : [x] "r"(x), [xs] "r"(xs), [w] "r"(w), [ws] "r"(ws), [minus] "r"(minus)           \
+            : "memory");                                                                       \
+  }
+QUAD_TAP(quad_tap_0, "]", "]")
+QUAD_TAP(quad_tap_1, ", %[xs]]", ", %[ws]]")
+QUAD_TAP(quad_tap_2, ", %[xs], lsl #1]", ", %[ws], lsl #1]")
+#else
+#define QUAD_TAP(name, tap)                                                                       \
+  MICRONET_INLINE void name(quad *q, const int8_t *x, int32_t xs, const int8_t *w, int32_t ws,    \
+                            micronet_pair minus) {                                                \
+    const uint32_t inputs = micronet_load4(x + (tap)*xs), weights = micronet_load4(w + (tap)*ws); \
+    const micronet_pair c = micronet_sxtab16(minus, inputs),                                      \
+                        a = micronet_sxtab16_odd(minus, inputs);                                  \
+    const micronet_pair d = micronet_sxtb16(weights), b = micronet_sxtb16_odd(weights);           \
+    q->sum0 = micronet_smlabb(c, d, q->sum0);                                                     \
+    q->sum1 = micronet_smlabb(a, b, q->sum1);                                                     \
+    q->sum2 = micronet_smlatt(c, d, q->sum2);                                                     \
+    q->sum3 = micronet_smlatt(a, b, q->sum3);                                                     \
+  }
+QUAD_TAP(quad_tap_0, 0)
+QUAD_TAP(quad_tap_1, 1)
+QUAD_TAP(quad_tap_2, 2)
+#endif
+
+/* Multiplier 1: four channels have four inputs. */
+static MICRONET_NOINLINE void quads_of_inputs(const window *v, int32_t channels, int32_t zero_point,
+                                              const micronet_channel *record, int8_t *out) {
+  const micronet_pair minus = micronet_make_pair(-zero_point, -zero_point);
+  for (int32_t channel = 0; channel < channels; channel += 4) {
+    quad q = {0, 0, 0, 0};
+    const int8_t *x = v->x + channel, *w = v->w + channel;
+    int32_t m = v->outer;
+    do {
+      const int32_t xs = v->x_inner, ws = v->w_inner;
+      int32_t n = v->inner;
+      for (; n >= 3; n -= 3) {
+        quad_tap_0(&q, x, xs, w, ws, minus);
+        quad_tap_1(&q, x, xs, w, ws, minus);
+        quad_tap_2(&q, x, xs, w, ws, minus);
+        x += 3 * xs;
+        w += 3 * ws;
+      }
+      if (n >= 1) quad_tap_0(&q, x, xs, w, ws, minus);
+      if (n == 2) quad_tap_1(&q, x, xs, w, ws, minus);
+      x += n * xs + v->x_outer;
+      w += n * ws + v->w_outer;
+    } while (--m > 0);
+    out = finish_quad(&q, &record, out);
+  }
+}
+
+/* Multiplier 4, 8 ..: four channels share an input. */
+static MICRONET_NOINLINE void quads_of_one_input(const window *v, int32_t channels,
+                                                 int32_t zero_point, const micronet_channel *record,
+                                                 int8_t *out, int32_t multiplier) {
+  for (int32_t channel = 0; channel < channels; channel += 4) {
+    quad q = {0, 0, 0, 0};
+    const int8_t *x = v->x + channel / multiplier, *w = v->w + channel;
+    for (int32_t m = v->outer; m > 0; --m, x += v->x_outer, w += v->w_outer) {
+      for (int32_t n = v->inner; n > 0; --n, x += v->x_inner, w += v->w_inner) {
+        const uint32_t weights = micronet_load4(w);
+        const micronet_pair even = micronet_sxtb16(weights), odd = micronet_sxtb16_odd(weights);
+        const uint32_t input = (uint32_t)(*x - zero_point);
+        q.sum0 = micronet_smlabb(input, even, q.sum0);
+        q.sum1 = micronet_smlabb(input, odd, q.sum1);
+        q.sum2 = micronet_smlabt(input, even, q.sum2);
+        q.sum3 = micronet_smlabt(input, odd, q.sum3);
+      }
+    }
+    out = finish_quad(&q, &record, out);
+  }
+}
+
+/* Any multiplier, any source. */
+static MICRONET_NOINLINE void one_by_one(const window *v, const micronet_conv_params *p,
+                                         int8_t *out) {
+  const int32_t zero_point = p->input_zero_point;
+  const micronet_channel *record = p->channels;
+  for (int32_t channel = 0; channel < p->out_c; ++channel, ++record) {
+    int32_t doubled_acc = record->doubled_bias;
+    const int8_t *x = v->x + micronet_source(p, channel), *w = v->w + channel;
+    for (int32_t m = v->outer; m > 0; --m, x += v->x_outer, w += v->w_outer) {
+      for (int32_t n = v->inner; n > 0; --n, x += v->x_inner, w += v->w_inner)
+        doubled_acc += 2 * *w * (*x - zero_point);
+    }
+    out[channel] =
+        micronet_requantize(doubled_acc, record->multiplier, record->offset, record->shift);
+  }
+}
+
+static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
+  const int32_t in_c = p->in_c, out_c = p->out_c, multiplier = out_c / in_c;
+  const int32_t in_pitch = p->in_w * in_c, w_pitch = p->kernel_w * out_c;
+  for (int y = 0; y < p->out_h; ++y) {
+    const int top = y * p->stride_h - p->pad_top;
+    const int ky = top < 0 ? -top : 0;
+    const int rows = (top + p->kernel_h > p->in_h ? p->in_h - top : p->kernel_h) - ky;
+    for (int x = 0; x < p->out_w; ++x, out += out_c) {
+      const int left = x * p->stride_w - p->pad_left;
+      const int kx = left < 0 ? -left : 0;
+      const int columns = (left + p->kernel_w > p->in_w ? p->in_w - left : p->kernel_w) - kx;
+      window v = {in + (top + ky) * in_pitch + (left + kx) * in_c,
+                  p->weights + ky * w_pitch + kx * out_c,
+                  columns,
+                  rows,
+                  in_c,
+                  out_c,
+                  in_pitch - columns * in_c,
+                  w_pitch - columns * out_c};
+      if (columns == 1 || rows <= 0 || columns <= 0) { /* a column: its taps are the inner ones */
+        const window column = {v.x, v.w, rows, columns, in_pitch, w_pitch, 0, 0};
+        v = column;
+        if (rows <= 0) v.outer = 0;
+      }
+      if (p->source) {
+        one_by_one(&v, p, out);
+      } else if (multiplier == 1 && out_c % 4 == 0) {
+        quads_of_inputs(&v, out_c, p->input_zero_point, p->channels, out);
+      } else if (multiplier % 4 == 0) {
+        quads_of_one_input(&v, out_c, p->input_zero_point, p->channels, out, multiplier);
+      } else {
+        one_by_one(&v, p, out);
+      }
+    }
+  }
+}
+
+void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
+  if (micronet_depthwise_along_an_axis(p, in, out)) return;
+  depthwise_pixels(p, in, out);
+  micronet_apply_clamp((int32_t)p->out_h * p->out_w * p->out_c, p->clamp_min, p->clamp_max, out);
+}
+
+#endif

@@ -1,0 +1,40 @@
+/* What the fast forms of CONV_2D share. */
+#ifndef MICRONET_CONV2D_H_
+#define MICRONET_CONV2D_H_
+
+#include <string.h>
+
+#include "micronet_arithmetic.h"
+
+/* memcpy for short runs, where a library's call costs more than the copying. */
+MICRONET_INLINE void micronet_copy(int8_t *to, const int8_t *from, int32_t count) {
+  for (; count >= 4; count -= 4, to += 4, from += 4) {
+    memcpy(to, from, 4);
+  }
+  while (count-- > 0) *to++ = *from++;
+}
+
+/* The patch of one output pixel as int8, in the order of the weights. */
+MICRONET_INLINE void micronet_gather_patch(const micronet_conv_params *p, const int8_t *in, int y,
+                                           int x, int8_t *patch) {
+  const int32_t run = p->kernel_w * p->in_c; /* one row of the kernel */
+  const int left = x * p->stride_w - p->pad_left;
+  const int first = left < 0 ? -left : 0;
+  const int end = left + p->kernel_w > p->in_w ? p->in_w - left : p->kernel_w;
+  int in_y = y * p->stride_h - p->pad_top;
+  for (int ky = 0; ky < p->kernel_h; ++ky, ++in_y, patch += run) {
+    const int inside = in_y >= 0 && in_y < p->in_h && end > first;
+    if (!inside || end - first < p->kernel_w) memset(patch, p->input_zero_point, (size_t)run);
+    if (inside) {
+      micronet_copy(patch + first * p->in_c, in + ((size_t)in_y * p->in_w + left + first) * p->in_c,
+                    (end - first) * p->in_c);
+    }
+  }
+}
+
+MICRONET_INLINE int micronet_is_direct(const micronet_conv_params *p) {
+  return p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 &&
+         p->pad_top == 0 && p->pad_left == 0;
+}
+
+#endif /* MICRONET_CONV2D_H_ */

@@ -1,0 +1,26 @@
+/* What the forms of DEPTHWISE_CONV_2D share. */
+#ifndef MICRONET_DEPTHWISE_H_
+#define MICRONET_DEPTHWISE_H_
+
+#include "micronet_arithmetic.h"
+
+/* One axis of the map: how many places, and how far apart in memory. */
+typedef struct {
+  int32_t in, out, stride, pad;
+  int32_t in_pitch, out_pitch;
+} micronet_axis;
+
+/* The input channel of an output channel. */
+MICRONET_INLINE int32_t micronet_source(const micronet_conv_params *p, int32_t o) {
+  return p->source ? p->source[o] : o / (p->out_c / p->in_c);
+}
+
+/* kx1 and 1xk kernels, for Armv7E-M; returns 0, with nothing done, for others and for those that it
+ * cannot do. */
+int micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t *in, int8_t *out);
+/* A kernel of `taps` taps along one axis; returns 0, with nothing done, where it has too many or
+ * steps too far. */
+int micronet_depthwise_lines(const micronet_conv_params *p, int taps, const micronet_axis *along,
+                             const micronet_axis *across, const int8_t *in, int8_t *out);
+
+#endif /* MICRONET_DEPTHWISE_H_ */
