@@ -22,9 +22,10 @@ $(INSTALLED): requirements.lock setup.py distributions/micronet-mcu/setup.py
 demo: install  ## train, quantize, convert and run MicroNet-M0; the results are in out/demo
 	$(RUN) scripts/demo.py
 
-lint: install  ## style
+lint: install  ## style, types, and which package imports which
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 
 test: lint  ## style and tests
 	$(RUN) -m pytest -n 2 --dist loadfile

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
+from micronet_keras import data
+from micronet_keras.data import Source
 from micronet_keras.evaluate import accuracy, agreement
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import read_bytes
 from micronet_mcu.to_c import host
 from micronet_mcu.to_c.compiler import Compiled
 from micronet_mcu.to_tflm.interpreter import Interpreter
-
-if TYPE_CHECKING:
-    from micronet_keras.data import Source
 
 
 def compare_with_tflm(
@@ -51,8 +49,6 @@ def compare_with_tflm(
     >>> compiled = compile_model("model.tflite", "out/c")
     >>> compare_with_tflm(compiled, "model.tflite", data.load_dataset())["c_accuracy"]
     """
-    from micronet_keras import data  # it imports TensorFlow, which compiling does without
-
     interpreter = Interpreter(model if isinstance(model, bytes) else read_bytes(Path(model)))
     outputs = interpreter.output.shape[-1]
     if outputs != len(source.class_names):

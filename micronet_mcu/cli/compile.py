@@ -8,14 +8,9 @@
 Dynamic Shift-Max is recognised and becomes one call; --nofuse compiles operator by operator, which
 gives TensorFlow Lite Micro's results bit for bit.
 
-With --evaluate a classifier's compiled code and TensorFlow Lite Micro's interpreter both run over a
-dataset, and their accuracies are printed.
-
-Examples:
+Example:
 
   python scripts/compile.py --model=out/demo/model.tflite --out=out/c
-
-  python scripts/compile.py --model=out/demo/model.tflite --out=out/c --evaluate
 """
 
 import tempfile
@@ -36,17 +31,6 @@ _NAME = flags.DEFINE_string("name", "micronet", "prefix of the C functions and m
 _FUSE = flags.DEFINE_boolean("fuse", True, "make one call of every Dynamic Shift-Max")
 _FORCE = flags.DEFINE_boolean("force", False, "replace --out when it exists")
 
-_EVALUATE = flags.DEFINE_boolean("evaluate", False, "compare with TFLM's accuracy on a dataset")
-_DATASET = flags.DEFINE_string(
-    "dataset",
-    None,
-    "for --evaluate: a TFDS name, or a folder with a sub-folder per class; the bundled dataset "
-    "when not given",
-)
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
-_SPLIT = flags.DEFINE_string("split", "test", "the split to evaluate on")
-_IMAGES = flags.DEFINE_integer("images", None, "only the first so many images", lower_bound=1)
-
 
 def main(argv: list[str]) -> None:
     del argv
@@ -60,18 +44,6 @@ def main(argv: list[str]) -> None:
     print(f"flash: {compiled.source.constant_bytes} bytes of weights and tables")
     print(f"       {_code(compiled)}")
     print(f"{_OUT.value}: {', '.join(sorted(path.name for path in compiled.folder.iterdir()))}")
-    if _EVALUATE.value:
-        _evaluate(compiled)
-
-
-def _evaluate(compiled: Compiled) -> None:
-    from micronet_keras import data  # imports TensorFlow, which compiling does without
-    from micronet_keras.evaluate.compiled import compare_with_tflm
-
-    source = data.load_dataset(_DATASET.value or data.DEFAULT_DATASET, _DATA_DIR.value)
-    result = compare_with_tflm(compiled, _MODEL.value, source, _SPLIT.value, _IMAGES.value)
-    for name, value in result.items():
-        print(f"{name:18} {value:.4f}" if isinstance(value, float) else f"{name:18} {value}")
 
 
 def _code(compiled: Compiled) -> str:

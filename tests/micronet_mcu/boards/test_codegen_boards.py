@@ -6,12 +6,9 @@ from dataclasses import replace
 import numpy as np
 import optional
 import pytest
-from PIL import Image
 from script_runner import ScriptRunner
 from tiny_tflite import TinyModel, small_micronet
 
-from micronet_keras import data
-from micronet_keras.evaluate.compiled import compare_with_tflm
 from micronet_mcu import boards as board
 from micronet_mcu.boards.board_counts import count_on_board
 from micronet_mcu.errors import UserError
@@ -155,44 +152,3 @@ def test_compile_script_refuses(compile_script, tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: ") and "bad.tflite" in error and "\n" not in error.strip()
     assert np.array_equal(sorted(p.name for p in tmp_path.iterdir()), ["bad.tflite"])
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    rng = np.random.default_rng(0)
-    for label in ("a", "b", "c"):
-        folder = tmp_path / "pictures" / "test" / label
-        folder.mkdir(parents=True)
-        for number in range(4):
-            pixels = rng.integers(0, 256, (14, 14, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / f"{number}.png")
-    return tmp_path / "pictures"
-
-
-@pytest.mark.slow
-def test_evaluates_compiled_code(compile_script, model_file, pictures, tmp_path, capsys):
-    out = tmp_path / "c"
-    arguments = (f"--model={model_file}", f"--out={out}", "--evaluate", f"--dataset={pictures}")
-    assert compile_script(*arguments) == 0
-    printed = dict(line.split() for line in capsys.readouterr().out.splitlines()[-5:])
-    assert printed["images"] == "12" and printed["largest_difference"] == "0"
-    assert printed["agreement"] == "1.0000"
-    assert printed["c_accuracy"] == printed["tflm_accuracy"]
-    # Code that answers otherwise is told from TFLM.
-    compiled = compile_model(model_file, out, force=True)
-    kernel = out / "micronet_fully_connected.c"
-    kernel.write_text(kernel.read_text().replace("p->offset, p->shift", "p->offset, p->shift - 1"))
-    source = data.load_dataset(str(pictures))
-    result = compare_with_tflm(compiled, model_file, source, images=5)
-    assert result["images"] == 5 and result["largest_difference"] > 0
-
-
-@pytest.mark.slow
-def test_evaluates_only_what_fits(compile_script, model_file, pictures, tmp_path, capsys):
-    for picture in (pictures / "test" / "c").iterdir():
-        picture.unlink()
-    (pictures / "test" / "c").rmdir()
-    out = tmp_path / "c"
-    arguments = (f"--model={model_file}", f"--out={out}", "--evaluate", f"--dataset={pictures}")
-    assert compile_script(*arguments) == 2
-    assert "has 2 classes, the model 3" in capsys.readouterr().err
