@@ -1,6 +1,6 @@
 """MicroNet (ICCV 2021) in Keras, from images to an int8 model on a microcontroller."""
 
-from micronet_keras import layers, models
+from micronet_keras import layers, losses, metrics, models
 from micronet_keras.models import (
     MicroNet,
     MicroNetM0,
@@ -23,6 +23,8 @@ __all__ = [
     "convert",
     "layers",
     "load_pytorch_checkpoint",
+    "losses",
+    "metrics",
     "models",
     "post_training_quantize",
     "preprocess_input",

@@ -3,8 +3,7 @@
 Quantization is in `micronet_keras.detection.int8`, which loads tf_keras and tfmot.
 """
 
-from micronet_keras.detection.annotations import AnnotationReport, check_annotations
-from micronet_keras.detection.coders import (
+from micronet_keras.boxes import (
     AnchorCoder,
     Level,
     PointCoder,
@@ -13,6 +12,7 @@ from micronet_keras.detection.coders import (
     decode,
     pack,
 )
+from micronet_keras.detection.annotations import AnnotationReport, check_annotations
 from micronet_keras.detection.evaluation import (
     detector_function,
     evaluate_detector,
@@ -20,7 +20,6 @@ from micronet_keras.detection.evaluation import (
     plot_examples,
 )
 from micronet_keras.detection.heads import feature_maps, light_detector, retinanet
-from micronet_keras.detection.losses import BestMatch, DetectionLoss, focal_loss, varifocal_loss
 from micronet_keras.detection.metrics import GroundTruth, average_precision
 from micronet_keras.detection.pictures import plot_detections
 from micronet_keras.detection.pipeline import eval_batches, train_batches
@@ -36,9 +35,7 @@ __all__ = [
     "DETECTION_RECIPES",
     "AnchorCoder",
     "AnnotationReport",
-    "BestMatch",
     "DetectionConfig",
-    "DetectionLoss",
     "Detections",
     "GroundTruth",
     "Int8Decoder",
@@ -54,7 +51,6 @@ __all__ = [
     "eval_batches",
     "evaluate_detector",
     "feature_maps",
-    "focal_loss",
     "ground_truth",
     "light_detector",
     "pack",
@@ -64,6 +60,5 @@ __all__ = [
     "suppress",
     "train_batches",
     "train_detector",
-    "varifocal_loss",
     "write_c_detector",
 ]

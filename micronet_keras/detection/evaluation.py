@@ -8,8 +8,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from micronet_keras.boxes import class_count, coder_of, decode, pack
 from micronet_keras.data import Source
-from micronet_keras.detection.coders import class_count, coder_of, decode, pack
 from micronet_keras.detection.metrics import GroundTruth, average_precision
 from micronet_keras.detection.pictures import plot_detections
 from micronet_keras.detection.pipeline import eval_batches

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import keras
 
+from micronet_keras import checks
 from micronet_keras.layers import (
     ChannelShuffle,
     MicroBlockA,
     MicroFactorizedPointwiseConv2D,
-    checks,
 )
 from micronet_keras.layers.micro_block import MicroBlock
 from micronet_keras.models import pyramid_outputs

@@ -11,15 +11,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from micronet_keras.boxes import PointCoder, class_count, coder_of
 from micronet_keras.data import Source
-from micronet_keras.detection.coders import PointCoder, class_count, coder_of
 from micronet_keras.detection.evaluation import (
     detector_function,
     evaluate_detector,
     plot_examples,
 )
-from micronet_keras.detection.losses import DetectionLoss
 from micronet_keras.detection.pipeline import as_targets, eval_batches, train_batches
+from micronet_keras.losses import DetectionLoss
 from micronet_keras.lower import lower
 from micronet_keras.quantize import (
     QuantizeConfig,

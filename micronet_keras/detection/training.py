@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import keras
 
+from micronet_keras import losses, metrics
+from micronet_keras.boxes import class_count, coder_of, pack
 from micronet_keras.data import Source
-from micronet_keras.detection import losses
 from micronet_keras.detection.annotations import check_annotations
-from micronet_keras.detection.coders import class_count, coder_of, pack
 from micronet_keras.detection.evaluation import (
     detector_function,
     evaluate_detector,
@@ -189,7 +189,7 @@ def train_detector(
     history = run_training(
         trainee,
         loss=losses.DetectionLoss(coder, config.class_loss, config.box_loss, config.box_weight),
-        metrics=[losses.BestMatch(coder)],
+        metrics=[metrics.BestMatch(coder)],
         monitor="val_best_match",
         train_data=train_data,
         steps_per_epoch=source.splits[config.train_split] // config.batch_size,

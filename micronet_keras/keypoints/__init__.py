@@ -12,7 +12,6 @@ from micronet_keras.keypoints.evaluate import (
     predict_people,
     tflm_predictor,
 )
-from micronet_keras.keypoints.loss import HeatmapLoss, KeypointAccuracy, gaussians
 from micronet_keras.keypoints.metric import keypoint_similarity, oks_average_precision
 from micronet_keras.keypoints.model import HEADS, HEATMAP_STRIDE, HeadConfig, KeypointModel
 from micronet_keras.keypoints.people import DEFAULT_DATASET, People, load_people
@@ -32,8 +31,6 @@ __all__ = [
     "CocoKeypoints",
     "Comparison",
     "HeadConfig",
-    "HeatmapLoss",
-    "KeypointAccuracy",
     "KeypointConfig",
     "KeypointModel",
     "MobileNetV3SmallKeypoints",
@@ -44,7 +41,6 @@ __all__ = [
     "decode_int8",
     "draw_predictions",
     "float_predictor",
-    "gaussians",
     "keypoint_similarity",
     "load_people",
     "oks_average_precision",

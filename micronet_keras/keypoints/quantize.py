@@ -8,10 +8,10 @@ import keras
 
 from micronet_keras.data import Source
 from micronet_keras.keypoints.config import KEYPOINT_RECIPES, KeypointConfig
-from micronet_keras.keypoints.loss import HeatmapLoss
 from micronet_keras.keypoints.people import load_people
 from micronet_keras.keypoints.pipeline import eval_batches, train_batches, validation_batches
 from micronet_keras.keypoints.skeleton import KEYPOINT_NAMES
+from micronet_keras.losses import HeatmapLoss
 from micronet_keras.lower import lower
 from micronet_keras.quantize import (
     QuantizeConfig,

@@ -10,11 +10,12 @@ from micronet_keras.data import Source
 from micronet_keras.keypoints.config import KeypointConfig
 from micronet_keras.keypoints.draw import draw_predictions
 from micronet_keras.keypoints.evaluate import float_predictor, predict_people
-from micronet_keras.keypoints.loss import HeatmapLoss, KeypointAccuracy
 from micronet_keras.keypoints.model import HEATMAP_STRIDE
 from micronet_keras.keypoints.people import load_people
 from micronet_keras.keypoints.pipeline import train_batches, validation_batches
 from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT
+from micronet_keras.losses import HeatmapLoss
+from micronet_keras.metrics import KeypointAccuracy
 from micronet_keras.models import count_madds, preprocess_input
 from micronet_keras.train.classification import TrainResult, with_validation
 from micronet_keras.train.loop import run_training

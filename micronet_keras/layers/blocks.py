@@ -9,7 +9,7 @@ feature.
 
 import keras
 
-from micronet_keras.layers import checks
+from micronet_keras import checks
 from micronet_keras.layers.micro_block import ExpandingMicroBlock, MicroBlock
 
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from micronet_keras.layers import checks
+from micronet_keras import checks
 from micronet_keras.layers.madds import MAdds
 
 

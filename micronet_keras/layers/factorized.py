@@ -9,7 +9,7 @@ import math
 import keras
 from keras import ops
 
-from micronet_keras.layers import checks
+from micronet_keras import checks
 from micronet_keras.layers.madds import MAdds
 
 

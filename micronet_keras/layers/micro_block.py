@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from micronet_keras.layers import checks
+from micronet_keras import checks
 from micronet_keras.layers.channel_shuffle import ChannelShuffle
 from micronet_keras.layers.dy_shift_max import DYShiftMax
 from micronet_keras.layers.factorized import (

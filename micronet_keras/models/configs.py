@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from micronet_keras.layers import checks
+from micronet_keras import checks
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from micronet_keras.layers import checks
+from micronet_keras import checks
 from micronet_mcu.errors import UserError
 
 # Mean and standard deviation of ImageNet's RGB values / 255, as the authors normalise.

@@ -5,13 +5,13 @@ import os
 
 import keras
 
+from micronet_keras import checks
 from micronet_keras.layers import (
     ChannelShuffle,
     MicroBlockA,
     MicroBlockB,
     MicroBlockC,
     MicroStemConv2D,
-    checks,
 )
 from micronet_keras.models.configs import CONFIGS, MicroNetConfig, MicroNetRow
 from micronet_keras.models.weights import imagenet_weights, load_weights_file

@@ -2,7 +2,8 @@
 
 import keras
 
-from micronet_keras.layers import ChannelShuffle, checks
+from micronet_keras import checks
+from micronet_keras.layers import ChannelShuffle
 
 # The paper's table 5: channels of the three stages and of the last convolution.
 _WIDTHS = {

@@ -6,7 +6,6 @@ from micronet_keras.train.fine_tuning import transfer_weights
 from micronet_keras.train.loop import jit_compile, make_repeatable
 from micronet_keras.train.optimizer import (
     MomentumSGD,
-    SmoothedCrossentropy,
     learning_rate_schedule,
 )
 from micronet_keras.train.plot import plot_history
@@ -15,7 +14,6 @@ from micronet_keras.train.recipes import RECIPES, TrainConfig, with_batch_size
 __all__ = [
     "RECIPES",
     "MomentumSGD",
-    "SmoothedCrossentropy",
     "TrainConfig",
     "TrainResult",
     "WeightAverage",

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import keras
 
 from micronet_keras import data
+from micronet_keras.losses import SmoothedCrossentropy
 from micronet_keras.models import preprocess_input
 from micronet_keras.train.loop import data_of_any_length, run_training
-from micronet_keras.train.optimizer import SmoothedCrossentropy
 from micronet_keras.train.plot import plot_history
 from micronet_keras.train.recipes import TrainConfig
 from micronet_keras.train.run_folder import RunFolder

@@ -1,4 +1,4 @@
-"""The authors' optimiser, learning-rate schedule and loss as Keras objects."""
+"""The authors' optimiser and learning-rate schedule as Keras objects."""
 
 import keras
 from keras import ops
@@ -72,31 +72,3 @@ def learning_rate_schedule(
     return keras.optimizers.schedules.CosineDecay(
         0.0, decay_steps, warmup_target=config.learning_rate, warmup_steps=warmup_steps
     )
-
-
-@keras.saving.register_keras_serializable("micronet_keras")
-class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy of logits [B, classes] against integer labels [B], with label smoothing.
-
-    The target is 1 - label_smoothing + label_smoothing / classes for the true class and
-    label_smoothing / classes for every other one (Keras' and PyTorch's convention). The authors'
-    code spreads the share over the other classes only; all their recipes set it to 0.
-
-    Args:
-        label_smoothing: 0 to below 1.
-    """
-
-    def __init__(self, label_smoothing=0.0, name="smoothed_crossentropy", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.label_smoothing = label_smoothing
-
-    def call(self, y_true, y_pred):
-        log_probability = ops.log_softmax(y_pred)
-        classes = ops.cast(y_true, "int32")  # Keras hands labels over as floats.
-        labels = ops.one_hot(classes, y_pred.shape[-1], dtype=log_probability.dtype)
-        of_true_class = ops.sum(labels * log_probability, axis=-1)
-        of_all_classes = ops.mean(log_probability, axis=-1)
-        return -((1 - self.label_smoothing) * of_true_class + self.label_smoothing * of_all_classes)
-
-    def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from micronet_keras.losses import SmoothedCrossentropy
 from micronet_keras.train.loop import make_repeatable, run_training
-from micronet_keras.train.optimizer import SmoothedCrossentropy
 from micronet_keras.train.recipes import TrainConfig
 from micronet_keras.train.run_folder import RunFolder
 

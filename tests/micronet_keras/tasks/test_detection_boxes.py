@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from micronet_keras.detection import boxes as box_ops
-from micronet_keras.detection import coders, losses
-from micronet_keras.detection.coders import BACKGROUND, IGNORED, AnchorCoder, Level, PointCoder
+from micronet_keras import losses, metrics
+from micronet_keras.boxes import BACKGROUND, IGNORED, AnchorCoder, Level, PointCoder, coders
+from micronet_keras.boxes import arithmetic as box_ops
 
 
 def numbers(tensor):
@@ -212,7 +212,7 @@ def test_a_perfect_answer_costs_nothing_and_a_wrong_one_does(class_loss, box_los
     swapped = packed.copy()
     swapped[..., [0, 2]] = packed[..., [2, 0]]
     assert float(loss(truth, swapped)) > 1
-    metric = losses.BestMatch(coder)
+    metric = metrics.BestMatch(coder)
     metric.update_state(truth, packed)
     assert float(metric.result()) == pytest.approx(1, abs=1e-3)
     metric.reset_state()

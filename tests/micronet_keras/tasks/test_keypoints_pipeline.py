@@ -9,14 +9,13 @@ import tensorflow as tf
 from stick_figures import encoded, figure_record, figures, source_of
 
 from micronet_keras.keypoints import (
-    HeatmapLoss,
-    KeypointAccuracy,
     KeypointConfig,
-    gaussians,
     load_people,
 )
 from micronet_keras.keypoints.crop import crop_image, crop_matrix, into_crop, into_image
 from micronet_keras.keypoints.pipeline import eval_batches, train_batches
+from micronet_keras.losses import HeatmapLoss, gaussians
+from micronet_keras.metrics import KeypointAccuracy
 from micronet_mcu.errors import UserError
 
 CONFIG = KeypointConfig(image_size=96, image_width=64, batch_size=4, epochs=2, warmup_epochs=0)

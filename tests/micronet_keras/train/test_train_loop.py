@@ -17,8 +17,8 @@ import pytest
 import tiny_training
 from tiny_training import CONFIG, tiny_model, train
 
+from micronet_keras.losses import SmoothedCrossentropy
 from micronet_keras.train import checkpoint
-from micronet_keras.train.optimizer import SmoothedCrossentropy
 from micronet_keras.train.run_folder import RunFolder
 from micronet_mcu.errors import UserError
 

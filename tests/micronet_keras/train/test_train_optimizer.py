@@ -8,9 +8,9 @@ import numpy as np
 import optional
 import pytest
 
+from micronet_keras.losses import SmoothedCrossentropy
 from micronet_keras.train.optimizer import (
     MomentumSGD,
-    SmoothedCrossentropy,
     learning_rate_schedule,
 )
 from micronet_keras.train.recipes import RECIPES

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import strategies as st
 from paths import DATA, TFLM
 
-from micronet_keras.keypoints import decode, decode_int8, gaussians
+from micronet_keras.keypoints import decode, decode_int8
+from micronet_keras.losses import gaussians
 from micronet_mcu.decode.keypoints import LOG_TABLE, STEPS
 
 C_CODE = TFLM / "keypoints"

@@ -1,4 +1,4 @@
-"""Argument checks that the layers share."""
+"""Argument checks that layers and models share."""
 
 from collections.abc import Sequence
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from micronet_keras.detection import boxes as box_ops
+from micronet_keras.boxes import arithmetic
 from micronet_mcu.decode.detection import Detections, Level, Selection, select
 
 BACKGROUND = -1
@@ -18,7 +19,41 @@ IGNORED = -2
 _FAR = 1e9
 
 
-class PointCoder:
+class Coder:
+    """What the raw box outputs of a detector mean: `PointCoder` or `AnchorCoder`.
+
+    Known to Keras, so that losses and metrics that hold one can be saved.
+
+    Attributes:
+        levels: the maps, finest first.
+        per_place: boxes for each place of a map.
+    """
+
+    per_place: int
+
+    def __init__(self, levels: Sequence[Level]):
+        self.levels = tuple(levels)
+
+    def decode(self, raw):
+        """Raw outputs [..., places, 4] -> boxes [..., places, 4] in pixels, not clipped."""
+        raise NotImplementedError
+
+    def assign(self, boxes, valid):
+        """For every place the number of the object that it is for, see the subclasses."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict:
+        """The arguments; levels as (height, width, stride)."""
+        return {"levels": [dataclasses.astuple(level) for level in self.levels]}
+
+    @classmethod
+    def from_config(cls, config: dict):
+        """The coder of a `get_config`."""
+        return cls(**{**config, "levels": [Level(*level) for level in config["levels"]]})
+
+
+@keras.saving.register_keras_serializable("micronet_keras")
+class PointCoder(Coder):
     """Anchor-free: a place tells the distances from itself to the four sides of its object.
 
     distance = softplus(raw) * stride. Softplus is positive, and nearly linear where objects are
@@ -31,21 +66,27 @@ class PointCoder:
         largest: an object belongs to the first level whose stride times this is at least its longer
             side, or else to the last.
         radius: places within this many strides of an object's centre (and inside it) are for it.
+
+    Example:
+
+    >>> coder = PointCoder([Level(height=16, width=16, stride=8)])
+    >>> coder.decode(np.zeros((1, 256, 4), "float32")).shape
+    TensorShape([1, 256, 4])
     """
 
     per_place = 1
 
     def __init__(self, levels: Sequence[Level], largest: float = 6.0, radius: float = 1.5):
-        self.levels = tuple(levels)
+        super().__init__(levels)
+        self.largest, self.radius = largest, radius
         self._centres = np.concatenate([level.centres() for level in self.levels])
         self._strides = _per_place(self.levels, [level.stride for level in self.levels])
         ends = [level.stride * largest for level in self.levels[:-1]]
         self._smallest = _per_place(self.levels, [0.0, *ends])
         self._largest = _per_place(self.levels, [*ends, math.inf])
-        self._radius = radius
 
     def decode(self, raw):
-        """Raw outputs [..., places, 4] -> boxes [..., places, 4] in pixels, not clipped."""
+        """See `Coder`."""
         centres = ops.convert_to_tensor(self._centres)
         distances = ops.softplus(raw) * ops.convert_to_tensor(self._strides[:, None])
         return ops.concatenate(
@@ -67,7 +108,7 @@ class PointCoder:
             int32 [batch, places]: number of the object, or `BACKGROUND`.
         """
         centres = ops.convert_to_tensor(self._centres[:, None])
-        reach = ops.convert_to_tensor(self._radius * self._strides[:, None])
+        reach = ops.convert_to_tensor(self.radius * self._strides[:, None])
         boxes, valid = ops.convert_to_tensor(boxes), ops.convert_to_tensor(valid)
         target = boxes[:, None]
         start, end = centres - target[..., :2], target[..., 2:] - centres
@@ -81,12 +122,16 @@ class PointCoder:
         nearest = ops.argmin(distance, axis=1)
         forced = ops.arange(len(self._centres))[None, :, None] == nearest[:, None]
         wanted = ((inside & near & on_level) | forced) & valid[:, None]
-        cost = ops.where(wanted, box_ops.area(boxes)[:, None], np.inf)
+        cost = ops.where(wanted, arithmetic.area(boxes)[:, None], np.inf)
         best = ops.cast(ops.argmin(cost, axis=-1), "int32")
         return ops.where(ops.any(wanted, axis=-1), best, BACKGROUND)
 
+    def get_config(self):
+        return {**super().get_config(), "largest": self.largest, "radius": self.radius}
 
-class AnchorCoder:
+
+@keras.saving.register_keras_serializable("micronet_keras")
+class AnchorCoder(Coder):
     """RetinaNet: nine anchor boxes at every place, moved and stretched by the raw outputs.
 
     With an anchor's centre (y, x) and size (h, w) the raw (dy, dx, dh, dw) stand for the centre
@@ -97,6 +142,8 @@ class AnchorCoder:
 
     Args:
         levels: the maps, finest first; anchors are numbered level by level, row by row.
+        positive: an anchor with at least this IoU is for the object.
+        negative: one with less than this is for the background.
     """
 
     scales = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
@@ -104,8 +151,8 @@ class AnchorCoder:
     per_place = len(scales) * len(ratios)
 
     def __init__(self, levels: Sequence[Level], positive: float = 0.5, negative: float = 0.4):
-        self.levels = tuple(levels)
-        self._positive, self._negative = positive, negative
+        super().__init__(levels)
+        self.positive, self.negative = positive, negative
         self.anchors = np.concatenate([self._level_anchors(level) for level in self.levels])
         self._size = self.anchors[:, 2:] - self.anchors[:, :2]
         self._centres = (self.anchors[:, 2:] + self.anchors[:, :2]) / 2
@@ -123,7 +170,7 @@ class AnchorCoder:
         return corners.reshape(-1, 4).astype("float32")
 
     def decode(self, raw):
-        """Raw outputs [..., anchors, 4] -> boxes [..., anchors, 4] in pixels, not clipped."""
+        """See `Coder`."""
         size = ops.convert_to_tensor(self._size)
         centres = ops.convert_to_tensor(self._centres) + raw[..., :2] * size
         # As in Detectron: a wild output early in training must not overflow.
@@ -134,19 +181,19 @@ class AnchorCoder:
         """For every anchor the object that it is for: as `PointCoder.assign`, or `IGNORED`."""
         boxes, valid = ops.convert_to_tensor(boxes), ops.convert_to_tensor(valid)
         anchors = ops.convert_to_tensor(self.anchors)
-        overlap = ops.where(valid[:, None], box_ops.pairwise_iou(anchors, boxes), -1.0)
+        overlap = ops.where(valid[:, None], arithmetic.pairwise_iou(anchors, boxes), -1.0)
         best = ops.max(overlap, axis=-1)
         chosen = ops.cast(ops.argmax(overlap, axis=-1), "int32")
-        matched = ops.where(best >= self._negative, IGNORED, BACKGROUND)
-        matched = ops.where(best >= self._positive, chosen, matched)
+        matched = ops.where(best >= self.negative, IGNORED, BACKGROUND)
+        matched = ops.where(best >= self.positive, chosen, matched)
         best_anchor = ops.argmax(overlap, axis=1)
         forced = ops.arange(len(self.anchors))[None, :, None] == best_anchor[:, None]
         forced = forced & valid[:, None]
         forced_object = ops.cast(ops.argmax(ops.cast(forced, "int32"), axis=-1), "int32")
         return ops.where(ops.any(forced, axis=-1), forced_object, matched)
 
-
-Coder = PointCoder | AnchorCoder
+    def get_config(self):
+        return {**super().get_config(), "positive": self.positive, "negative": self.negative}
 
 
 def coder_of(model: keras.Model) -> Coder:
