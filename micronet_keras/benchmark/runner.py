@@ -8,12 +8,14 @@ from pathlib import Path
 import keras
 
 from micronet_keras import data
+from micronet_keras.benchmark.figures import measure
 from micronet_keras.benchmark.networks import build_network
 from micronet_keras.benchmark.record import environment, read_record, write_record
 from micronet_keras.benchmark.suite import Run, Suite
-from micronet_keras.models import count_madds
+from micronet_keras.models import count_madds, read_keras
 from micronet_keras.train import TrainConfig, make_repeatable, train_classifier
 from micronet_keras.train.classification import with_validation
+from micronet_keras.train.run_folder import RunFolder
 from micronet_mcu.errors import UserError
 
 
@@ -90,6 +92,27 @@ class Runner:
         record["state"] = "finished"
         write_record(self.path(run), record)
         print(f"{run.name}: test accuracy {100 * record['result']['test_accuracy']:.2f} %")
+        return record
+
+    def measure(self, run: Run) -> dict | None:
+        """Adds to the record of a trained run what the network costs in int8, once.
+
+        Returns:
+            The record; None where the run is not trained yet.
+
+        Raises:
+            UserError: the weights of its best epoch are missing.
+        """
+        record = read_record(self.path(run))
+        if record is None or record["state"] != "finished":
+            return None
+        if "int8" not in record["figures"]:
+            recipe = TrainConfig(**record["recipe"])
+            model = read_keras(RunFolder(self.checkpoints / run.name).best)
+            found = measure(model, with_validation(self.source, recipe), recipe)
+            record["figures"].update(found, measured_with=environment())
+            write_record(self.path(run), record)
+            print(f"{run.name}: {found}", flush=True)
         return record
 
     def _train(self, model, source, config, folder, run, after_epoch):

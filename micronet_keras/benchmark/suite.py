@@ -51,6 +51,7 @@ class Suite:
         recipe: of all its runs; the learning rate is the search's where there is one.
         search: None where the recipe's learning rate holds.
         runs: in the order in which they are trained.
+        pairs: of networks that are compared: (the one that is said to be better, the other).
     """
 
     name: str
@@ -59,6 +60,7 @@ class Suite:
     recipe: TrainConfig
     search: Search | None
     runs: tuple[Run, ...]
+    pairs: tuple[tuple[str, str], ...]
 
 
 def read_suite(name: str | os.PathLike) -> Suite:
@@ -95,7 +97,7 @@ def read_suite(name: str | os.PathLike) -> Suite:
 
 
 def _suite(name: str, content: dict) -> Suite:
-    _only("suite", content, ("title", "dataset", "recipe", "queue"), ("search",))
+    _only("suite", content, ("title", "dataset", "recipe", "queue"), ("search", "pairs"))
     recipe = content["recipe"]
     _only("recipe", recipe, (), [field.name for field in dataclasses.fields(TrainConfig)])
     search = content.get("search")
@@ -105,23 +107,36 @@ def _suite(name: str, content: dict) -> Suite:
     runs = [run for entry in content["queue"] for run in _queue_entry(entry)]
     if len(set(runs)) != len(runs):
         raise ValueError("a run is in the queue twice")
+    pairs = tuple((first, second) for first, second in content.get("pairs", ()))
+    for pair in pairs:
+        _known("pairs", pair, NETWORKS)
     return Suite(
-        name, content["title"], content["dataset"], TrainConfig(**recipe), search, tuple(runs)
+        name=name,
+        title=content["title"],
+        dataset=content["dataset"],
+        recipe=TrainConfig(**recipe),
+        search=search,
+        runs=tuple(runs),
+        pairs=pairs,
     )
 
 
 def _queue_entry(entry: dict) -> list[Run]:
     _only("queue", entry, ("models", "variants", "seeds"))
-    for key, known in (("models", NETWORKS), ("variants", VARIANTS)):
-        unknown = set(entry[key]) - set(known)
-        if unknown:
-            raise ValueError(f"{key} has no {min(unknown)!r}; choose among {', '.join(known)}")
+    _known("models", entry["models"], NETWORKS)
+    _known("variants", entry["variants"], VARIANTS)
     return [
         Run(model, variant, seed)
         for seed in entry["seeds"]
         for variant in entry["variants"]
         for model in entry["models"]
     ]
+
+
+def _known(where: str, names, known) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"{where} has no {unknown[0]!r}; choose among {', '.join(known)}")
 
 
 def _only(where: str, content: dict, required, optional=()) -> None:

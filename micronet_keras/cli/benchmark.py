@@ -12,6 +12,12 @@ Examples:
   # Two of its networks, one seed, for two hours; the same command another day goes on.
   python scripts/benchmark.py --suite=classification --data_dir=/data/tfds \\
       --only=micronet_m2,mobilenet_v3_small_0.35 --seeds=0 --max_minutes=120
+
+  # Two networks on the bundled dataset, in five minutes.
+  python scripts/benchmark.py --suite=quick
+
+  # The tables of a page between its markers and the plots, from the result files alone.
+  python scripts/benchmark.py --report=docs/claims.md
 """
 
 from pathlib import Path
@@ -19,9 +25,22 @@ from pathlib import Path
 from absl import flags
 
 from micronet_keras import data
-from micronet_keras.benchmark import OutOfTime, Run, Runner, Suite, read_suite
+from micronet_keras.benchmark import (
+    SUITES,
+    OutOfTime,
+    Run,
+    Runner,
+    Suite,
+    fill_page,
+    pair_table,
+    plot,
+    read_results,
+    read_suite,
+    table,
+)
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
+from micronet_mcu.files import read_bytes, replacing
 
 _SUITE = flags.DEFINE_string("suite", "classification", "name of a suite, or a .json file")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
@@ -30,7 +49,13 @@ _OUT = flags.DEFINE_string("out", "out/benchmark", "folder of checkpoints")
 _ONLY = flags.DEFINE_list("only", [], "networks to train; all of the suite when not given")
 _VARIANTS = flags.DEFINE_list("variants", [], "variants to train; all when not given")
 _SEEDS = flags.DEFINE_list("seeds", [], "seeds to train; all when not given")
+_STAGE = flags.DEFINE_enum(
+    "stage", "all", ["all", "train", "measure"], "measure: of finished runs, int8 and its costs"
+)
 _MAX_MINUTES = flags.DEFINE_float("max_minutes", None, "stop after the epoch that passes this")
+_REPORT = flags.DEFINE_string(
+    "report", None, "train nothing; make the tables of this Markdown page and the plots anew"
+)
 
 
 def chosen_runs(suite: Suite) -> list[Run]:
@@ -53,8 +78,32 @@ def chosen_runs(suite: Suite) -> list[Run]:
     return runs
 
 
+def suites_with_results(folder: Path) -> list[tuple[Suite, list[dict]]]:
+    """The package's suites and what there is of their results."""
+    suites = [read_suite(path.stem) for path in sorted(SUITES.glob("*.json"))]
+    return [(suite, read_results(suite, folder / suite.name)) for suite in suites]
+
+
+def report(page: Path, folder: Path) -> None:
+    """Fills the page's tables and draws `accuracy.png` into the folder of every suite.
+
+    Raises:
+        UserError: the page cannot be read or written, or has no markers.
+    """
+    suites = suites_with_results(folder)
+    text = fill_page(read_bytes(page).decode("utf-8"), suites)
+    with replacing(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    for suite, records in suites:
+        if any(record["state"] == "finished" for record in records):
+            plot(suite, records, folder / suite.name / "accuracy.png")
+
+
 def main(argv: list[str]) -> int:
     del argv
+    if _REPORT.value:
+        report(Path(_REPORT.value), Path(_RESULTS.value))
+        return 0
     suite = read_suite(_SUITE.value)
     runs = chosen_runs(suite)
     runner = Runner(
@@ -68,13 +117,18 @@ def main(argv: list[str]) -> int:
     for number, run in enumerate(runs, start=1):
         print(f"run {number} of {len(runs)}: {run.name}", flush=True)
         try:
-            runner.train(run)
+            if _STAGE.value != "measure":
+                runner.train(run)
+            if _STAGE.value != "train":
+                runner.measure(run)
         except OutOfTime:
             print("the minutes are over; the same command goes on")
             break
         except UserError as error:  # The others are worth their time all the same.
             failed.append(run.name)
             print(f"{run.name} failed: {error}", flush=True)
+    records = read_results(suite, runner.results)
+    print(f"\n{table(suite, records)}\n\n{pair_table(suite, records)}")
     if failed:
         raise UserError(f"not trained: {', '.join(failed)}; see above")
     return 0
