@@ -26,6 +26,7 @@ lint: install  ## style, types, and which package imports which
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(VENV)/bin/lint-imports --no-logo --no-cache
+	$(RUN) -m mypy
 
 test: lint  ## style and tests
 	$(RUN) -m pytest -n 2 --dist loadfile

@@ -15,7 +15,9 @@ def setting(default: Any, help_text: str) -> Any:
 def documented(config: type) -> type:
     """Class decorator: lists the fields of a dataclass in its docstring."""
     lines = [f"        {f.name}: {f.metadata['help']}." for f in dataclasses.fields(config)]
-    config.__doc__ = config.__doc__.rstrip() + "\n\n    Attributes:\n" + "\n".join(lines) + "\n    "
+    config.__doc__ = (
+        (config.__doc__ or "").rstrip() + "\n\n    Attributes:\n" + "\n".join(lines) + "\n    "
+    )
     return config
 
 

@@ -8,6 +8,7 @@ versions, so only the raw bits of PCG64 are used, which numpy promises to keep.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -65,11 +66,11 @@ def capsule(x, y, start: tuple[float, float], end: tuple[float, float], radius: 
 
 def polygon(x, y, points: Points):
     """A simple polygon (convex or not)."""
-    nearest = None
+    nearest: Any = np.float32(np.inf)
     inside = np.zeros(np.broadcast_shapes(x.shape, y.shape), bool)
     for (ax, ay), (bx, by) in zip(points, [*points[1:], points[0]], strict=True):
         distance = _distance_to_segment(x, y, (ax, ay), (bx, by))
-        nearest = distance if nearest is None else np.minimum(nearest, distance)
+        nearest = np.minimum(nearest, distance)
         if ay != by:
             # A ray to the right crosses the boundary an odd number of times from inside.
             left_of_edge = x < ax + (y - ay) * ((bx - ax) / (by - ay))

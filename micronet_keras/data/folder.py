@@ -35,7 +35,7 @@ def read_folder(
         raise UserError(f"{folder} is not a folder with images; give one, or a dataset's name")
     split_folders = [child for child in _folders_in(folder) if child.name in _SPLIT_FOLDERS]
     if split_folders:
-        files = {}
+        files: dict[str, list[tuple[str, Path]]] = {}
         for child in split_folders:
             files.setdefault(_SPLIT_FOLDERS[child.name], []).extend(_class_files(child))
     else:
@@ -83,7 +83,7 @@ def _class_files(folder: Path) -> list[tuple[str, Path]]:
 
 def _divided(files: list[tuple[str, Path]], folder: Path) -> dict[str, list[tuple[str, Path]]]:
     """80 / 10 / 10 %, by a hash of the name: a file stays in its split when others are added."""
-    splits = {"train": [], "validation": [], "test": []}
+    splits: dict[str, list[tuple[str, Path]]] = {"train": [], "validation": [], "test": []}
     for class_name, path in files:
         name = path.relative_to(folder).as_posix()
         share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64

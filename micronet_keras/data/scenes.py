@@ -157,9 +157,9 @@ def _place(stream: RandomStream, size: int, count: int, crowded: bool):
     """Centres and radii in pixels, wholly inside the image; the main figure is the largest."""
     smallest, largest = (0.15, 0.24) if crowded else (0.33, 0.47)
     radii = sorted((stream.uniform(smallest, largest) * size for _ in range(count)), reverse=True)
-    placed = []
+    placed: list[tuple[float, float, float]] = []
     for radius in radii:
-        best = None
+        best = (np.inf, 0.0, 0.0)
         for _ in range(30):
             margin = radius + 2
             x, y = (stream.uniform(margin, size - margin) for _ in range(2))
@@ -168,7 +168,7 @@ def _place(stream: RandomStream, size: int, count: int, crowded: bool):
                 (r + radius - ((x - a) * (x - a) + (y - b) * (y - b)) ** 0.5 for a, b, r in placed),
                 default=0.0,
             )
-            if best is None or overlap < best[0]:
+            if overlap < best[0]:
                 best = (overlap, x, y)
             if overlap < 0.3 * radius:
                 break
@@ -207,7 +207,10 @@ def _draw_object(stream, canvas, owner, number: int, label: int, place, base) ->
     owner[window][mask] = number
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, left = window[0].start, window[1].start
-    box = (top + rows[0], left + columns[0], top + rows[-1] + 1, left + columns[-1] + 1)
+    box = (
+        int(top + rows[0]), int(left + columns[0]),
+        int(top + rows[-1] + 1), int(left + columns[-1] + 1),
+    )  # fmt: skip
     points = [drawing.rotated(u * stretch * radius, v * radius, turn) for u, v in figure.keypoints]
     points = [(x + dx, y + dy) for dx, dy in points]
     if figure.cyclic:
@@ -218,7 +221,7 @@ def _draw_object(stream, canvas, owner, number: int, label: int, place, base) ->
     for index, (px, py) in enumerate(points):
         # The thin end of a tip covers less than half a pixel and lies outside the box.
         keypoints[index] = min(max(px, box[1]), box[3]), min(max(py, box[0]), box[2]), 2
-    return SceneObject(label, tuple(int(edge) for edge in box), keypoints, int(mask.sum()))
+    return SceneObject(label, box, keypoints, int(mask.sum()))
 
 
 def _draw_occluder(stream: RandomStream, canvas, owner, near, radius: float) -> None:

@@ -39,7 +39,7 @@ def coefficient_range(center: float) -> Range:
 
 def input_range(node: Input) -> Range | None:
     """The range that makes the int8 input ``pixel - 128``; None when the input is calibrated."""
-    if node.pixel_scale is None:
+    if node.pixel_scale is None or node.pixel_zero is None:
         return None
     return -node.pixel_scale * node.pixel_zero, node.pixel_scale * (255 - node.pixel_zero)
 

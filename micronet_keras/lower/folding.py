@@ -61,9 +61,8 @@ def take_pixels(graph: Graph, mean: Sequence[float], std: Sequence[float]) -> No
         ValueError: the image goes somewhere else than into convolutions.
     """
     image = graph.input
-    mean, std = np.asarray(mean), np.asarray(std)
-    gain = 1 / (255 * PIXEL_SCALE) / std
-    offset = (PIXEL_ZERO / 255 - mean) / std
+    gain = 1 / (255 * PIXEL_SCALE) / np.asarray(std)
+    offset = (PIXEL_ZERO / 255 - np.asarray(mean)) / np.asarray(std)
     for node in graph.consumers()[image.name]:
         if not isinstance(node, Conv) or node.groups != 1:
             raise ValueError(

@@ -91,7 +91,7 @@ class _Lowering:
             case keras.layers.BatchNormalization():
                 outputs = [self._batch_norm(layer, *inputs)]
             case _:
-                outputs = [self._single(layer, *inputs, name=name)]
+                outputs = [self._single(layer, name, *inputs)]
         for tensor, output in zip(keras.tree.flatten(layer.output), outputs, strict=True):
             self._names[id(tensor)] = output
 
@@ -109,15 +109,15 @@ class _Lowering:
     def _block(self, block, inputs: list[str]) -> list[str]:
         squeezed = inputs[0]
         for layer in block.squeeze_path:
-            squeezed = self._single(layer, squeezed, name=f"{block.name}/{layer.name}")
+            squeezed = self._single(layer, f"{block.name}/{layer.name}", squeezed)
         if block.adds_shortcut:
             squeezed = self._add(f"{block.name}/add", [squeezed, inputs[-1]])
         expanded = squeezed
         for layer in block.expand_path:
-            expanded = self._single(layer, expanded, name=f"{block.name}/{layer.name}")
+            expanded = self._single(layer, f"{block.name}/{layer.name}", expanded)
         return [expanded, squeezed] if getattr(block, "return_squeezed", False) else [expanded]
 
-    def _single(self, layer, x: str, name: str) -> str:
+    def _single(self, layer, name: str, x: str) -> str:
         """One layer with one input and one output."""
         match layer:
             case layers.MicroStemConv2D() | layers.MicroFactorizedDepthwiseConv2D():
@@ -135,8 +135,8 @@ class _Lowering:
             case keras.layers.Conv2D() | keras.layers.DepthwiseConv2D():
                 return self._stock_conv(layer, x, name)
             case keras.layers.Dense():
-                node = Dense(name, (x,), _weights(layer.kernel), _bias(layer, layer.units))
-                return self._activation(layer.activation, self._put(node), f"{name}/activation")
+                dense = Dense(name, (x,), _weights(layer.kernel), _bias(layer, layer.units))
+                return self._activation(layer.activation, self._put(dense), f"{name}/activation")
             case keras.layers.ReLU() if (
                 layer.max_value == 6 and not layer.negative_slope + layer.threshold
             ):
@@ -171,8 +171,8 @@ class _Lowering:
 
     def _dy_shift_max(self, layer, x: str, name: str) -> str:
         channels = self.graph.channels()[x]
-        shift = np.arange(channels).reshape(layer.groups, -1)
-        shift = np.roll(shift, (-1, -1), axis=(0, 1)).ravel()
+        order = np.arange(channels).reshape(layer.groups, -1)
+        shift = np.roll(order, (-1, -1), axis=(0, 1)).ravel()
         count = 2 * layer.branches
         centers = np.ravel(list(zip(layer.init_a, layer.init_b, strict=True)))
         kernel = _weights(layer.coefficients.kernel).reshape(-1, count, channels)
@@ -221,8 +221,8 @@ class _Lowering:
 
     def _batch_norm(self, layer, x: str) -> str:
         node = self.graph[x]
-        foldable = isinstance(node, Conv | DepthwiseConv | Dense)
-        if not foldable or self._readers[id(_inputs(layer)[0])] > 1 or layer.axis != -1:
+        private = self._readers[id(_inputs(layer)[0])] <= 1
+        if not isinstance(node, Conv | DepthwiseConv | Dense) or not private or layer.axis != -1:
             raise ValueError(
                 "A batch norm can be lowered only right after a convolution or dense layer that "
                 f"nothing else reads. Received: {layer.name!r} after {x!r}"

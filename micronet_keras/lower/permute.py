@@ -86,8 +86,8 @@ class _Folding:
                 self._fold_conv(node)
             case Add(inputs=(first, second)):
                 order = self._order[first]
-                stored = (self._stored[first], self._arranged(second, order))
-                self._put(dataclasses.replace(node, inputs=stored), order)
+                both = (self._stored[first], self._arranged(second, order))
+                self._put(dataclasses.replace(node, inputs=both), order)
             case Input():
                 self._put(node, np.arange(channels))
             case Flatten() | Softmax():
@@ -151,7 +151,8 @@ def fuse_relu6(graph: Graph) -> Graph:
         ValueError: a Relu6 node follows something that cannot clip, or that others read as well.
     """
     readers = graph.consumers()
-    result, stored = Graph(), {}
+    result = Graph()
+    stored: dict[str, str] = {}
     for node in graph:
         node = dataclasses.replace(node, inputs=tuple(stored[name] for name in node.inputs))
         if not isinstance(node, Relu6):

@@ -6,6 +6,8 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -106,8 +108,8 @@ def _pack(node: Node, arrays: dict[str, np.ndarray]) -> dict:
     return packed
 
 
-def _unpack(packed: dict, arrays) -> Node:
-    values = {}
+def _unpack(packed: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Node:
+    values: dict[str, Any] = {}
     for name, value in packed.items():
         if isinstance(value, dict):
             value = arrays[value["array"]]

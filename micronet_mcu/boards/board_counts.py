@@ -129,7 +129,7 @@ def count_on_board(
 
 
 def benchmark(
-    model: str | os.PathLike | bytes,
+    model: str | os.PathLike[str] | bytes,
     names: Sequence[str] = tuple(BOARDS),
     *,
     fuse: bool = True,
@@ -161,7 +161,14 @@ def benchmark(
         }
 
 
-def _run(board, folder, text, sources, compiled, flags) -> tuple[list[tuple[str, int]], Path]:
+def _run(
+    board: Board,
+    folder: str,
+    text: str,
+    sources: Sequence[Path],
+    compiled: Compiled,
+    flags: Sequence[str],
+) -> tuple[list[tuple[str, int]], Path]:
     main = Path(folder) / "main.c"
     main.write_text(text)
     elf = toolchain.build(

@@ -17,6 +17,7 @@ import tempfile
 from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from tqdm import tqdm
@@ -71,7 +72,7 @@ def _table(name: str, cost: BoardCost) -> str:
             f"{step.op[:34]:34} {step.kernel.removeprefix('micronet_'):24} "
             f"{step.instructions:12} {step.macs:10} {step.sram_bytes:8} {step.flash_data_bytes:8}"
         )
-    totals = defaultdict(lambda: [0, 0])
+    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for step in cost.steps:
         totals[step.kernel][0] += step.instructions
         totals[step.kernel][1] += step.macs
@@ -88,7 +89,7 @@ def _table(name: str, cost: BoardCost) -> str:
     return "\n".join(lines)
 
 
-def _as_json(costs: dict[str, BoardCost]) -> dict:
+def _as_json(costs: dict[str, BoardCost]) -> dict[str, Any]:
     boards = {name: asdict(cost) for name, cost in costs.items()}
     for entry in boards.values():
         entry["ops"] = entry.pop("steps")

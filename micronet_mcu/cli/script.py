@@ -30,7 +30,7 @@ def run(main: Callable[[list[str]], int | None], positional: str | None = None) 
 def _parse(argv: list[str], module: ModuleType) -> list[str]:
     # absl's own help looks at the front door that was started, which has no flags.
     if {"--help", "-h", "-help"} & set(argv[1:]):
-        print(module.__doc__.strip(), flags.FLAGS.module_help(module), sep="\n\n")
+        print((module.__doc__ or "").strip(), flags.FLAGS.module_help(module), sep="\n\n")
         sys.exit(0)
     try:
         return flags.FLAGS(argv)

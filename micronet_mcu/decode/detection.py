@@ -81,7 +81,7 @@ class Selection:
     max_candidates: int = 200
     max_detections: int = 100
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("min_score", "max_overlap"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be from 0 to 1. Received: {getattr(self, name)}")
@@ -100,7 +100,9 @@ class Selection:
         return round(self.max_overlap * FULL_OVERLAP)
 
 
-def select(boxes, scores, selection: Selection, min_score) -> Detections:
+def select(
+    boxes: np.ndarray, scores: np.ndarray, selection: Selection, min_score: float
+) -> Detections:
     """boxes [places, 4], scores [places, classes]: candidates, their order, suppression."""
     wide = boxes.astype(np.int64 if boxes.dtype.kind == "i" else np.float64)
     solid = (wide[:, 2] > wide[:, 0]) & (wide[:, 3] > wide[:, 1])
@@ -192,13 +194,13 @@ class Int8Decoder:
         self.classes = outputs[0].shape[3]
         self.levels = []
         for scores, boxes in zip(outputs[::2], outputs[1::2], strict=True):
-            shape = tuple(scores.shape[1:3])
-            if tuple(boxes.shape[1:]) != (*shape, 4) or scores.shape[3] != self.classes:
+            height, width = scores.shape[1:3]
+            if tuple(boxes.shape[1:]) != (height, width, 4) or scores.shape[3] != self.classes:
                 raise UserError(
                     "this is not a light detector: it has outputs "
                     f"{[tuple(tensor.shape) for tensor in outputs]}"
                 )
-            level = Level(*shape, -(-self.image_size[0] // shape[0]))
+            level = Level(height, width, -(-self.image_size[0] // height))
             self.levels.append(_int8_level(level, scores, boxes))
 
     def __call__(self, outputs: Sequence[np.ndarray]) -> Detections:
@@ -225,7 +227,7 @@ class Int8Decoder:
 def _int8_level(level: Level, scores: Tensor, boxes: Tensor) -> Int8Level:
     stored = np.arange(-128, 128, dtype=np.float64)
 
-    def real(tensor):
+    def real(tensor: Tensor) -> np.ndarray:
         return (stored - tensor.zero_point[0]) * float(tensor.scale[0])
 
     probability = 1 / (1 + np.exp(-np.clip(real(scores), -80, 80)))

@@ -6,13 +6,15 @@ import os
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from micronet_mcu.decode.detection import Int8Decoder
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
 
 
 def write_c_detector(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     decoder: Int8Decoder,
     class_names: Sequence[str] = (),
     name: str = "model",
@@ -76,7 +78,7 @@ static const micronet_detection_selection {name}_selection = {{
         temporary.write_text(text)
 
 
-def _table(name: str, values) -> str:
+def _table(name: str, values: np.ndarray) -> str:
     numbers = [int(value) for value in values]
     rows = [
         "    " + " ".join(f"{value}," for value in numbers[start : start + 12])

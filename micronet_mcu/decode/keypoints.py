@@ -42,7 +42,7 @@ def decode(heatmaps: np.ndarray) -> np.ndarray:
     row, column, peak = _peaks(maps)
     positive = np.maximum(maps, 0)
 
-    def offset(profile):
+    def offset(profile: np.ndarray) -> np.ndarray:
         low, middle, high = np.log(np.maximum(profile, _FLOAT_FLOOR))
         bend = 2 * middle - low - high
         shift = (high - low) / np.where(bend > 0, 2 * bend, np.inf)
@@ -76,7 +76,7 @@ def decode_int8(heatmaps: np.ndarray, zero_point: int) -> np.ndarray:
     row, column, peak = _peaks(maps)
     positive = np.maximum(maps, 0)
 
-    def offset(profile):
+    def offset(profile: np.ndarray) -> np.ndarray:
         low, middle, high = LOG_TABLE[profile]
         bend = np.maximum(2 * middle - low - high, 0)
         # Rounded half up.
@@ -91,7 +91,7 @@ def decode_int8(heatmaps: np.ndarray, zero_point: int) -> np.ndarray:
     return np.stack([x, y, peak], axis=-1).astype(np.int32)
 
 
-def _peaks(maps):
+def _peaks(maps: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row, column and value of the largest cell, the first of equal ones; each [n, keypoints]."""
     flat = maps.reshape(*maps.shape[:2], -1)
     place = flat.argmax(axis=-1)
@@ -99,15 +99,15 @@ def _peaks(maps):
     return place // maps.shape[3], place % maps.shape[3], peak
 
 
-def _inside(position, length: int):
+def _inside(position: np.ndarray, length: int) -> np.ndarray:
     return (position > 0) & (position < length - 1)
 
 
-def _profile(maps, row, column, axis: int):
+def _profile(maps: np.ndarray, row: np.ndarray, column: np.ndarray, axis: int) -> np.ndarray:
     """Sums across (weights 1 2 1) before, at and after the peak, along x (axis 0) or y (1)."""
     n, keypoints = np.indices(row.shape)
 
-    def cell(along, across):
+    def cell(along: int, across: int) -> np.ndarray:
         down, right = (across, along) if axis == 0 else (along, across)
         rows = np.clip(row + down, 0, maps.shape[2] - 1)
         columns = np.clip(column + right, 0, maps.shape[3] - 1)

@@ -65,7 +65,7 @@ class Exported:
 def export_firmware(
     platform: str,
     model: bytes,
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     *,
     runtime: str = "tflm",
     fuse: str = "all",

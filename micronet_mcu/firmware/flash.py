@@ -17,8 +17,9 @@ _TOOLS = {
     "zephyr": ("west", "pip install west; https://docs.zephyrproject.org/latest/develop/getting_started/"),
     "pico": ("picotool", "https://github.com/raspberrypi/picotool"),
 }  # fmt: skip
-# Tools that need to be told the port; the others find the one board that they can flash.
-_NEED_PORT = ("arduino", "esp_idf")
+# What some tools need to be told; the others find the one board that they can flash.
+_PORT = "name the board's serial port: --port=/dev/ttyACM0 (it is not guessed)"
+_BOARD = "name the board as Zephyr does: --board=...; west boards lists them"
 # A file of the project and what stands in it: no other platform's project passes for this one.
 _MARKS = {
     "arduino": ("micronet/sketch.yaml", "arduino:mbed_nano"),
@@ -31,7 +32,7 @@ _MARKS = {
 
 def flash(
     platform: str,
-    project: str | os.PathLike,
+    project: str | os.PathLike[str],
     *,
     port: str | None = None,
     board: str | None = None,
@@ -72,10 +73,6 @@ def flash(
             f"{folder} is no {platform} project ({file} does not say {mark!r}); make one with "
             f"scripts/export_firmware.py --platform={platform}"
         )
-    if target.template in _NEED_PORT and not port:
-        raise UserError("name the board's serial port: --port=/dev/ttyACM0 (it is not guessed)")
-    if target.template == "zephyr" and not board:
-        raise UserError("name the board as Zephyr does: --board=...; west boards lists them")
     commands = _commands(target, port, board)
     if dry_run:
         return commands
@@ -96,14 +93,20 @@ def _commands(target: Platform, port: str | None, board: str | None) -> list[lis
         arduino = ["--profile", "nano33ble"]
         return [
             ["arduino-cli", "compile", *arduino, "micronet"],
-            ["arduino-cli", "upload", *arduino, "--port", port, "micronet"],
+            ["arduino-cli", "upload", *arduino, "--port", _named(port, _PORT), "micronet"],
         ]
     if target.template == "esp_idf":
-        return [["idf.py", "build"], ["idf.py", "-p", port, "flash"]]
+        return [["idf.py", "build"], ["idf.py", "-p", _named(port, _PORT), "flash"]]
     if target.template == "zephyr":
-        return [["west", "build", "-b", board, "."], ["west", "flash"]]
+        return [["west", "build", "-b", _named(board, _BOARD), "."], ["west", "flash"]]
     return [
         ["cmake", "-B", "build"],
         ["cmake", "--build", "build"],
         ["picotool", "load", "-x", "build/micronet.uf2"],
     ]
+
+
+def _named(value: str | None, advice: str) -> str:
+    if not value:
+        raise UserError(advice)
+    return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,7 +126,7 @@ class BoardClient:
             BoardError: the board refused it, or did not answer in time.
         """
         self._write(text + "%")
-        lines = []
+        lines: list[str] = []
         for line in self._lines(text):
             if line == "m-ready":
                 return lines
@@ -188,7 +189,7 @@ class BoardClient:
         except OSError as error:
             raise BoardError(f"the connection to {self._port.port} broke: {error}") from None
 
-    def _lines(self, what: str):
+    def _lines(self, what: str) -> Iterator[str]:
         """Yields lines until the time is over."""
         end = time.monotonic() + self._timeout_s
         held = b""

@@ -74,7 +74,7 @@ class Model:
     def shapes(self, operator: Operator) -> str:
         """The operator for an error message: name, index, shapes in and out."""
 
-        def text(indices):
+        def text(indices: tuple[int, ...]) -> str:
             return ", ".join(
                 "-" if i < 0 else "x".join(map(str, self.tensors[i].shape)) or "scalar"
                 for i in indices

@@ -59,7 +59,7 @@ class _Corrupt(Exception):
     """The file breaks a rule of the format; the message says which."""
 
 
-def read_model(source: str | os.PathLike | bytes) -> Model:
+def read_model(source: str | os.PathLike[str] | bytes) -> Model:
     """Reads and validates a `.tflite` file.
 
     Whatever passes may be handed to an interpreter: offsets and lengths lie inside the file,
@@ -207,13 +207,17 @@ class _Reader:
             raise _Corrupt("a custom operator without a name")
         return name, custom if name == "CUSTOM" else None
 
-    def indices(self, owner: Any, vector: str, count: int, what: str, least: int = 0) -> tuple:
+    def indices(
+        self, owner: Any, vector: str, count: int, what: str, least: int = 0
+    ) -> tuple[int, ...]:
         values = self.numbers(owner, vector, f"the {vector.lower()} of {what}")
         if values.size and not (values.min() >= least and values.max() < count):
             raise _Corrupt(f"{vector.lower()} of {what} name a tensor that is not there")
         return tuple(int(v) for v in values)
 
-    def operator(self, index: int, entry: Any, codes: list, tensor_count: int) -> Operator:
+    def operator(
+        self, index: int, entry: Any, codes: list[tuple[str, str | None]], tensor_count: int
+    ) -> Operator:
         what = f"operator {index}"
         if entry.OpcodeIndex() >= len(codes):
             raise _Corrupt(f"{what} has operator code {entry.OpcodeIndex()} of {len(codes)}")
@@ -286,7 +290,9 @@ class _Reader:
         scale, zero_point, axis = self.quantization(entry.Quantization(), shape, dtype, what)
         return Tensor(index, name, shape, dtype, scale, zero_point, axis, data)
 
-    def quantization(self, entry: Any, shape: tuple, dtype: np.dtype, what: str) -> tuple:
+    def quantization(
+        self, entry: Any, shape: tuple[int, ...], dtype: np.dtype, what: str
+    ) -> tuple[np.ndarray, np.ndarray, int]:
         none = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
         if entry is None:
             return none

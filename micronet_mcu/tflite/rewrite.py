@@ -14,7 +14,7 @@ _ALIGNMENT = 16
 
 
 class _AlignedBuffer(schema.BufferT):
-    def Pack(self, builder):
+    def Pack(self, builder: flatbuffers.Builder) -> int:
         data = None
         if self.data is not None and len(self.data):
             raw = np.asarray(self.data, np.uint8).tobytes()
