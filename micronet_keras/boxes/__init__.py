@@ -6,13 +6,13 @@ from micronet_keras.boxes.coders import (
     IGNORED,
     AnchorCoder,
     Coder,
-    Level,
     PointCoder,
     class_count,
     coder_of,
     decode,
     pack,
 )
+from micronet_mcu.decode.detection import Level
 
 __all__ = [
     "BACKGROUND",

@@ -262,7 +262,7 @@ def decode(packed: np.ndarray, coder: Coder, selection: Selection, image_size) -
     for logits, boxes in zip(packed[..., :-4], decoded, strict=True):
         scores = (1 / (1 + np.exp(-np.clip(logits, -80, 80)))).astype(np.float32)
         boxes = np.clip(boxes, 0, limits)
-        results.append(select(boxes, scores, selection, np.float32(selection.min_score)))
+        results.append(select(boxes, scores, selection, float(np.float32(selection.min_score))))
     return results
 
 
