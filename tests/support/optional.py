@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 _ADVICE = {
+    "bazel": "apt-get install bazel-bootstrap",
     "torch": "pip install torch==2.13.0",
     "jax": "pip install jax==0.10.2 jaxlib==0.10.2",
     "arm-none-eabi-gcc": "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
