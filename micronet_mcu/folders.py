@@ -76,6 +76,11 @@ def replacing_folder(path: str | os.PathLike, owner: Owner, force: bool = False)
         (temporary / MARKER).write_text(json.dumps(written, indent=1) + "\n")
 
 
+def listing(folder: str | os.PathLike) -> str:
+    """The names in a folder, but for the marker, for a message."""
+    return ", ".join(sorted(path.name for path in Path(folder).iterdir() if path.name != MARKER))
+
+
 def _refuse_file(path: str | os.PathLike, target: Path) -> None:
     if target.is_file():
         raise UserError(f"{path} is a file, and a folder is to be written; name another output")
@@ -95,13 +100,19 @@ def _foreign(path: str | os.PathLike, folder: Path, owner: Owner) -> list[str]:
             f"{path} was written by {marker['command']}, not by {owner.command}, so --force does "
             "not replace it; name another output"
         )
-    strange = [name for name in there if not any(fnmatch.fnmatch(name, p) for p in owner.known)]
+    strange = [name for name in there if not any(_matches(name, p) for p in owner.known)]
     if strange:
         raise UserError(
             f"{path} was not written by {owner.command} (it holds {strange[0]}), so --force does "
             "not replace it; name another output"
         )
     return []
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """As a shell does: a star does not reach into another folder."""
+    parts = list(zip(name.split("/"), pattern.split("/"), strict=False))
+    return name.count("/") == pattern.count("/") and all(fnmatch.fnmatchcase(*p) for p in parts)
 
 
 def _files(folder: Path) -> list[str]:

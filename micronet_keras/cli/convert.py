@@ -25,17 +25,18 @@ Examples:
 """
 
 from collections import Counter
-from pathlib import Path
 
 from absl import flags
 
 from micronet_keras.deploy import deploy
 from micronet_keras.quantize import QuantizedGraph
 from micronet_mcu.cli import script
-from micronet_mcu.files import refuse_existing, replacing
+from micronet_mcu.folders import Owner, check_folder, listing, replacing_folder
 from micronet_mcu.tflite.groups import FORMS
 from micronet_mcu.tflite.reader import read_model
 from micronet_mcu.to_tflm.forms import FUSE, TUNE, check_forms
+
+OWNER = Owner("convert", ("*.tflite", "*_data.h", "*_data.cc", "*_detector.h", "op_resolver.h"))
 
 
 class _FuseParser(flags.EnumParser):
@@ -60,16 +61,15 @@ _FUSE = flags.DEFINE_flag(
 )
 _GROUPS = flags.DEFINE_enum("groups", None, FORMS, "how grouped convolutions are stored")
 _TUNE = flags.DEFINE_enum("tune", "none", TUNE, "whose convolutions run what is not fused")
-_FORCE = flags.DEFINE_boolean("force", False, "replace --out when it exists")
+_FORCE = flags.DEFINE_boolean("force", False, "replace --out when this command wrote it")
 
 
 def main(argv: list[str]) -> None:
     del argv
     check_forms(_FUSE.value, _GROUPS.value, _TUNE.value)
-    refuse_existing(_OUT.value, _FORCE.value)
+    check_folder(_OUT.value, OWNER, _FORCE.value)
     quantized = QuantizedGraph.load(_MODEL.value)
-    with replacing(_OUT.value) as folder:
-        folder.mkdir()
+    with replacing_folder(_OUT.value, OWNER, _FORCE.value) as folder:
         made = deploy(
             folder,
             quantized,
@@ -82,7 +82,7 @@ def main(argv: list[str]) -> None:
     counts = ", ".join(f"{count} {name}" for name, count in operators.most_common())
     print(f"{len(made.flatbuffer)} bytes, {operators.total()} operators: {counts}")
     print(f"arena: {made.arena_bytes} bytes, as a 64-bit machine counts them")
-    print(f"{_OUT.value}: {', '.join(sorted(path.name for path in Path(_OUT.value).iterdir()))}")
+    print(f"{_OUT.value}: {listing(_OUT.value)}")
 
 
 def run() -> None:

@@ -26,7 +26,7 @@ from micronet_mcu import boards as board
 from micronet_mcu.boards.board_counts import BoardCost, count_on_board
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
-from micronet_mcu.files import refuse_existing, replacing
+from micronet_mcu.files import check_writable, refuse_existing, replacing
 from micronet_mcu.to_c.compiler import compile_model
 
 _MODEL = flags.DEFINE_string("model", None, "the int8 .tflite; may stand without --model=")
@@ -42,6 +42,7 @@ def main(argv: list[str]) -> None:
     chosen = [board.find(name) for name in _BOARDS.value]
     if _JSON.value:
         refuse_existing(_JSON.value, _FORCE.value)
+        check_writable(_JSON.value)
     with tempfile.TemporaryDirectory() as folder:
         compiled = compile_model(model, Path(folder) / "c", fuse=_FUSE.value)
         costs = {
@@ -51,7 +52,7 @@ def main(argv: list[str]) -> None:
     for name, cost in costs.items():
         print(_table(name, cost), end="\n\n")
     if _JSON.value:
-        with replacing(_JSON.value) as temporary:
+        with replacing(_JSON.value, _FORCE.value) as temporary:
             temporary.write_text(json.dumps({"boards": _as_json(costs)}, indent=1) + "\n")
 
 

@@ -21,29 +21,31 @@ from absl import flags
 from micronet_mcu import boards as board
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
+from micronet_mcu.folders import listing
 from micronet_mcu.to_c.compiler import Compiled, compile_model
-from micronet_mcu.to_c.picture import draw_plan
 from micronet_mcu.to_c.report import plan_text
 
 _MODEL = flags.DEFINE_string("model", None, "the int8 .tflite", required=True)
 _OUT = flags.DEFINE_string("out", "out/c", "the folder to write")
 _NAME = flags.DEFINE_string("name", "micronet", "prefix of the C functions and macros")
 _FUSE = flags.DEFINE_boolean("fuse", True, "make one call of every Dynamic Shift-Max")
-_FORCE = flags.DEFINE_boolean("force", False, "replace --out when it exists")
+_FORCE = flags.DEFINE_boolean("force", False, "replace --out when this command wrote it")
 
 
 def main(argv: list[str]) -> None:
     del argv
     compiled = compile_model(
-        _MODEL.value, _OUT.value, name=_NAME.value, fuse=_FUSE.value, force=_FORCE.value
+        _MODEL.value,
+        _OUT.value,
+        name=_NAME.value,
+        fuse=_FUSE.value,
+        force=_FORCE.value,
+        report=True,
     )
-    text = plan_text(compiled.program)
-    print(text)
-    (compiled.folder / "plan.txt").write_text(text + "\n")
-    draw_plan(compiled.program, compiled.folder / "plan.png")
+    print(plan_text(compiled.program))
     print(f"flash: {compiled.source.constant_bytes} bytes of weights and tables")
     print(f"       {_code(compiled)}")
-    print(f"{_OUT.value}: {', '.join(sorted(path.name for path in compiled.folder.iterdir()))}")
+    print(f"{_OUT.value}: {listing(compiled.folder)}")
 
 
 def _code(compiled: Compiled) -> str:

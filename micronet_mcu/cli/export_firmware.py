@@ -14,7 +14,7 @@ from absl import flags
 
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
-from micronet_mcu.files import read_bytes, refuse_existing
+from micronet_mcu.files import read_bytes
 from micronet_mcu.firmware import PLATFORMS, RUNTIMES, export_firmware
 from micronet_mcu.tflite.groups import FORMS
 from micronet_mcu.to_tflm.forms import FUSE, TUNE
@@ -46,12 +46,13 @@ _NAME = flags.DEFINE_string("name", "micronet", "what the firmware calls its mod
 _TEST_IMAGE = flags.DEFINE_string(
     "test_image", None, "picture for the built-in test (resized); noise without it"
 )
-_FORCE = flags.DEFINE_boolean("force", False, "replace --output when it exists")
+_FORCE = flags.DEFINE_boolean(
+    "force", False, "replace --output when this command wrote it; what was built there stays"
+)
 
 
 def main(argv: list[str]) -> None:
     del argv
-    refuse_existing(_OUTPUT.value, _FORCE.value)
     model = read_bytes(_MODEL.value)
     labels = (
         read_bytes(_LABELS.value).decode("utf-8", "replace").split("\n") if _LABELS.value else []

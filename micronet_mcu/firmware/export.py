@@ -14,8 +14,8 @@ import numpy as np
 
 from micronet_mcu.c_sources import c_sources
 from micronet_mcu.errors import UserError
-from micronet_mcu.files import refuse_existing, replacing
 from micronet_mcu.firmware.platforms import Platform, find_platform
+from micronet_mcu.folders import Owner, check_folder, replacing_folder
 from micronet_mcu.tflite.reader import read_model
 from micronet_mcu.to_c import host
 from micronet_mcu.to_c.compiler import compile_model, copy_kernels
@@ -94,7 +94,7 @@ def export_firmware(
         labels: one for each output, or none.
         name: what the firmware calls itself over the serial line.
         test_image: pixels, uint8 of the input's shape, for the built-in test; noise without one.
-        force: replace an existing folder.
+        force: replace a folder that was exported before; what was put or built there stays.
 
     Raises:
         UserError: an argument is none of these, the model does not fit the board, is not an int8
@@ -107,12 +107,13 @@ def export_firmware(
     """
     target = find_platform(platform)
     groups = _check(target, runtime, fuse, groups, tune, image_source, name)
-    refuse_existing(folder, force)
+    owner = _owner(target)
+    check_folder(folder, owner, force)
     shape, classes = _image_classifier(model)
     if labels and len(labels) != classes:
         raise UserError(f"{len(labels)} labels for {classes} outputs; give one for each")
     image = _test_image(test_image, shape)
-    with replacing(folder) as project, tempfile.TemporaryDirectory() as work:
+    with replacing_folder(folder, owner, force) as project, tempfile.TemporaryDirectory() as work:
         flatbuffer, arena, model_bytes, answer = _prepare(
             model, runtime, fuse, groups, tune, image, Path(work)
         )
@@ -125,7 +126,7 @@ def export_firmware(
         for file in (*_APPLICATION, *_RUNTIME[runtime]):
             shutil.copyfile(c_sources("micronet") / file, sources / file)
         if runtime == "c":
-            for path in sorted((Path(work) / "compiled").iterdir()):
+            for path in sorted((Path(work) / "compiled").glob("*.[ch]")):
                 shutil.copyfile(path, sources / path.name)
             _write_c_data(sources, shape, classes, image, answer, labels)
         else:
@@ -139,6 +140,14 @@ def export_firmware(
                 path.rename(path.with_suffix(target.suffix))
     operators = operators_of(flatbuffer) if runtime == "tflm" else []
     return Exported(Path(folder), operators, arena, model_bytes)
+
+
+def _owner(target: Platform) -> Owner:
+    template = [p.relative_to(target.folder).as_posix() for p in target.folder.rglob("*")]
+    ours = [*_APPLICATION, *_RUNTIME["c"], *_RUNTIME["tflm"], "micronet_*.[ch]", "op_resolver.h",
+            "model.[ch]", "model_data.h", "model_data.cc", "model_info.cc"]  # fmt: skip
+    sources = [f"{target.sources}/{name.replace('.cc', target.suffix)}" for name in ours]
+    return Owner("export_firmware", (*template, *sources, "model.tflite"))
 
 
 def _check(target: Platform, runtime, fuse, groups, tune, image_source, name) -> str:

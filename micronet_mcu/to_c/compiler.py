@@ -9,7 +9,7 @@ from pathlib import Path
 
 from micronet_mcu.c_sources import c_sources
 from micronet_mcu.errors import UserError
-from micronet_mcu.files import refuse_existing, replacing
+from micronet_mcu.folders import Owner, check_folder, replacing_folder
 from micronet_mcu.graph.dy_shift_max import fuse_dy_shift_max
 from micronet_mcu.graph.fold import fold_gathers, resolve_windows
 from micronet_mcu.graph.graph import graph_of, remove_reshapes
@@ -20,6 +20,10 @@ from micronet_mcu.tflite.reader import read_model
 from micronet_mcu.to_c import emit, host
 from micronet_mcu.to_c.emit import Program
 from micronet_mcu.to_c.memory import plan_arena
+from micronet_mcu.to_c.picture import draw_plan
+from micronet_mcu.to_c.report import plan_text
+
+OWNER = Owner("compile", ("model.[ch]", "micronet_*.[ch]", "plan.txt", "plan.png"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,7 @@ def compile_model(
     name: str = "micronet",
     fuse: bool = True,
     force: bool = False,
+    report: bool = False,
 ) -> Compiled:
     """Compiles an int8 flatbuffer to C99 without an interpreter or a heap.
 
@@ -58,7 +63,9 @@ def compile_model(
         folder: where to write; must not exist, unless `force`.
         name: prefix of the C functions and, in capitals, of the macros.
         fuse: make one kernel call of every DY-ShiftMax.
-        force: replace an existing folder.
+        force: replace an existing folder that was compiled before; files in it that are somebody
+            else's stay there.
+        report: write the memory plan, too: plan.txt, and drawn plan.png.
 
     Raises:
         UserError: the file is no such model, an operator is not supported, the folder exists or
@@ -71,12 +78,15 @@ def compile_model(
     """
     if not re.fullmatch("[a-z][a-z0-9_]*", name):
         raise UserError(f"name {name!r} is no C prefix; use small letters, digits and _")
-    refuse_existing(folder, force)
+    check_folder(folder, OWNER, force)
     model = read_model(source)
     origin = "a flatbuffer" if isinstance(source, bytes) else Path(source).name
     program = plan(model, fuse=fuse, origin=origin)
-    with replacing(folder) as temporary:
+    with replacing_folder(folder, OWNER, force) as temporary:
         written = _write(program, temporary, name)
+        if report:
+            (temporary / "plan.txt").write_text(plan_text(program) + "\n")
+            draw_plan(program, temporary / "plan.png")
     return Compiled(program, Path(folder), name, written)
 
 
@@ -93,7 +103,6 @@ def plan(model: Model, *, fuse: bool = True, origin: str = "a flatbuffer") -> Pr
 
 
 def _write(program: Program, folder: Path, name: str) -> emit.Source:
-    folder.mkdir()
     (folder / "model.h").write_text(emit.header(program, name))
     copy_kernels(set().union(*(step.functions() for step in program.steps)), folder)
     (folder / "model.c").write_text(emit.source(program, name, None).text)

@@ -78,6 +78,7 @@ def last_error(capsys) -> str:
 
 def test_nothing_but_the_results_is_left(place, converted):
     assert sorted(path.name for path in converted.iterdir()) == [
+        ".micronet.json",
         "model.tflite",
         "model_data.cc",
         "model_data.h",
@@ -121,9 +122,12 @@ def test_conversion_keeps_what_is_there_unless_forced(quantized, converted, conv
     before = (converted / "model.tflite").read_bytes()
     assert convert(f"--model={quantized}", f"--out={converted}") == 2
     assert "--force" in last_error(capsys)
-    (converted / "old").write_text("")
-    assert convert(f"--model={quantized}", f"--out={converted}", "--force") == 0
-    assert not (converted / "old").exists()
+    (converted / "mine").write_text("")
+    for name in ("other", "model"):
+        arguments = (f"--model={quantized}", f"--out={converted}", f"--name={name}", "--force")
+        assert convert(*arguments) == 0
+    assert (converted / "mine").exists() and not (converted / "other.tflite").exists()
+    (converted / "mine").unlink()
     assert (converted / "model.tflite").read_bytes() == before
 
 

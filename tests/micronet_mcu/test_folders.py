@@ -70,11 +70,13 @@ def test_a_foreign_file_is_never_overwritten(out):
     assert contents(out)["bread.b"] == "mine"
 
 
-@pytest.mark.parametrize("name", ["notes", "bread", "crumbs/1.md", "a/bread.a", ".git"])
+@pytest.mark.parametrize(
+    "name", ["notes", "bread", "crumbs/1.md", "a/bread.a", "crumbs/a/1.txt", ".git"]
+)
 def test_folders_of_somebody_else_are_refused(out, name):
     (out / "x").mkdir(parents=True)
     (out / "bread.a").write_text("")
-    (out / name).parent.mkdir(exist_ok=True)
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
     (out / name).write_text("mine")
     with pytest.raises(UserError, match="never replaced" if name == ".git" else f"holds {name}"):
         write(out)

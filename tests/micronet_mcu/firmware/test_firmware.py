@@ -14,7 +14,8 @@ import pytest
 import tiny_tflite
 
 from micronet_mcu.errors import UserError
-from micronet_mcu.firmware import PLATFORMS, export, export_firmware, flash
+from micronet_mcu.firmware import PLATFORMS, RUNTIMES, export, export_firmware, flash
+from micronet_mcu.folders import MARKER
 from micronet_mcu.tflite.reader import read_model
 from micronet_mcu.to_tflm.fused_ops import fuse
 from micronet_mcu.to_tflm.op_resolver import op_resolver_header, operators_of, write_op_resolver
@@ -163,12 +164,30 @@ def test_the_host_project_builds_and_passes_its_own_test(model, tmp_path):
 def test_an_existing_project_is_replaced_only_when_forced(prepared, model, tmp_path):
     folder = tmp_path / "p"
     exported(model, folder, "host")
+    before = sorted(folder.rglob("*"))
     (folder / "mine.txt").write_text("precious")
     with pytest.raises(UserError, match="exists already"):
         exported(model, folder, "host")
-    assert (folder / "mine.txt").exists()
+    exported(model, folder, "host", runtime="c", force=True)
+    assert not (folder / "model.tflite").exists() and (folder / "src" / "model.c").exists()
     exported(model, folder, "host", force=True)
-    assert not (folder / "mine.txt").exists() and (folder / "README.md").exists()
+    assert (folder / "mine.txt").read_text() == "precious"
+    assert sorted(folder.rglob("*")) == sorted([*before, folder / "mine.txt"])
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_project_from_before_there_were_markers_is_known(
+    prepared, model, tmp_path, platform, runtime
+):
+    folder = tmp_path / "p"
+    exported(model, folder, platform, runtime=runtime)
+    (folder / MARKER).unlink()
+    exported(model, folder, platform, runtime=runtime, force=True)
+    (folder / MARKER).unlink()
+    (folder / "notes").write_text("mine")
+    with pytest.raises(UserError, match="it holds notes"):
+        exported(model, folder, platform, runtime=runtime, force=True)
 
 
 def test_an_interrupted_export_leaves_the_old_project(prepared, model, tmp_path, monkeypatch):
