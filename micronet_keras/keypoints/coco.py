@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import tensorflow_datasets as tfds
 
 from micronet_keras.keypoints.skeleton import KEYPOINT_COUNT, KEYPOINT_NAMES
 from micronet_mcu.errors import UserError
+from micronet_mcu.files import read_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,10 @@ def read_coco(
     >>> images, bad_records = read_coco("person_keypoints_val2017.json", "val2017")
     """
     annotations, folder = Path(annotations), Path(folder)
-    content = _read_json(annotations)
+    content = read_json(
+        annotations, "a file of COCO with lists 'images' and 'annotations'",
+        {"images": list, "annotations": list}, advice="fetch it again",
+    )  # fmt: skip
     images: dict[int, CocoImage] = {}
     bad_records: list[str] = []
 
@@ -180,20 +183,6 @@ class _BadRecord(Exception):
     """A record is left out; the message says why."""
 
 
-def _read_json(path: Path) -> dict:
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON or is damaged ({error}); fetch it again") from error
-    if not isinstance(content, dict) or not all(
-        isinstance(content.get(key), list) for key in ("images", "annotations")
-    ):
-        raise UserError(f"{path} is no file of COCO: it needs lists 'images' and 'annotations'")
-    return content
-
-
 def _person_category(categories) -> int:
     for category in categories if isinstance(categories, list) else []:
         if isinstance(category, dict) and category.get("name") == "person":
@@ -209,9 +198,14 @@ def _field(record, name: str, kind):
     value = record.get(name) if isinstance(record, dict) else None
     if isinstance(value, bool) or not isinstance(value, kind):
         raise _BadRecord(f"no valid {name!r}")
-    if kind is not str and not math.isfinite(value):
-        raise _BadRecord(f"{name!r} is not finite")
+    if kind is not str and not _is_measurable(value):
+        raise _BadRecord(f"{name!r} is not finite, or beyond 64 bits")
     return value
+
+
+def _is_measurable(value: float) -> bool:
+    """JSON has integers of any length, and Python reads NaN and Infinity, too."""
+    return abs(value) < 2**63 if isinstance(value, int) else math.isfinite(value)
 
 
 def _numbers(record, name: str, count: int) -> np.ndarray:
@@ -221,10 +215,9 @@ def _numbers(record, name: str, count: int) -> np.ndarray:
         raise _BadRecord(f"{name!r} must have {count} numbers, it has {length}")
     if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
         raise _BadRecord(f"{name!r} holds something that is no number")
-    numbers = np.array(values, np.float64)
-    if not np.isfinite(numbers).all():
-        raise _BadRecord(f"{name!r} is not finite")
-    return numbers
+    if not all(map(_is_measurable, values)):
+        raise _BadRecord(f"{name!r} is not finite, or beyond 64 bits")
+    return np.array(values, np.float64)
 
 
 def _image(record, folder: Path) -> CocoImage:
@@ -236,7 +229,11 @@ def _image(record, folder: Path) -> CocoImage:
     if Path(name).name != name:
         raise _BadRecord(f"the file name is a path: {name!r}")
     path = folder / name
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # No file can have such a name.
+        there = False
+    if not there:
         raise _BadRecord(f"there is no file {path}")
     return CocoImage(_field(record, "id", int), path, width, height)
 

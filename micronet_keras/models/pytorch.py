@@ -2,8 +2,7 @@
 
 import dataclasses
 import os
-import pickle
-import zipfile
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -123,9 +122,10 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise UserError(f"{path} is not a file; pass the authors' .pth checkpoint")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError,
-            zipfile.BadZipFile) as error:  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Of odd bytes in damaged files: the error says it.
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # Of every kind, from pickle, zipfile, struct and torch itself.
         raise UserError(
             f"{path} is not a PyTorch checkpoint or is damaged; fetch it again"
         ) from error
@@ -137,10 +137,16 @@ def read_state_dict(path: str | os.PathLike) -> dict[str, np.ndarray]:
     )  # fmt: skip
     if not tensors:
         raise UserError(f"{path} holds no state dict: names and tensors are expected")
-    return {
-        name.removeprefix("module."): value.detach().to(torch.float32).numpy()
-        for name, value in content.items()
-    }
+    try:
+        return {
+            name.removeprefix("module."): value.detach().to(torch.float32).numpy()
+            for name, value in content.items()
+        }
+    except Exception as error:  # Sparse, quantized, on no device, larger than memory, ...
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{path} holds tensors that are no plain numbers ({reason[:100]}); fetch it again"
+        ) from error
 
 
 def _complaints(entries: list[_Entry], state_dict: Mapping[str, np.ndarray]) -> list[str]:

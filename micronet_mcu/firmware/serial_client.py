@@ -17,6 +17,7 @@ _HEX_BYTES = 64
 _LONGEST_ANSWER = 1 << 16
 _ATTEMPTS = 3
 _SILENCE_S = 0.15
+_LARGEST_SIZE = 1 << 16
 
 
 class BoardError(UserError):
@@ -98,7 +99,12 @@ class BoardClient:
     def infer(self, runs: int = 1, warm_up: int = 0) -> float:
         """Runs the loaded image; returns seconds per inference by the board's clock."""
         answer = self.command(f"infer {runs} {warm_up}")
-        laps = [int(line.removeprefix("m-lap-us-")) for line in answer if "m-lap-us-" in line]
+        laps = [
+            number
+            for line in answer
+            if line.startswith("m-lap-us-")
+            for number in _integers(line.removeprefix("m-lap-us-"), "a time")
+        ]
         if len(laps) != 2:
             raise BoardError(f"the board measured no time. Received: {answer}")
         return ((laps[1] - laps[0]) % 2**32) / runs / 1e6
@@ -106,18 +112,20 @@ class BoardClient:
     def results(self) -> np.ndarray:
         """The output of the last inference, int8 [classes], as stored."""
         text = _value(self.command("results"), "results")
-        try:
-            values = np.array([int(v) for v in text.split(",")], np.int8)
-        except (ValueError, OverflowError):
-            raise BoardError(f"results that are no int8 numbers: {text[:60]!r}") from None
-        if values.size != self.model.classes:
-            raise BoardError(f"{values.size} results for {self.model.classes} classes")
-        return values
+        values = _integers(text, "results")
+        if min(values) < -128 or max(values) > 127:
+            raise BoardError(f"results that are no int8 numbers: {text[:60]!r}")
+        if len(values) != self.model.classes:
+            raise BoardError(f"{len(values)} results for {self.model.classes} classes")
+        return np.array(values, np.int8)
 
     def test(self) -> tuple[int, bool]:
         """Runs the built-in test image: (largest difference in steps, same class)."""
-        difference, same = _value(self.command("test"), "test").split(",")
-        return int(difference), same == "yes"
+        text = _value(self.command("test"), "test")
+        difference, _, same = text.partition(",")
+        if same not in ("yes", "no"):
+            raise BoardError(f"a result of the test that makes no sense: {text[:60]!r}")
+        return _integers(difference, "a difference")[0], same == "yes"
 
     def command(self, text: str) -> list[str]:
         """Sends a command; returns the lines of the answer without the last.
@@ -172,16 +180,12 @@ class BoardClient:
 
     def _profile(self) -> BoardModel:
         answer = self.command("profile")
-        try:
-            height, width, channels = map(int, _value(answer, "input").split(","))
-            return BoardModel(
-                _value(answer, "model"),
-                (height, width, channels),
-                int(_value(answer, "classes")),
-                int(_value(answer, "arena").split(",")[0]),
-            )
-        except ValueError as error:
-            raise BoardError(f"the board's profile makes no sense: {error}") from None
+        shape = _integers(_value(answer, "input"), "the input's shape")
+        classes = _integers(_value(answer, "classes"), "classes")[0]
+        arena = _integers(_value(answer, "arena"), "the arena")[0]
+        if len(shape) != 3 or min(*shape, classes) < 1 or max(*shape, classes) > _LARGEST_SIZE:
+            raise BoardError(f"the board's profile makes no sense: {shape}, {classes} classes")
+        return BoardModel(_value(answer, "model"), (shape[0], shape[1], shape[2]), classes, arena)
 
     def _write(self, text: str) -> None:
         try:
@@ -202,10 +206,17 @@ class BoardClient:
                 raise BoardError(f"an endless answer to {what[:20]!r}")
 
 
+def _integers(text: str, what: str) -> list[int]:
+    """Numbers with commas between them; what comes over a wire may be garbled."""
+    if not re.fullmatch(r"-?[0-9]{1,10}(,-?[0-9]{1,10})*", text):
+        raise BoardError(f"{what} should be whole numbers. Received: {text[:60]!r}")
+    return [int(number) for number in text.split(",")]
+
+
 def _value(answer: list[str], key: str) -> str:
     """The text in brackets of the line "m-<key>-[...]"."""
     for line in answer:
         found = re.fullmatch(rf"m-{key}-\[(.*)\]", line)
         if found:
             return found[1]
-    raise BoardError(f"no {key} in the board's answer. Received: {answer}")
+    raise BoardError(f"no {key} in the board's answer. Received: {str(answer)[:200]}")

@@ -27,6 +27,7 @@ _IDENTIFIER = b"TFL3"
 _SCHEMA_VERSION = 3
 _MAX_FILE_BYTES = 1 << 28
 _MAX_TENSOR_BYTES = 1 << 28
+_SMALLEST_SCALE, _LARGEST_SCALE = 1e-30, 1e15
 
 # Metadata by which a file steers the interpreter's memory or decoding; a hostile one is dangerous.
 _UNSAFE_METADATA = {"OfflineMemoryAllocation", "COMPRESSION_METADATA"}
@@ -313,6 +314,11 @@ class _Reader:
             raise _Corrupt(f"{what} of shape {list(shape)} has {scale.size} scales on axis {axis}")
         if not (np.all(np.isfinite(scale)) and np.all(scale >= 0)):
             raise _Corrupt(f"{what} has a scale that is negative or not finite")
+        # Products and ratios of the scales that pass stay finite in single precision. A channel's
+        # may be tiny (nothing is divided by it), and so may those of int32, which are products.
+        is_step = dtype.itemsize < 4 and scale.size == 1
+        if scale.max() > _LARGEST_SCALE or is_step and 0 < scale[0] < _SMALLEST_SCALE:
+            raise _Corrupt(f"{what} has a scale of {scale.max():g}, beyond all measure")
         if dtype.kind in "iu":
             limits = np.iinfo(dtype)
             if zero_point.min() < limits.min or zero_point.max() > limits.max:
@@ -343,3 +349,5 @@ def _check_order(model: Model) -> None:
             ready.add(output)
     if not set(model.outputs) <= ready:
         raise _Corrupt("an output of the model is never written")
+    if not set(model.outputs) <= {i for operator in model.operators for i in operator.outputs}:
+        raise _Corrupt("an output of the model is no result of an operator")

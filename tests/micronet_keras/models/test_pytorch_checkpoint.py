@@ -15,6 +15,7 @@ from paths import ROOT
 
 from micronet_keras import load_pytorch_checkpoint
 from micronet_keras.models import CONFIGS, MicroNet, load_state_dict
+from micronet_keras.models.pytorch import read_state_dict
 from micronet_mcu.errors import UserError
 
 
@@ -172,6 +173,40 @@ class TestCheckpoint:
         torch.save({"state_dict": Path("anything")}, tmp_path / "code.pth")
         with pytest.raises(UserError, match="code.pth is not a PyTorch checkpoint"):
             load_pytorch_checkpoint(model, tmp_path / "code.pth")
+
+    def test_that_is_damaged_anywhere_is_refused(self, torch, tensors, tmp_path):
+        """Whatever pickle, zipfile and torch raise: one line that names the file."""
+        rng = np.random.default_rng(0)
+        for form in (True, False):
+            path = tmp_path / "damaged.pth"
+            torch.save(dict(list(tensors.items())[:4]), path, _use_new_zipfile_serialization=form)
+            content = path.read_bytes()
+            for _ in range(150):
+                damaged = bytearray(content)
+                for place in rng.integers(0, len(content), rng.integers(1, 6)):
+                    damaged[place] = rng.integers(256)
+                path.write_bytes(damaged[: rng.integers(1, len(content) + 1)])
+                try:
+                    read_state_dict(path)
+                except UserError as error:
+                    assert "damaged.pth" in str(error) and "\n" not in str(error)
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda torch: torch.eye(3).to_sparse(),
+            lambda torch: torch.ones(3, device="meta"),
+            lambda torch: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
+            lambda torch: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+            lambda torch: torch.ones(1, dtype=torch.float16).expand(1 << 50),
+        ],
+        ids=["sparse", "meta", "quantized", "nested", "larger than memory"],
+    )
+    def test_of_other_tensors_is_refused(self, make, torch, model, tmp_path):
+        torch.save({"a": make(torch)}, tmp_path / "odd.pth")
+        with pytest.raises(UserError, match="odd.pth") as caught:
+            load_pytorch_checkpoint(model, tmp_path / "odd.pth")
+        assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize("content", [[1, 2], {}, {"lr": 0.1}, {"state_dict": {"lr": 0.1}}])
     def test_without_tensors_is_refused(self, content, torch, model, tmp_path):

@@ -254,6 +254,78 @@ def test_a_silent_line_is_no_board():
     os.close(line)
 
 
+class Line:
+    """A port whose other end answers every command with what it is told to, whatever that is."""
+
+    port = "a line"
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.waiting = b""
+
+    @property
+    def in_waiting(self):
+        return len(self.waiting)
+
+    def write(self, data):
+        command = data.decode().split("%")[0].split(" ")[0]
+        self.waiting += self.answers.get(command, b"m-ready\r\n")
+
+    def read(self, count):
+        now, self.waiting = self.waiting[:count], self.waiting[count:]
+        return now
+
+
+SESSION = {
+    "name": b"m-name-dut-[tiny]\r\nm-ready\r\n",
+    "profile": b"m-model-[tiny]\r\nm-input-[2,2,3]\r\nm-classes-[3]\r\nm-arena-[100,200]\r\n"
+    b"m-ready\r\n",
+    "db": b"m-load-done-[C29BE1FE]\r\nm-ready\r\n",
+    "infer": b"m-lap-us-5\r\nm-lap-us-25\r\nm-ready\r\n",
+    "results": b"m-results-[1,-2,3]\r\nm-ready\r\n",
+    "test": b"m-test-[0,yes]\r\nm-ready\r\n",
+}
+
+
+def session(answers, monkeypatch):
+    monkeypatch.setattr("micronet_mcu.firmware.serial_client._SILENCE_S", 0.0)
+    board = BoardClient(Line(answers), timeout_s=0.05)
+    return board.model, board.infer(runs=2), board.results().tolist(), board.test()
+
+
+def test_a_session_over_a_clean_line(monkeypatch):
+    model, seconds, results, test = session(SESSION, monkeypatch)
+    assert (model.shape, model.classes, model.arena_bytes) == ((2, 2, 3), 3, 100)
+    assert (seconds, results, test) == (1e-5, [1, -2, 3], (0, True))
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("infer", "m-lap-us-5\nm-lap-us-x5"),
+        ("infer", "m-lap-us-5\nm-lap-us-" + "9" * 5000),
+        ("infer", "m-lap-us-5"),
+        ("results", "m-results-[1,2,]"),
+        ("results", "m-results-[1,2,128]"),
+        ("results", "m-results-[1,2]"),
+        ("test", "m-test-[0]"),
+        ("test", "m-test-[0,yes,no]"),
+        ("test", "m-test-[,yes]"),
+        ("profile", "m-model-[a]\nm-input-[2,2]\nm-classes-[3]\nm-arena-[1,1]"),
+        ("profile", "m-model-[a]\nm-input-[2,2,-3]\nm-classes-[3]\nm-arena-[1,1]"),
+        ("profile", "m-model-[a]\nm-input-[2,2,3]\nm-classes-[]\nm-arena-[1,1]"),
+        ("profile", "m-model-[a]\nm-input-[2,2,99999999]\nm-classes-[3]\nm-arena-[1,1]"),
+        ("profile", "m-model-[a]\nm-input-[2,2,3]\nm-classes-[3]"),
+        ("name", "\xff\xfe\0"),
+    ],
+)
+def test_garbled_answers_are_one_line(command, answer, monkeypatch):
+    garbled = answer.encode("latin-1") + b"\nm-ready\n"
+    with pytest.raises(BoardError) as caught:
+        session(SESSION | {command: garbled}, monkeypatch)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
 def test_a_port_that_is_not_there():
     with pytest.raises(UserError, match="cannot open the serial port /dev/no-such-port"):
         open_port("/dev/no-such-port")

@@ -132,6 +132,9 @@ def _indices(values):
         (_quantization(0, scale=np.array([-1], np.float32)), "negative"),
         (_quantization(0, scale=np.array([0], np.float32)), "one positive scale"),
         (_quantization(0, zeroPoint=np.array([128])), "zero point outside"),
+        (_quantization(0, scale=np.array([1e16], np.float32)), "scale of 1e.16, beyond all"),
+        (_quantization(3, scale=np.array([1e-40], np.float32)), "scale of 9.*e-41, beyond all"),
+        (_quantization(1, scale=np.full(4, 1e38, np.float32)), "scale of 1e.38, beyond all"),
         (_quantization(1, scale=np.ones(3, np.float32)), "3 scales and 4 zero points"),
         (_quantization(1, quantizedDimension=3), "quantized along axis 3"),
         (_option(0, strideH=0), "stride 0"),
@@ -155,6 +158,14 @@ def test_hostile_contents(change, message):
     assert read_model(_broken(lambda m: None))
     with pytest.raises(UserError, match=message):
         read_model(_broken(change))
+
+
+@pytest.mark.parametrize("output", [0, 1])
+def test_an_output_that_nothing_computes(output):
+    m = TinyModel()
+    m.conv(m.input((1, 4, 4, 4)), 4)
+    with pytest.raises(UserError, match="an output of the model is no result of an operator"):
+        read_model(m.build(output))
 
 
 def test_not_a_model():
