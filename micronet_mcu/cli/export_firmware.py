@@ -9,6 +9,8 @@ Examples:
   python scripts/export_firmware.py --platform=pico --runtime=c --model=model.tflite --output=pico
 """
 
+import warnings
+
 import numpy as np
 from absl import flags
 
@@ -46,6 +48,8 @@ _NAME = flags.DEFINE_string("name", "micronet", "what the firmware calls its mod
 _TEST_IMAGE = flags.DEFINE_string(
     "test_image", None, "picture for the built-in test (resized); noise without it"
 )
+# Decoded to RGB it takes 200 MB.
+_LARGEST_IMAGE = 1 << 26
 _FORCE = flags.DEFINE_boolean(
     "force", False, "replace --output when this command wrote it; what was built there stays"
 )
@@ -79,16 +83,24 @@ def main(argv: list[str]) -> None:
 
 
 def _picture(path: str, model: bytes) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     from micronet_mcu.tflite.reader import read_model
 
     parsed = read_model(model)
-    _, height, width, channels = parsed.tensors[parsed.inputs[0]].shape
+    shape = parsed.tensors[parsed.inputs[0]].shape
+    if len(shape) != 4 or shape[3] not in (1, 3):
+        raise UserError(f"the input {list(shape)} is no image of 1 or 3 channels")
+    _, height, width, channels = shape
     try:
-        with Image.open(path) as picture:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # What matters is refused below.
+            picture = Image.open(path)
+        with picture:
+            if picture.width * picture.height > _LARGEST_IMAGE:
+                raise ValueError(f"it has more than {_LARGEST_IMAGE:,} pixels")
             small = picture.convert("RGB" if channels == 3 else "L").resize((width, height))
-    except (OSError, UnidentifiedImageError) as error:
+    except Exception as error:  # Of every kind, for a damaged file.
         raise UserError(f"cannot read the picture {path}: {error}") from None
     return np.asarray(small, np.uint8).reshape(height, width, channels)
 

@@ -1,14 +1,18 @@
 """Every kind of image file, whole and broken."""
 
 import io
+import zlib
 
+import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import strategies as st
 from PIL import Image
 
 from micronet_keras.data import BadImages
 from micronet_keras.data.decoding import decode_rgb, decoded, refuse_bad_images
+from micronet_keras.data.image_size import header_pixels
 from micronet_mcu.errors import UserError
 
 
@@ -69,7 +73,8 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_images_have_no_pixels(name):
-    assert decode_rgb(tf.constant(BROKEN[name])).shape == (0, 0, 3)
+    enormous = name == "gigantic.png"
+    assert decode_rgb(tf.constant(BROKEN[name])).shape == (0, int(enormous), 3)
 
 
 def _records(files: dict[str, bytes]) -> tf.data.Dataset:
@@ -87,7 +92,7 @@ def test_bad_images_are_dropped_and_noted_once():
     assert sorted(bad_images.records) == sorted(BROKEN)
     assert len(bad_images) == len(BROKEN)
     assert bad_images.summary().startswith(f"{len(BROKEN)} image(s) did not decode: ")
-    assert bad_images.summary().endswith(", ...")
+    assert ", ...; 1 of them, as gigantic.png, would have" in bad_images.summary()
 
 
 def test_nothing_to_say_when_all_is_well():
@@ -98,3 +103,71 @@ def test_refused():
     with pytest.raises(UserError, match="here: 1 image.* did not decode: empty.jpg"):
         refuse_bad_images(_records({"a.png": encoded(), "empty.jpg": b""}), "here")
     refuse_bad_images(_records({"a.png": encoded()}), "here")
+
+
+def bomb(kind: str, side: int) -> bytes:
+    """A small file whose header promises side x side pixels."""
+    size = side.to_bytes(4, "big")
+    if kind == "PNG":
+        data = bytearray(encoded())
+        data[16:24] = size + size
+        data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+    elif kind == "BMP":
+        data = bytearray(encoded(kind="BMP"))
+        data[18:26] = size[::-1] + size[::-1]
+    elif kind == "JPEG":
+        data = bytearray(encoded(kind="JPEG"))
+        start = data.index(b"\xff\xc0")
+        data[start + 5 : start + 9] = size[2:] * 2
+    elif kind == "GIF":
+        data = bytearray(encoded(kind="GIF"))
+        data[6:10] = size[:1:-1] * 2
+    else:
+        data = bytearray(encoded(kind="WEBP", lossless=kind == "WEBP lossless"))
+        if kind == "WEBP":
+            data[26:30] = size[:1:-1] * 2
+        else:
+            data[21:25] = ((side - 1) | (side - 1) << 14).to_bytes(4, "little")
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "side"),
+    [("PNG", 100_000), ("BMP", 30_000), ("JPEG", 20_000), ("GIF", 9_000), ("WEBP", 16_000),
+     ("WEBP lossless", 16_000)],
+)  # fmt: skip
+def test_enormous_images_are_not_decoded(kind, side):
+    assert decode_rgb(tf.constant(bomb(kind, side))).shape == (0, 1, 3)
+    assert decode_rgb(tf.constant(bomb(kind, 40))).shape != (0, 1, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "GIF", "WEBP"])
+@pytest.mark.parametrize("options", [{}, {"exif": b"x" * 60_000}, {"progressive": True}])
+def test_headers_say_the_size(kind, options):
+    assert header_pixels(encoded(kind=kind, **options)) == 1200
+
+
+def test_every_frame_of_a_gif_counts():
+    others = [Image.new("RGB", (30, 40), colour) for colour in ("red", "green")]
+    assert header_pixels(encoded(kind="GIF")) == 1200
+    assert header_pixels(encoded(kind="GIF", save_all=True, append_images=others)) == 3600
+
+
+def test_enormous_images_are_named_with_the_limit():
+    images = {"a": encoded(), "b": bomb("PNG", 10_000), "c": b"nonsense"}
+    records = tf.data.Dataset.from_tensor_slices(
+        {"record": list(images), "image": list(images.values())}
+    )
+    bad_images = BadImages()
+    assert len(list(decoded(records, bad_images))) == 1
+    assert bad_images.summary() == (
+        "2 image(s) did not decode: b, c; 1 of them, as b, would have more than 67,108,864 pixels"
+    )
+
+
+@hypothesis.given(st.sampled_from(["JPEG", "PNG", "BMP", "GIF", "WEBP"]), st.binary(max_size=60))
+@hypothesis.settings(max_examples=300)
+def test_headers_of_any_kind_give_a_number(kind, noise):
+    magic = encoded(kind=kind)[:16]
+    assert header_pixels(magic[:4] + noise) >= 0
+    assert header_pixels(magic + noise) >= 0
