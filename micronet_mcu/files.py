@@ -43,7 +43,9 @@ def replacing(path: str | os.PathLike, force: bool = True) -> Iterator[Path]:
     Example:
 
     >>> with replacing("out/summary.json") as temporary:
-    ...     temporary.write_text("{}")
+    ...     _ = temporary.write_text("{}")
+    >>> Path("out/summary.json").read_text()
+    '{}'
     """
     target = output_path(path)
     try:
@@ -147,7 +149,9 @@ def read_json(
 
     Example:
 
-    >>> read_json("out/m0/config.json", "the settings of a run", {"epochs": int})["epochs"]
+    >>> _ = Path("config.json").write_text('{"epochs": 20}')
+    >>> read_json("config.json", "the settings of a run", {"epochs": int})["epochs"]
+    20
     """
     content = read_bytes(path)
     try:

@@ -60,7 +60,9 @@ def replacing_folder(path: str | os.PathLike, owner: Owner, force: bool = False)
     Example:
 
     >>> with replacing_folder("out/c", Owner("compile", ("model.[ch]",))) as folder:
-    ...     (folder / "model.h").write_text("")
+    ...     _ = (folder / "model.h").write_text("#define MODEL_INPUT_SIZE 27648")
+    >>> Path("out/c/model.h").exists()
+    True
     """
     target = files.output_path(path)
     with files.replacing(path, force) as temporary:

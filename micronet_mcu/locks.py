@@ -46,8 +46,9 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
 
     Example:
 
+    >>> Path("out/m0").mkdir(parents=True)
     >>> with locked("out/m0"):
-    ...     train("out/m0")
+    ...     _ = Path("out/m0/state.json").write_text("{}")
     """
     folder = Path(folder)
     path = folder / _LOCK

@@ -27,7 +27,8 @@ def pairwise_iou(boxes, others):
 
     Example:
 
-    >>> pairwise_iou(np.array([[0.0, 0, 2, 2]]), np.array([[0.0, 1, 2, 3], [5, 5, 6, 6]]))
+    >>> others = np.array([[0.0, 1, 2, 3], [5, 5, 6, 6]])
+    >>> np.round(pairwise_iou(np.array([[0.0, 0, 2, 2]]), others), 3).tolist()
     [[0.333, 0.0]]
     """
     return iou(ops.expand_dims(boxes, -2), ops.expand_dims(others, -3))

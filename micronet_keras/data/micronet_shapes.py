@@ -48,7 +48,8 @@ class MicronetShapes(tfds.core.GeneratorBasedBuilder):
     Example:
 
     >>> import tensorflow_datasets as tfds, micronet_keras.data
-    >>> dataset = tfds.load("micronet_shapes/multi", split="test")
+    >>> sorted(tfds.builder("micronet_shapes/multi").info.features)
+    ['image', 'label', 'objects']
     """
 
     VERSION = tfds.core.Version("1.3.0")

@@ -61,9 +61,10 @@ def train_batches(
 
     Example:
 
-    >>> source = load_dataset("micronet_shapes")
-    >>> batches = train_batches(source, "train", 96, 64, seed=1, epochs=3)
+    >>> batches = train_batches(source, "train", 96, 8, seed=1, epochs=3)
     >>> images, labels = next(iter(batches))
+    >>> images.shape, labels.shape
+    (TensorShape([8, 96, 96, 3]), TensorShape([8]))
     """
     if not 0 < min_scale <= 1:
         raise ValueError(f"min_scale must be in (0, 1]. Received: {min_scale}")
@@ -165,8 +166,8 @@ def eval_batches(
 
     Example:
 
-    >>> source = load_dataset("micronet_shapes")
-    >>> for images, labels in eval_batches(source, "test", 96, 100): ...
+    >>> sum(len(labels) for images, labels in eval_batches(source, "test", 96, 100))
+    12
     """
     crop_fraction = source.crop_fraction if crop_fraction is None else crop_fraction
     if not 0 < crop_fraction <= 1:

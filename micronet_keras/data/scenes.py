@@ -50,6 +50,7 @@ def draw_scene(
 
     >>> image, objects = draw_scene(key=(0, 7), size=96)
     >>> image.shape, CLASS_NAMES[objects[0].label]
+    ((96, 96, 3), 'crescent')
     """
     stream = RandomStream(*key)
     if labels is None:

@@ -79,9 +79,9 @@ def load_dataset(name: str = DEFAULT_DATASET, data_dir: str | os.PathLike | None
 
     Example:
 
-    >>> source = load_dataset("micronet_shapes")
-    >>> source.class_names[0], source.splits["train"]
-    ('circle', 8000)
+    >>> source = load_dataset("pictures")  # a folder; or "micronet_shapes", "cifar10", ...
+    >>> source.class_names, source.splits["train"]
+    (['green', 'red'], 60)
     """
     if name.startswith((".", "~", "/")) or Path(name).is_absolute():
         return _folder_source(name)

@@ -55,6 +55,8 @@ def lower(model: keras.Model, normalization: str | None = "imagenet") -> Graph:
     Example:
 
     >>> graph = lower(micronet_keras.MicroNetM0(input_shape=(96, 96, 3), classes=10))
+    >>> graph.channels()[graph.outputs[0]]
+    10
     """
     graph = _Lowering(model).graph
     if normalization == "imagenet":

@@ -70,7 +70,7 @@ def load_pytorch_checkpoint(
     Example:
 
     >>> model = micronet_keras.models.MicroNetM0()
-    >>> micronet_keras.load_pytorch_checkpoint(model, "micronet-m0.pth")  # doctest: +SKIP
+    >>> micronet_keras.load_pytorch_checkpoint(model, "micronet-m0.pth")
     """
     load_state_dict(model, read_state_dict(path), skip_head, source=str(path))
 

@@ -21,8 +21,8 @@ def with_stem_stride(model: keras.Model, strides: int) -> keras.Model:
 
     Example:
 
-    >>> model = with_stem_stride(MicroNetM0(input_shape=(64, 64, 3), include_top=False), 1)
-    >>> model.output_shape
+    >>> backbone = micronet_keras.MicroNetM0(input_shape=(64, 64, 3), include_top=False)
+    >>> with_stem_stride(backbone, 1).output_shape
     (None, 4, 4, 384)
     """
     first = next(

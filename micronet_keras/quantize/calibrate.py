@@ -72,7 +72,9 @@ def post_training_quantize(
 
     Example:
 
-    >>> flatbuffer = convert(post_training_quantize(model, [images]))
+    >>> quantized = post_training_quantize(model, [images])
+    >>> len(quantized.ranges) > len(list(quantized.graph)) > 0
+    True
     """
     graph = model if isinstance(model, Graph) else lower(model)
     return QuantizedGraph(graph, calibrate(graph, calibration), tuple(class_names))

@@ -91,7 +91,7 @@ def quantize_aware(
     >>> qat = quantize_aware(model, calibration=[images])
     >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     >>> qat.compile("sgd", loss, ["accuracy"])
-    >>> qat.fit(qat.preprocess(images), labels)
+    >>> history = qat.fit(qat.preprocess(images), labels, verbose=0)
     >>> quantized = qat.quantized_graph()
     """
     graph = model if isinstance(model, Graph) else lower(model)

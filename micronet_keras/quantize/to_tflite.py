@@ -23,7 +23,9 @@ def convert(quantized: QuantizedGraph) -> bytes:
 
     Example:
 
-    >>> Path("model.tflite").write_bytes(convert(quantized))
+    >>> flatbuffer = convert(quantized)
+    >>> flatbuffer[4:8]
+    b'TFL3'
     """
     graph = quantized.graph
 

@@ -41,7 +41,9 @@ def run(board: Board, elf: str | Path, timeout_s: float = 120) -> Run:
 
     Example:
 
-    >>> run(boards.find("cortex-m4"), "main.elf").exit_code
+    >>> from micronet_mcu import boards
+    >>> cortex_m4 = boards.find("cortex-m4")
+    >>> run(cortex_m4, boards.build(cortex_m4, ["main.c"], "main.elf")).exit_code
     0
     """
     qemu = shutil.which("qemu-system-arm")

@@ -65,7 +65,9 @@ def build(
 
     Example:
 
-    >>> elf = build(boards.find("cortex-m4"), ["main.c"], "main.elf")
+    >>> from micronet_mcu.boards import find
+    >>> build(find("cortex-m4"), ["main.c"], "main.elf")
+    PosixPath('main.elf')
     """
     compiler = _program(_COMPILER)
     common = [compiler, "-mthumb", *board.cpu_flags, "-std=gnu99", *_WARNINGS, f"-I{SUPPORT}"]

@@ -176,8 +176,14 @@ class Int8Decoder:
 
     Example:
 
-    >>> decoder = Int8Decoder(interpreter.outputs, (128, 128))
-    >>> decoder(interpreter.invoke(image))[0].in_pixels()
+    >>> from micronet_mcu import read_model
+    >>> model = read_model(detector)
+    >>> decoder = Int8Decoder([model.tensors[index] for index in model.outputs], (32, 32))
+    >>> decoder.classes, decoder.levels[0].level
+    (2, Level(height=8, width=8, stride=4))
+    >>> raw = [np.zeros((1, 8, 8, 2), np.int8), np.zeros((1, 8, 8, 4), np.int8)]
+    >>> decoder(raw).in_pixels().boxes.shape[1]
+    4
     """
 
     def __init__(

@@ -36,7 +36,8 @@ def decode(heatmaps: np.ndarray) -> np.ndarray:
     Example:
 
     >>> heatmaps = np.zeros((1, 4, 4, 1)); heatmaps[0, 2, 1, 0] = 1
-    >>> decode(heatmaps)  # [[[1.5, 2.5, 1.0]]]
+    >>> decode(heatmaps).tolist()
+    [[[1.5, 2.5, 1.0]]]
     """
     maps = np.moveaxis(np.asarray(heatmaps, np.float32), 3, 1)
     row, column, peak = _peaks(maps)

@@ -103,7 +103,9 @@ def export_firmware(
 
     Example:
 
-    >>> export_firmware("esp32s3", Path("model.tflite").read_bytes(), "out/esp32s3")
+    >>> exported = export_firmware("esp32s3", Path("model.tflite").read_bytes(), "out/esp32s3")
+    >>> exported.operators[:2], (exported.folder / "main" / "main.cc").exists()
+    (['ADD', 'AVERAGE_POOL_2D'], True)
     """
     target = find_platform(platform)
     groups = _check(target, runtime, fuse, groups, tune, image_source, name)

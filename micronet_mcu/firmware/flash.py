@@ -56,7 +56,9 @@ def flash(
 
     Example:
 
-    >>> flash("pico", "out/pico", dry_run=True)
+    >>> from micronet_mcu.firmware.export import export_firmware
+    >>> project = export_firmware("pico", flatbuffer, "out/pico").folder
+    >>> flash("pico", project, dry_run=True)
     [['cmake', '-B', 'build'], ['cmake', '--build', 'build'], ['picotool', 'load', '-x', ...]]
     """
     target = find_platform(platform)

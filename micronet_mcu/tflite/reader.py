@@ -82,6 +82,8 @@ def read_model(source: str | os.PathLike[str] | bytes) -> Model:
     >>> model = read_model("model.tflite")
     >>> [operator.name for operator in model.operators]
     ['CONV_2D', 'DEPTHWISE_CONV_2D', ...]
+    >>> model.tensors[model.inputs[0]].shape
+    (1, 32, 32, 3)
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         name, raw = "model", bytes(source)

@@ -69,7 +69,8 @@ class Interpreter:
     Example:
 
     >>> interpreter = Interpreter(Path("model.tflite").read_bytes())
-    >>> logits = interpreter.predict(images)  # uint8 [n, height, width, 3]
+    >>> interpreter.predict(images).shape  # images: uint8 [8, height, width, 3]
+    (8, 4)
     """
 
     def __init__(self, model: bytes):

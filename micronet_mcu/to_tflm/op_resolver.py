@@ -120,7 +120,8 @@ def write_op_resolver(path: str | os.PathLike, model: bytes) -> Path:
 
     Example:
 
-    >>> write_op_resolver("op_resolver.h", Path("model.tflite").read_bytes())
+    >>> write_op_resolver("op_resolver.h", flatbuffer).read_text().count("AddConv2D()")
+    1
     """
     text = op_resolver_header(model)
     with replacing(path) as temporary:

@@ -34,7 +34,10 @@ def run_fused(model: bytes, image: np.ndarray) -> list[np.ndarray]:
 
     Example:
 
-    >>> (scores,) = run_fused(fuse(model, layers="none"), image)
+    >>> from micronet_mcu.to_tflm.fused_ops import fuse
+    >>> (scores,) = run_fused(fuse(flatbuffer, layers="none"), image)
+    >>> scores.shape, scores.dtype
+    ((1, 4), dtype('int8'))
     """
     parsed = read_model(model)
     others = {o.custom_name for o in parsed.operators if o.custom_name} - {CUSTOM_NAME}

@@ -1,8 +1,6 @@
 """Builders, configs, weights, feature taps, MAdds, images in and class names out."""
 
 import dataclasses
-import doctest
-import importlib
 import inspect
 import shutil
 
@@ -12,7 +10,6 @@ import pytest
 import small_micronet
 from small_micronet import CONFIG as SMALL
 
-import micronet_keras
 from micronet_keras.layers import MAdds
 from micronet_keras.models import (
     CONFIGS,
@@ -46,26 +43,6 @@ def noise(*shape, seed=3):
 
 def parameters(model):
     return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "layers.blocks",
-        "layers.channel_shuffle",
-        "layers.dy_shift_max",
-        "layers.factorized",
-        "models.counting",
-        "models.imagenet",
-        "models.micronet",
-        "models.pytorch",
-    ],
-)
-def test_the_examples_of_the_docstrings_run(name):
-    module = importlib.import_module(f"micronet_keras.{name}")
-    result = doctest.testmod(module, extraglobs={"micronet_keras": micronet_keras})
-    assert result.attempted > 0
-    assert result.failed == 0
 
 
 @pytest.fixture(scope="module", params=sorted(BUILDERS))

@@ -1,0 +1,131 @@
+"""The Python of READMEs and docstrings is run, each example by itself, in an empty folder.
+
+What an example may use without making it is in support/example_names.py. An example ends with
+what it shows: what it prints is compared.
+"""
+
+import ast
+import contextlib
+import doctest
+import importlib
+import io
+import re
+from pathlib import Path
+
+import example_names
+import optional
+import pytest
+from paths import ROOT
+
+# Why an example is not run: it needs what no machine of the tests has.
+NOT_RUN = {
+    "micronet_keras.models.pytorch.load_pytorch_checkpoint": "the authors' file, by download",
+    "micronet_mcu.firmware.serial_client.BoardClient": "a board at a serial port",
+}
+SLOW = {
+    "README.md",
+    "micronet_keras.quantize.qat.quantize_aware",
+}
+NEEDS = {
+    "micronet_mcu.boards.board_counts.benchmark": ("arm-none-eabi-gcc", "qemu-system-arm"),
+    "micronet_mcu.boards.emulator.run": ("arm-none-eabi-gcc", "qemu-system-arm"),
+    "micronet_mcu.boards.toolchain.build": ("arm-none-eabi-gcc",),
+}
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+# Being replaced by micronet_keras.tasks, whose examples are run.
+LATER = ("benchmark", "detection", "evaluate", "keypoints", "train", "classification.py")
+
+MODULES = sorted(
+    path
+    for package in ("micronet_keras", "micronet_mcu")
+    for path in (ROOT / package).rglob("*.py")
+    if ">>> " in path.read_text(encoding="utf-8") and not {path.parent.name, path.name} & {*LATER}
+)
+PAGES = sorted(
+    path
+    for path in (
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "distributions").glob("*/*.md"),
+        *(ROOT / "tflm").rglob("*.md"),
+    )
+    if "```python" in path.read_text(encoding="utf-8")
+)
+
+
+def docstrings():
+    """(name, module, text of the examples) of every docstring with an example."""
+    for path in MODULES:
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for name, text in _documented(ast.parse(path.read_text(encoding="utf-8")), module):
+            if ">>> " in text:
+                yield name, module, text
+
+
+def _documented(node: ast.AST, name: str):
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+        yield name, ast.get_docstring(node) or ""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef | ast.FunctionDef):
+            yield from _documented(child, f"{name}.{child.name}")
+
+
+def _mark(name: str):
+    return pytest.mark.slow if name in SLOW else ()
+
+
+DOCSTRINGS = [pytest.param(*found, id=found[0], marks=_mark(found[0])) for found in docstrings()]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def names_in(source: str) -> set[str]:
+    return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+
+
+@pytest.mark.parametrize(("name", "module", "text"), DOCSTRINGS)
+def test_docstring(name, module, text, here):
+    if name in NOT_RUN:
+        pytest.skip(f"needs {NOT_RUN[name]}")
+    optional.require(*NEEDS.get(name, ()))
+    examples = doctest.DocTestParser().get_examples(text)
+    source = "".join(example.source for example in examples)
+    own = vars(importlib.import_module(module))
+    ready = example_names.prepare(here, text, names_in(source) - set(own))
+    test = doctest.DocTest(examples, {**own, **ready}, name, None, None, text)
+    report = io.StringIO()
+    runner = doctest.DocTestRunner(verbose=False, optionflags=OPTIONS)
+    runner.run(test, out=report.write, clear_globs=False)
+    assert runner.tries > 0
+    assert "+SKIP" not in text
+    if runner.failures:
+        pytest.fail(report.getvalue(), pytrace=False)
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=_id, marks=_mark(_id)) for page in PAGES
+             for _id in [page.relative_to(ROOT).as_posix()]]
+)  # fmt: skip
+def test_page(page, here):
+    """The blocks of a page are one program, from top to bottom."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    namespace = example_names.prepare(here, text, names_in("\n".join(blocks)))
+    if "images" in namespace:
+        namespace["images"] = example_names.images(96)
+    for block in blocks:
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(compile(block, str(page), "exec"), namespace)
+
+
+def test_the_lists_name_what_is_there():
+    there = {found[0] for found in docstrings()} | {
+        page.relative_to(ROOT).as_posix() for page in PAGES
+    }
+    assert {*NOT_RUN, *SLOW, *NEEDS} <= there
+    assert Path.cwd() == ROOT or len(there) > 50
