@@ -71,11 +71,31 @@ def replacing_folder(path: str | os.PathLike, owner: Owner, force: bool = False)
             _foreign(path, target, owner)
         temporary.mkdir()
         yield temporary
-        written = {"command": owner.command, "version": __version__, "files": _files(temporary)}
+        written = _files(temporary)
         if target.is_dir():
             for name in _foreign(path, target, owner):
                 _keep(target / name, temporary / name, path)
-        (temporary / MARKER).write_text(json.dumps(written, indent=1) + "\n")
+        mark(temporary, owner.command, written)
+
+
+def mark(folder: Path, command: str, written: list[str]) -> None:
+    """Writes the marker: which command of which version wrote which files here."""
+    content = {"command": command, "version": __version__, "files": written}
+    with files.replacing(folder / MARKER) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def marker_of(folder: Path) -> dict | None:
+    """What `mark` wrote, None where there is no marker.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    if not os.path.lexists(folder / MARKER):
+        return None
+    fields = {"command": str, "files": list}
+    advice = "name another output"
+    return files.read_json(folder / MARKER, "the marker of a folder", fields, advice)
 
 
 def listing(folder: str | os.PathLike) -> str:
@@ -91,11 +111,8 @@ def _refuse_file(path: str | os.PathLike, target: Path) -> None:
 def _foreign(path: str | os.PathLike, folder: Path, owner: Owner) -> list[str]:
     """The files in `folder` that `owner` did not write."""
     there = [name for name in _files(folder) if name != MARKER]
-    if (folder / MARKER).exists():
-        marker = files.read_json(
-            folder / MARKER, "the marker of a folder", {"command": str, "files": list},
-            advice="name another output",
-        )  # fmt: skip
+    marker = marker_of(folder)
+    if marker is not None:
         if marker["command"] == owner.command:
             return [name for name in there if name not in marker["files"]]
         raise UserError(

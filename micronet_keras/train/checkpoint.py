@@ -5,7 +5,6 @@ average have no place there either. All of it goes into one extra member of the 
 that model and state are replaced in one atomic step; `keras.saving.load_model` ignores the member.
 """
 
-import contextlib
 import io
 import json
 import os
@@ -52,12 +51,26 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[list[np.ndarray], list[dic
             state = io.BytesIO(archive.read(_MEMBER))
         with np.load(state, allow_pickle=False) as stored:
             arrays = [stored[f"arr_{index}"] for index in range(len(stored.files) - 1)]
-            return arrays, json.loads(stored["history"].item())
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            history = json.loads(stored["history"].item())
+        _check_history(history)
+        return arrays, history
+    except Exception as error:  # Of every kind, from zipfile, zlib, numpy and json.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"{path} is not a checkpoint of a training run, or is damaged ({error}); "
+            f"{path} is not a checkpoint of a training run, or is damaged ({reason}); "
             "--force starts anew"
         ) from error
+
+
+def _check_history(history) -> None:
+    """Raises ValueError unless there is one row of numbers, of the same names, for each epoch."""
+    if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
+        raise ValueError("the history is no list of epochs")
+    for number, row in enumerate(history, 1):
+        if row.get("epoch") != number or row.keys() != history[0].keys():
+            raise ValueError(f"epoch {number} of the history is another")
+        if not all(type(value) in (int, float) for value in row.values()):
+            raise ValueError(f"epoch {number} of the history holds something that is no number")
 
 
 def training_variables(model: keras.Model, average=None) -> list[keras.Variable]:
@@ -83,7 +96,8 @@ def restore(variables: list[keras.Variable], arrays: list[np.ndarray], path: Pat
         UserError: number or shape of the arrays differ from the variables'.
     """
     shapes = [tuple(variable.shape) for variable in variables]
-    if shapes != [array.shape for array in arrays]:
+    numbers = all(array.dtype.kind in "biuf" for array in arrays)
+    if not numbers or shapes != [array.shape for array in arrays]:
         raise UserError(f"{path} belongs to another model; name another output or pass --force")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
@@ -91,10 +105,3 @@ def restore(variables: list[keras.Variable], arrays: list[np.ndarray], path: Pat
 
 def all_finite(arrays: list[np.ndarray]) -> bool:
     return all(np.isfinite(array).all() for array in arrays if array.dtype.kind == "f")
-
-
-def remove_leftovers(path: Path) -> None:
-    """Removes what a run that was killed while writing `path` left beside it."""
-    for leftover in path.parent.glob(f".{'[0-9a-f]' * 12}.{path.name}"):
-        with contextlib.suppress(OSError):
-            leftover.unlink()

@@ -106,6 +106,8 @@ def run_training(
     if resume:
         arrays, history = checkpoint.read_checkpoint(run.last)
         checkpoint.restore(variables, arrays, run.last)
+        if len(history) > config.epochs or any(monitor not in row for row in history):
+            raise UserError(f"{run.last} holds the history of another run; --force starts anew")
     first_epoch = len(history)
     if first_epoch == config.epochs:
         return history

@@ -1,22 +1,26 @@
 """The folder of a training run: settings, history, logs and results, each written atomically."""
 
+import contextlib
 import csv
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from micronet_keras.train.checkpoint import remove_leftovers
 from micronet_mcu.errors import UserError
-from micronet_mcu.files import replacing
+from micronet_mcu.files import check_writable, read_json, replacing
+from micronet_mcu.folders import MARKER, mark, marker_of
+
+_COMMAND = "train"
+_CONFIG = "the settings of a training run"
 
 
 class RunFolder:
-    """Names and writes the files of one run.
+    """Names and writes the files of one run, and touches no others.
 
     | file | what it holds |
     |---|---|
+    | `.micronet.json` | says that the files of these names are a run's |
     | `config.json` | the settings of the run; another run with other settings is refused |
     | `best.keras` | the model of the epoch with the best validation result |
     | `last.keras` | the model of the last finished epoch, with all that resuming needs |
@@ -43,27 +47,29 @@ class RunFolder:
 
         Args:
             settings: JSON values, compared with those that the folder was started with.
-            force: whatever run is there will be removed.
+            force: whatever run is there will be removed; of what is no run's, nothing is.
 
         Returns:
             Whether there is a checkpoint to resume from.
 
         Raises:
-            UserError: the folder holds a run with other settings, or files of unknown origin.
+            UserError: the folder holds a run with other settings, or files of unknown origin, or
+                cannot be written.
         """
         self._settings = json.loads(json.dumps(settings))
         self._force = force
+        check_writable(self.folder, inside=True)
+        if not self._is_ours():
+            for path in (*self._files, self.tensorboard):
+                if os.path.lexists(path):
+                    raise UserError(
+                        f"{path} exists, and nothing says that a training run wrote it (no "
+                        f"{MARKER}); name another output, or move it away"
+                    )
         if force:
             return False
         if self.config.exists():
             self._compare(self._settings)
-        else:
-            for path in self._files:
-                if path.exists():
-                    raise UserError(
-                        f"{path} exists, but no config.json that says how it came about; "
-                        "name another output or pass --force to replace it"
-                    )
         return self.last.exists()
 
     def claim(self) -> None:
@@ -72,13 +78,13 @@ class RunFolder:
         Raises:
             UserError: the folder cannot be written.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mark(self.folder, _COMMAND, [])
         if self._force:
             self._clear()
         # Written again when it is there: an unwritable folder shows now, not after an epoch.
         with replacing(self.config) as temporary:
             temporary.write_text(json.dumps(self._settings, indent=2) + "\n")
-        for path in self._files:
-            remove_leftovers(path)
 
     def write_history(self, history: Sequence[dict]) -> None:
         """Writes all rows: a killed and resumed run leaves neither gaps nor doubles."""
@@ -92,10 +98,15 @@ class RunFolder:
             temporary.write_text(json.dumps(summary, indent=2) + "\n")
 
     def read_summary(self) -> dict | None:
-        """The summary of a finished run, None where there is none."""
+        """The summary of a finished run, None where there is none.
+
+        Raises:
+            UserError: it is damaged.
+        """
         if not self.summary.exists():
             return None
-        return json.loads(self.summary.read_text())
+        advice = "remove it, and the same command writes it again"
+        return read_json(self.summary, "the summary of a run", advice=advice)
 
     def load_best(self, model) -> None:
         """Gives the model the weights of the best epoch.
@@ -108,11 +119,19 @@ class RunFolder:
         except Exception as error:  # Of every kind, for a missing or damaged file.
             raise UserError(f"{self.best} is missing or damaged; --force starts anew") from error
 
+    def _is_ours(self) -> bool:
+        """A run wrote this folder: the marker says so, or, before there were markers, a
+        config.json with a run's settings."""
+        marker = marker_of(self.folder)
+        if marker is not None:
+            return marker["command"] == _COMMAND
+        if not self.config.exists():
+            return False
+        started_with = read_json(self.config, _CONFIG, advice="name another output")
+        return started_with.keys() == self._settings.keys()
+
     def _compare(self, settings: dict) -> None:
-        try:
-            started_with = json.loads(self.config.read_text())
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot read {self.config}: {error}; --force starts anew") from error
+        started_with = read_json(self.config, _CONFIG, advice="--force starts anew")
         names = [
             name
             for name in [*started_with, *settings]
@@ -131,7 +150,7 @@ class RunFolder:
     def _clear(self) -> None:
         # The configuration goes last: while it is there, the folder is known to be ours.
         try:
-            shutil.rmtree(self.tensorboard, ignore_errors=True)
+            remove_log(self.tensorboard)
             for path in self._files:
                 path.unlink(missing_ok=True)
         except OSError as error:
@@ -141,6 +160,17 @@ class RunFolder:
 def _shown(value) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def remove_log(folder: Path) -> None:
+    """Removes what `TensorBoardLog` wrote, and the folders when they are empty then."""
+    with contextlib.suppress(OSError):
+        for part in (folder / "train", folder / "validation"):
+            for file in part.glob("events.out.tfevents.*"):
+                file.unlink()
+            with contextlib.suppress(OSError):
+                part.rmdir()
+        folder.rmdir()
 
 
 class TensorBoardLog:
@@ -153,7 +183,7 @@ class TensorBoardLog:
         # `tf.summary.scalar` would need TensorBoard itself, which only who looks has to install.
         self._scalar = tf.compat.v1.SummaryMetadata()
         self._scalar.plugin_data.plugin_name = "scalars"
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_log(folder)
         try:
             self._writers = {
                 "train": tf.summary.create_file_writer(str(folder / "train")),

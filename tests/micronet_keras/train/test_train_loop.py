@@ -272,7 +272,7 @@ def test_full_disk_keeps_the_checkpoint(uninterrupted, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert run.last.read_bytes() == before
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".micronet-")]
     train(tmp_path)
     _assert_same(tmp_path, uninterrupted)
 

@@ -7,6 +7,7 @@ import pytest
 
 from micronet_keras.train.run_folder import RunFolder
 from micronet_mcu.errors import UserError
+from micronet_mcu.folders import MARKER, mark
 
 SETTINGS = {"model": "m0", "epochs": 3, "learning_rate": 0.1, "class_names": ["a", "b"]}
 
@@ -40,43 +41,79 @@ def test_other_settings_are_refused_and_named(started, change, named):
     assert started.last.read_bytes() == b"a checkpoint"
 
 
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
 def test_force_starts_anew_and_spares_other_files(started):
-    other = started.folder / "notes.txt"
-    other.write_text("mine")
-    started.tensorboard.mkdir()
+    foreign = ("notes.txt", "tensorboard/train/notes.txt", "tensorboard/mine/events.out.tfevents.1")
+    own = ("best.keras", "summary.json", "tensorboard/validation/events.out.tfevents.1")
+    for name in (*foreign, *own):
+        (started.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (started.folder / name).write_text("mine")
     assert not started.open(SETTINGS | {"epochs": 4}, force=True)
     assert started.last.exists()
     started.claim()
-    assert {path.name for path in started.folder.iterdir()} == {"config.json", "notes.txt"}
+    assert contents(started.folder).keys() == {".micronet.json", "config.json", *foreign}
     assert json.loads(started.config.read_text())["epochs"] == 4
 
 
-def test_results_of_unknown_origin_are_refused(tmp_path):
-    (tmp_path / "best.keras").write_bytes(b"somebody's")
-    with pytest.raises(UserError, match=r"best.keras exists, but no config.json"):
-        RunFolder(tmp_path).open(SETTINGS)
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("best.keras", "mine"),
+        ("history.csv", "mine"),
+        ("summary.json", "{}"),
+        ("config.json", '{"model": "m0"}'),
+        ("config.json", "[1]"),
+        ("config.json", "{"),
+        ("tensorboard/train/events.out.tfevents.1", "mine"),
+    ],
+)
+def test_files_of_unknown_origin_are_never_touched(tmp_path, name, content, force):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=f"{name.split('/')[0]} .*name another output"):
+        RunFolder(tmp_path).open(SETTINGS, force)
+    assert contents(tmp_path) == {name: content.encode()}
 
 
-def test_unreadable_settings_are_refused(started):
-    started.config.write_text("{")
-    with pytest.raises(UserError, match=r"cannot read .*config.json: .*--force"):
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_of_another_command_is_refused(tmp_path, force):
+    mark(tmp_path, "convert", [])
+    (tmp_path / "config.json").write_text(json.dumps(SETTINGS))
+    with pytest.raises(UserError, match="nothing says that a training run wrote it"):
+        RunFolder(tmp_path).open(SETTINGS, force)
+
+
+def test_runs_from_before_there_were_markers_go_on(started):
+    (started.folder / MARKER).unlink()
+    assert RunFolder(started.folder).open(SETTINGS)
+    assert not RunFolder(started.folder).open(SETTINGS | {"epochs": 9}, force=True)
+    with pytest.raises(UserError, match="epochs=3"):
+        RunFolder(started.folder).open(SETTINGS | {"epochs": 9})
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "null", "[" * 100_000])
+def test_unreadable_settings_and_summaries_are_refused(started, content):
+    started.config.write_text(content)
+    started.summary.write_text(content)
+    with pytest.raises(UserError, match=r"config.json is not the settings .*--force starts anew"):
         started.open(SETTINGS)
+    with pytest.raises(UserError, match=r"summary.json is not the summary .*remove it"):
+        started.read_summary()
+    assert not started.open(SETTINGS, force=True)
 
 
 def test_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    run = RunFolder(tmp_path / "file" / "run")
-    run.open(SETTINGS)
-    with pytest.raises(UserError, match="cannot write .*config.json"):
-        run.claim()
-
-
-def test_leftovers_of_a_killed_save_go(started):
-    leftover = started.folder / ".0123456789ab.last.keras"
-    leftover.write_bytes(b"half")
-    started.open(SETTINGS)
-    started.claim()
-    assert not leftover.exists()
+    with pytest.raises(UserError, match="cannot write .*run"):
+        RunFolder(tmp_path / "file" / "run").open(SETTINGS)
 
 
 def test_history_is_exact(started):
