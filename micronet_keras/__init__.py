@@ -7,6 +7,8 @@ from micronet_keras.models import (
     MicroNetM1,
     MicroNetM2,
     MicroNetM3,
+    MicroNetObjectDetector,
+    MicroNetPoseEstimator,
     load_pytorch_checkpoint,
     preprocess_input,
 )
@@ -19,6 +21,8 @@ __all__ = [
     "MicroNetM1",
     "MicroNetM2",
     "MicroNetM3",
+    "MicroNetObjectDetector",
+    "MicroNetPoseEstimator",
     "__version__",
     "convert",
     "layers",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from micronet_keras.detection import Int8Decoder, write_c_detector
 from micronet_keras.quantize import QuantizedGraph
 from micronet_keras.quantize.to_tflite import convert
+from micronet_keras.tasks import TASKS
 from micronet_mcu.files import replacing
 from micronet_mcu.tflite.reader import read_model
 from micronet_mcu.to_tflm.c_array import write_c_array
@@ -29,9 +29,8 @@ def deploy(
     """Writes ``<name>.tflite``, ``<name>_data.h``, ``<name>_data.cc`` and ``op_resolver.h``.
 
     The flatbuffer runs once on TensorFlow Lite Micro, which gives the arena size and the answer to
-    the test vector in the C files; ``op_resolver.h`` registers exactly its operators. For a
-    detector, whose outputs are several, there is also ``<name>_detector.h`` with what
-    `tflm/detection` needs to decode them.
+    the test vector in the C files; ``op_resolver.h`` registers exactly its operators. What the
+    task's outputs need to be decoded is there, too: ``<name>_detector.h`` for a detector.
 
     Args:
         folder: created when missing; files of these names are replaced.
@@ -59,11 +58,11 @@ def deploy(
     names, answer = quantized.class_names, made.outputs[0]
     write_c_array(folder, made.flatbuffer, made.arena_bytes, image, answer, names, name)
     write_op_resolver(Path(folder, "op_resolver.h"), made.flatbuffer)
-    if len(made.outputs) > 1:
-        parsed = read_model(made.flatbuffer)
-        tensors = [parsed.tensors[index] for index in parsed.outputs]
-        header = Path(folder, f"{name}_detector.h")
-        write_c_detector(header, Int8Decoder(tensors, image.shape[1:3]), names, name)
+    task = TASKS.get(quantized.task)
+    files = task.c_files(read_model(made.flatbuffer), names, name) if task else {}
+    for file, text in files.items():
+        with replacing(Path(folder, file)) as temporary:
+            temporary.write_text(text)
     with replacing(Path(folder, f"{name}.tflite")) as temporary:
         temporary.write_bytes(made.flatbuffer)
     return made

@@ -21,16 +21,16 @@ def documented(config: type) -> type:
     return config
 
 
-def define_flags(
-    config: type, module: str, when_absent: str | None = None, beyond: type | None = None
-) -> None:
+def define_flags(config: type, module: str, when_absent: str | None = None) -> None:
     """Defines an absl flag for each field of a dataclass.
 
     Args:
         config: a dataclass whose fields were made with `setting`; bool, int, float or str.
         module: `__name__` of the command, whose --help then lists the flags.
         when_absent: what a flag that is not given stands for; the field's default when None.
-        beyond: a dataclass that `config` extends, whose fields have flags already.
+
+    A field that is a dataclass itself is left out: its fields have flags of their own. So is one
+    whose flag another task has defined already.
     """
     parsers = {
         int: flags.IntegerParser(),
@@ -38,9 +38,8 @@ def define_flags(
         str: flags.ArgumentParser(),
     }
     types = typing.get_type_hints(config)
-    present = {field.name for field in dataclasses.fields(beyond)} if beyond else set()
-    for field in dataclasses.fields(config):
-        if field.name in present:
+    for field in _plain_fields(config):
+        if field.name in flags.FLAGS:
             continue
         text = f"{field.metadata['help']}; {when_absent or repr(field.default)} when not given"
         kind = types[field.name]
@@ -52,7 +51,13 @@ def define_flags(
         flags.DEFINE_flag(flag, module_name=module)
 
 
-def given_flags(config: type) -> dict[str, Any]:
-    """The fields of a dataclass that were given as flags, for ``dataclasses.replace``."""
-    values = {field.name: flags.FLAGS[field.name].value for field in dataclasses.fields(config)}
+def given_flags(*configs: type) -> dict[str, Any]:
+    """The fields of dataclasses that were given as flags, for ``dataclasses.replace``."""
+    names = {field.name for config in configs for field in _plain_fields(config)}
+    values = {name: flags.FLAGS[name].value for name in sorted(names)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _plain_fields(config: type) -> list[dataclasses.Field]:
+    types = typing.get_type_hints(config)
+    return [f for f in dataclasses.fields(config) if not dataclasses.is_dataclass(types[f.name])]

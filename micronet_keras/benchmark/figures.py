@@ -4,15 +4,15 @@ import keras
 
 from micronet_keras import data
 from micronet_keras.benchmark.int8 import int8_flatbuffer
-from micronet_keras.evaluate import compare_classifiers
-from micronet_keras.train import TrainConfig
+from micronet_keras.compare import compare_forms
+from micronet_keras.tasks import CLASSIFICATION, ClassificationConfig
 from micronet_mcu.boards import benchmark
 from micronet_mcu.errors import UserError
 
 BOARD = "cortex-m4"
 
 
-def measure(model: keras.Model, source: data.Source, recipe: TrainConfig) -> dict:
+def measure(model: keras.Model, source: data.Source, recipe: ClassificationConfig) -> dict:
     """Quantizes a trained classifier after training and measures it as firmware would run it.
 
     Args:
@@ -30,7 +30,7 @@ def measure(model: keras.Model, source: data.Source, recipe: TrainConfig) -> dic
     """
     try:
         flatbuffer, way = int8_flatbuffer(model, source, recipe)
-        found = compare_classifiers(model, flatbuffer, source, recipe.test_split).summary
+        found = compare_forms(CLASSIFICATION, model, flatbuffer, source, recipe).summary
     except UserError as error:
         reason = {"missing": str(error)}
         return {"int8": reason, "cortex_m4": reason}

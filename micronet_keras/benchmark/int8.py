@@ -9,15 +9,16 @@ from micronet_keras.lower import lower
 from micronet_keras.lower.folding import PIXEL_SCALE, PIXEL_ZERO
 from micronet_keras.models.imagenet import MEAN, STD
 from micronet_keras.quantize import post_training_quantize
+from micronet_keras.quantize.quantize import calibration_images
 from micronet_keras.quantize.to_tflite import convert
-from micronet_keras.train import TrainConfig
+from micronet_keras.tasks import CLASSIFICATION, ClassificationConfig
 from micronet_mcu.errors import UserError
 
 
 def int8_flatbuffer(
-    model: keras.Model, source: data.Source, recipe: TrainConfig, images: int = 512
+    model: keras.Model, source: data.Source, recipe: ClassificationConfig, images: int = 512
 ) -> tuple[bytes, str]:
-    """Quantizes after training, with ranges from training images augmented as in training.
+    """Quantizes after training, with ranges from training images.
 
     A MicroNet is lowered by this package. Other networks go through TensorFlow Lite's converter, at
     the same number of bits: weights per channel, those of dense layers per tensor.
@@ -34,17 +35,7 @@ def int8_flatbuffer(
     Raises:
         UserError: the network can be quantized in neither way.
     """
-    batches = data.train_batches(
-        source,
-        recipe.train_split,
-        recipe.image_size,
-        recipe.batch_size,
-        recipe.seed,
-        min_scale=recipe.min_scale,
-        flip=recipe.flip,
-    )
-    wanted = -(-images // recipe.batch_size)
-    pixels = [batch for batch, _ in batches.take(wanted).as_numpy_iterator()]
+    pixels = calibration_images(CLASSIFICATION, source, recipe, images)
     try:
         graph = lower(model)
     except ValueError:

@@ -1,6 +1,5 @@
 """Trains the runs of a suite one after the other; stopped in whatever way, it goes on."""
 
-import dataclasses
 import os
 import time
 from pathlib import Path
@@ -13,8 +12,9 @@ from micronet_keras.benchmark.networks import build_network
 from micronet_keras.benchmark.record import environment, read_record, write_record
 from micronet_keras.benchmark.suite import Run, Suite
 from micronet_keras.models import count_madds, read_keras
-from micronet_keras.train import TrainConfig, make_repeatable, train_classifier
-from micronet_keras.train.classification import with_validation
+from micronet_keras.tasks import CLASSIFICATION, ClassificationConfig, replace
+from micronet_keras.tasks.config import flat
+from micronet_keras.train import make_repeatable, train, with_validation
 from micronet_keras.train.run_folder import RunFolder
 from micronet_mcu.errors import UserError
 
@@ -64,14 +64,12 @@ class Runner:
 
         Raises:
             OutOfTime: the minutes are over.
-            UserError: as `train_classifier`.
+            UserError: as `train`.
         """
         record = read_record(self.path(run))
         if record and record["state"] == "finished":
             return record
-        config = dataclasses.replace(
-            self.suite.recipe, learning_rate=self._learning_rate(run), seed=run.seed
-        )
+        config = replace(self.suite.recipe, learning_rate=self._learning_rate(run), seed=run.seed)
         model = self._build(run, config)
         record = self._started(run, config, model, record)
 
@@ -79,7 +77,7 @@ class Runner:
             record["history"] = history
             record["seconds"] = round(sum(row["seconds"] for row in history), 1)
             write_record(self.path(run), record)
-            _show(run.name, history, config.epochs)
+            _show(run.name, history, config.training.epochs)
             self._check_time()
 
         save(record["history"])
@@ -87,7 +85,7 @@ class Runner:
         record["history"] = result.history
         record["result"] = {
             name: result.summary[name]
-            for name in ("best_epoch", "best_val_accuracy", "test_accuracy", "test_loss")
+            for name in ("best_epoch", "best_val_accuracy", "test_accuracy")
         }
         record["state"] = "finished"
         write_record(self.path(run), record)
@@ -107,16 +105,17 @@ class Runner:
         if record is None or record["state"] != "finished":
             return None
         if "int8" not in record["figures"]:
-            recipe = TrainConfig(**record["recipe"])
+            recipe = replace(ClassificationConfig(), **record["recipe"])
             model = read_keras(RunFolder(self.checkpoints / run.name).best)
-            found = measure(model, with_validation(self.source, recipe), recipe)
+            found = measure(model, with_validation(self.source, recipe.training), recipe)
             record["figures"].update(found, measured_with=environment())
             write_record(self.path(run), record)
             print(f"{run.name}: {found}", flush=True)
         return record
 
     def _train(self, model, source, config, folder, run, after_epoch):
-        return train_classifier(
+        return train(
+            CLASSIFICATION,
             model,
             source,
             config,
@@ -125,13 +124,15 @@ class Runner:
             after_epoch=after_epoch,
         )
 
-    def _build(self, run: Run, config: TrainConfig) -> keras.Model:
+    def _build(self, run: Run, config: ClassificationConfig) -> keras.Model:
         keras.utils.clear_session()
-        make_repeatable(config)
+        make_repeatable(config.training)
         classes = len(self.source.class_names)
-        return build_network(run.model, run.variant, config.image_size, classes, config.dropout)
+        return build_network(
+            run.model, run.variant, config.training.image_size, classes, config.dropout
+        )
 
-    def _started(self, run: Run, config: TrainConfig, model: keras.Model, record) -> dict:
+    def _started(self, run: Run, config: ClassificationConfig, model: keras.Model, record) -> dict:
         """The record to go on with. Resumed elsewhere, it names all places and versions."""
         record = record or {
             "suite": self.suite.name,
@@ -140,7 +141,7 @@ class Runner:
             "seed": run.seed,
             "state": "training",
             "dataset": self.source.name,
-            "recipe": dataclasses.asdict(config),
+            "recipe": flat(config),
             "search": read_record(self._search_path(run)),
             "environments": [],
             "figures": {"parameters": _trainable(model), "madds": count_madds(model).total},
@@ -175,15 +176,17 @@ class Runner:
 
     def _trial(self, run: Run, rate: float) -> dict:
         search = self.suite.search
-        config = dataclasses.replace(
+        config = replace(
             self.suite.recipe, learning_rate=rate, epochs=search.epochs, test_split="", seed=0
         )
-        source = with_validation(self.source, config)
-        source = data.hold_out_validation(source, config.train_split, "left_out", search.part)
+        source = with_validation(self.source, config.training)
+        source = data.hold_out_validation(
+            source, config.training.train_split, "left_out", search.part
+        )
         name = f"search/{run.model}_{run.variant}_{rate}"
 
         def show(history):
-            _show(name, history, config.epochs)
+            _show(name, history, config.training.epochs)
             self._check_time()
 
         model = self._build(run, config)

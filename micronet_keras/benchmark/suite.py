@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from micronet_keras.benchmark.networks import NETWORKS, VARIANTS
-from micronet_keras.train import TrainConfig
+from micronet_keras.tasks import ClassificationConfig, replace
+from micronet_keras.tasks.config import flat
 from micronet_mcu.errors import UserError
 
 SUITES = Path(__file__).parent / "suites"
@@ -57,7 +58,7 @@ class Suite:
     name: str
     title: str
     dataset: str
-    recipe: TrainConfig
+    recipe: ClassificationConfig
     search: Search | None
     runs: tuple[Run, ...]
     pairs: tuple[tuple[str, str], ...]
@@ -99,7 +100,7 @@ def read_suite(name: str | os.PathLike) -> Suite:
 def _suite(name: str, content: dict) -> Suite:
     _only("suite", content, ("title", "dataset", "recipe", "queue"), ("search", "pairs"))
     recipe = content["recipe"]
-    _only("recipe", recipe, (), [field.name for field in dataclasses.fields(TrainConfig)])
+    _only("recipe", recipe, (), flat(ClassificationConfig()))
     search = content.get("search")
     if search is not None:
         _only("search", search, Search._fields)
@@ -114,7 +115,7 @@ def _suite(name: str, content: dict) -> Suite:
         name=name,
         title=content["title"],
         dataset=content["dataset"],
-        recipe=TrainConfig(**recipe),
+        recipe=replace(ClassificationConfig(), **recipe),
         search=search,
         runs=tuple(runs),
         pairs=pairs,

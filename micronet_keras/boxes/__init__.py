@@ -7,10 +7,7 @@ from micronet_keras.boxes.coders import (
     AnchorCoder,
     Coder,
     PointCoder,
-    class_count,
-    coder_of,
     decode,
-    pack,
 )
 from micronet_mcu.decode.detection import Level
 
@@ -23,11 +20,8 @@ __all__ = [
     "PointCoder",
     "area",
     "ciou",
-    "class_count",
-    "coder_of",
     "decode",
     "giou",
     "iou",
-    "pack",
     "pairwise_iou",
 ]

@@ -196,63 +196,12 @@ class AnchorCoder(Coder):
         return {**super().get_config(), "positive": self.positive, "negative": self.negative}
 
 
-def coder_of(model: keras.Model) -> Coder:
-    """What the outputs of a detector mean, from their shapes.
-
-    Args:
-        model: built by `light_detector` or `retinanet`: a pair of outputs for every level, scores
-            [batch, h, w, n * classes] and raw boxes [batch, h, w, n * 4], with n = 1 or 9.
-
-    Raises:
-        ValueError: the outputs are not those of a detector with a fixed image size.
-    """
-    shapes = [tuple(tensor.shape) for tensor in model.outputs]
-    scores, boxes = shapes[::2], shapes[1::2]
-    size = tuple(model.input_shape[1:3])
-    kinds = {shape[-1] // 4: shape[-1] % 4 for shape in boxes if len(shape) == 4}
-    fits = (
-        len(scores) == len(boxes)
-        and None not in size
-        and all(a[:3] == b[:3] for a, b in zip(scores, boxes, strict=True))
-        and kinds in ({1: 0}, {AnchorCoder.per_place: 0})
-    )
-    if not fits:
-        raise ValueError(
-            "A detector has scores and boxes for every level and a fixed image size. "
-            f"Received: {model.name!r}, images {size}, outputs {shapes}"
-        )
-    levels = [Level(h, w, math.ceil(size[0] / h)) for _, h, w, _ in boxes]
-    return PointCoder(levels) if kinds == {1: 0} else AnchorCoder(levels)
-
-
-def class_count(model: keras.Model) -> int:
-    """Number of classes that a detector tells apart."""
-    return model.outputs[0].shape[-1] // (model.outputs[1].shape[-1] // 4)
-
-
-def pack(outputs: Sequence, classes: int):
-    """A detector's outputs as one tensor [batch, places, classes + 4]: scores, then raw boxes.
-
-    `places` counts the anchors of all places of all levels, as the coders number them.
-    """
-    rows = []
-    for scores, boxes in zip(outputs[::2], outputs[1::2], strict=True):
-        places = math.prod(scores.shape[1:]) // classes
-        rows.append(
-            ops.concatenate(
-                [ops.reshape(scores, (-1, places, classes)), ops.reshape(boxes, (-1, places, 4))],
-                axis=-1,
-            )
-        )
-    return ops.concatenate(rows, axis=1)
-
-
 def decode(packed: np.ndarray, coder: Coder, selection: Selection, image_size) -> list[Detections]:
     """Detections of a batch of float outputs.
 
     Args:
-        packed: float [batch, places, classes + 4], see `pack`.
-        coder: see `coder_of`.
+        packed: float [batch, places, classes + 4], as `MicroNetObjectDetector` gives.
+        coder: what the raw boxes mean.
         selection: which to keep.
         image_size: (height, width) in pixels; boxes are clipped to it.
     """

@@ -13,16 +13,15 @@ Examples:
   python scripts/compare_detectors.py --image_size=64 --epochs=2 --out=out/comparison_small
 """
 
-import dataclasses
 import json
 from pathlib import Path
 
 from absl import flags
 
 from micronet_keras import data
-from micronet_keras.detection.comparison import compare_backbones
-from micronet_keras.detection.training import DETECTION_RECIPES, DetectionConfig
+from micronet_keras.benchmark.backbones import compare_backbones
 from micronet_keras.settings import define_flags, given_flags
+from micronet_keras.tasks import DETECTION, DetectionConfig, TrainConfig, replace
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
@@ -33,13 +32,14 @@ _DATASET = flags.DEFINE_string(
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
 _OUT = flags.DEFINE_string("out", "out/comparison", "folder of the runs")
 _FORCE = flags.DEFINE_boolean("force", False, "discard the runs that are in --out")
-define_flags(DetectionConfig, __name__, when_absent="that of the preset quick")
+for _config in (TrainConfig, DetectionConfig):
+    define_flags(_config, __name__, when_absent="that of the preset quick")
 
 
 def main(argv: list[str]) -> None:
     del argv
     try:
-        config = dataclasses.replace(DETECTION_RECIPES["quick"], **given_flags(DetectionConfig))
+        config = replace(DETECTION.recipes["quick"], **given_flags(TrainConfig, DetectionConfig))
     except ValueError as error:
         raise UserError(str(error)) from error
     source = data.load_dataset(_DATASET.value, _DATA_DIR.value)

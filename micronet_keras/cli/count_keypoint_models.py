@@ -11,7 +11,9 @@ Example:
 from absl import flags
 
 from micronet_keras import models
-from micronet_keras.keypoints import HEADS, KeypointModel, MobileNetV3SmallKeypoints
+from micronet_keras.benchmark.keypoint_baseline import MobileNetV3SmallKeypoints
+from micronet_keras.models import MicroNetPoseEstimator
+from micronet_keras.tasks import NETWORKS
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
 
@@ -24,17 +26,11 @@ def main(argv: list[str]) -> None:
     shape = (_HEIGHT.value, _WIDTH.value, 3)
     if min(shape[:2]) < 32 or any(side % 32 for side in shape[:2]):
         raise UserError(f"--height and --width must be multiples of 32, not {shape[0]}, {shape[1]}")
-    backbones = {
-        "m0": models.MicroNetM0,
-        "m1": models.MicroNetM1,
-        "m2": models.MicroNetM2,
-        "m3": models.MicroNetM3,
-    }
     print(f"{'crop ' + str(shape[0]) + ' x ' + str(shape[1]):30} {'MAdds':>12} {'parameters':>11}")
-    for name, build in backbones.items():
+    for name, build in NETWORKS.items():
         backbone = build(input_shape=shape, include_top=False)
         _print(f"{backbone.name}, backbone alone", backbone)
-        _print(f"{backbone.name}, keypoints", KeypointModel(backbone, HEADS[name]))
+        _print(f"{backbone.name}, keypoints", MicroNetPoseEstimator(backbone, head=name))
     _print("MobileNetV3-Small, keypoints", MobileNetV3SmallKeypoints(shape))
 
 

@@ -1,76 +1,64 @@
-"""Quantizes a trained model: with quantization-aware training (QAT) or post-training (PTQ).
+"""Quantizes what a run has trained: with quantization-aware training (QAT) or post-training (PTQ).
 
-It writes one file, which scripts/convert.py turns into an int8 flatbuffer and C arrays. A
+RUN is the folder that scripts/train.py wrote; dataset, splits, flips, crops and loss are read from
+it. It writes one file, which scripts/convert.py turns into an int8 flatbuffer and C arrays. A
 fine-tuning that was stopped goes on with the same command.
 
 Examples:
 
-  # An epoch of QAT on the bundled dataset.
-  python scripts/quantize.py --model=out/shapes/best.keras --out=out/shapes/qat.npz
+  # An epoch of QAT; it leaves out/shapes/qat.npz.
+  python scripts/quantize.py out/shapes
 
-  # PTQ: ranges from 512 training images, no training.
-  python scripts/quantize.py --model=out/shapes/best.keras --mode=ptq --out=out/shapes/ptq.npz
+  # PTQ: ranges from 512 training images, no training; it leaves out/shapes/ptq.npz.
+  python scripts/quantize.py out/shapes --mode=ptq
 
-  # Your own pictures, trained with scripts/train.py before.
-  python scripts/quantize.py --model=out/flowers/best.keras --dataset=./flowers --epochs=4 \\
-      --out=out/flowers/qat.npz
-
-  # A detector of scripts/train.py --task=detection; --task=keypoints is for heatmap models.
-  python scripts/quantize.py --task=detection --model=out/detector/best.keras --mode=ptq \\
-      --out=out/detector/ptq.npz
+  # More fine-tuning of a detector.
+  python scripts/quantize.py out/detector --epochs=4 --out=out/detector/qat4.npz
 """
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import keras
 from absl import flags
 
-from micronet_keras import data
-from micronet_keras.detection.int8 import quantize_detector
-from micronet_keras.keypoints import quantize_keypoints
-from micronet_keras.models import read_keras
-from micronet_keras.quantize import QuantizeConfig, quantize_classifier
+from micronet_keras.data import load_dataset
+from micronet_keras.quantize import QuantizeConfig, quantize
 from micronet_keras.settings import define_flags, given_flags
+from micronet_keras.train import read_run
 from micronet_mcu.cli import script
+from micronet_mcu.errors import UserError
 from micronet_mcu.files import refuse_existing
 
-# The bundled dataset of each task, and what quantizes its models.
-TASKS = {
-    "classification": (data.DEFAULT_DATASET, quantize_classifier),
-    "detection": ("micronet_shapes/multi", quantize_detector),
-    "keypoints": ("micronet_shapes/multi", quantize_keypoints),
-}
-
-_TASK = flags.DEFINE_enum("task", "classification", list(TASKS), "what the model was trained for")
-_MODEL = flags.DEFINE_string("model", None, "the trained .keras file", required=True)
 _MODE = flags.DEFINE_enum("mode", "qat", ["qat", "ptq"], "with fine-tuning or without")
-_DATASET = flags.DEFINE_string(
-    "dataset",
-    None,
-    "a TFDS name, or a folder with a sub-folder per class; the bundled dataset when not given",
-)
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
-_OUT = flags.DEFINE_string("out", "out/quantized.npz", "the file to write")
+_DATASET = flags.DEFINE_string("dataset", None, "instead of the run's; with the same classes")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps the dataset now")
+_OUT = flags.DEFINE_string("out", None, "the file to write; RUN/qat.npz or RUN/ptq.npz without it")
 _FORCE = flags.DEFINE_boolean("force", False, "replace --out when it exists")
 define_flags(QuantizeConfig, __name__)
 
 
 def main(argv: list[str]) -> None:
-    del argv
-    refuse_existing(_OUT.value, _FORCE.value)
-    config = QuantizeConfig(**given_flags(QuantizeConfig))
+    folder = script.argument(argv, "RUN")
+    run = read_run(folder)
+    out = Path(_OUT.value or Path(folder, f"{_MODE.value}.npz"))
+    refuse_existing(out, _FORCE.value)
+    try:
+        config = QuantizeConfig(**given_flags(QuantizeConfig))
+    except ValueError as error:
+        raise UserError(str(error)) from error
     if _MODE.value == "ptq":
         config = dataclasses.replace(config, epochs=0)
     keras.utils.set_random_seed(config.seed)
-    model = read_keras(_MODEL.value)
-    dataset, quantize = TASKS[_TASK.value]
-    source = data.load_dataset(_DATASET.value or dataset, _DATA_DIR.value)
-    quantized = quantize(model, source, config, backup=f"{_OUT.value}.unfinished")
-    quantized.save(_OUT.value)
-    if source.bad_images:
-        print(source.bad_images.summary())
-    print(f"{_OUT.value}: {_MODE.value.upper()} of {_MODEL.value}; next: scripts/convert.py")
+    backup = out.with_name(f"{out.name}.unfinished")
+    source = load_dataset(_DATASET.value or run.dataset, _DATA_DIR.value or run.data_dir)
+    quantized = quantize(run, config, backup=backup, source=source)
+    quantized.save(out)
+    # Not before the result is safe: a full disk must not cost the epochs.
+    shutil.rmtree(backup, ignore_errors=True)
+    print(f"{out}: {_MODE.value.upper()} of {run.folder.best}; next: scripts/convert.py")
 
 
 def run() -> None:
-    script.run(main)
+    script.run(main, positional="RUN")

@@ -5,7 +5,7 @@ people in crops).
 
 A run that was stopped, in whatever way, goes on with the same command and ends as if it had never
 been stopped. In --out it leaves best.keras, last.keras, config.json, history.csv, tensorboard/ and,
-when it is finished, curve.png and summary.json.
+when it is finished, curve.png, predictions.png and summary.json.
 
 Examples:
 
@@ -34,111 +34,22 @@ Presets: m0, m1, m2, m3 are the authors' for ImageNet (600 epochs), quick suits 
 and is there for every task; coco is for keypoints.
 """
 
-import dataclasses
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
 import keras
 from absl import flags
 
-from micronet_keras import data, detection, keypoints, models
+from micronet_keras import data
 from micronet_keras.settings import define_flags, given_flags
-from micronet_keras.train import (
-    RECIPES,
-    TrainConfig,
-    make_repeatable,
-    train_classifier,
-    transfer_weights,
-    with_batch_size,
-)
+from micronet_keras.tasks import NETWORKS, TASKS, TrainConfig, replace, with_batch_size
+from micronet_keras.train import make_repeatable, train
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
 
-MODELS = {
-    "m0": models.MicroNetM0,
-    "m1": models.MicroNetM1,
-    "m2": models.MicroNetM2,
-    "m3": models.MicroNetM3,
-}
-DETECTION_HEADS = {"light": detection.light_detector, "retinanet": detection.retinanet}
-
-
-class Task(NamedTuple):
-    """What the tasks differ in; `build` makes the model with its initial weights."""
-
-    config: type[TrainConfig]
-    recipes: dict[str, TrainConfig]
-    dataset: str
-    build: Callable[[TrainConfig, data.Source], keras.Model]
-    train: Callable
-
-
-def build_model(config: TrainConfig, classes: int) -> keras.Model:
-    """The classifier of the flags with its initial weights."""
-    build = MODELS[_MODEL.value]
-    shape = (config.image_size, config.image_size, 3)
-    model = build(input_shape=shape, classes=classes, dropout_rate=config.dropout)
-    weights = _WEIGHTS.value
-    if weights == "imagenet":
-        transfer_weights(model, build(input_shape=shape, weights="imagenet"), _SKIP_HEAD.value)
-    elif weights and weights.endswith(".pth"):
-        models.load_pytorch_checkpoint(model, weights, skip_head=_SKIP_HEAD.value)
-    elif weights and weights.endswith(".weights.h5"):
-        models.load_weights_file(model, weights)
-    elif weights:
-        transfer_weights(model, weights, _SKIP_HEAD.value)
-    return model
-
-
-def _backbone(shape: tuple[int, int, int]) -> keras.Model:
-    """Without a classifier; a classifier's weights fit all the same."""
-    build = MODELS[_MODEL.value]
-    weights = _WEIGHTS.value
-    if weights and weights.endswith(".pth"):
-        backbone = build(input_shape=shape, include_top=False)
-        models.load_pytorch_checkpoint(backbone, weights, skip_head=True)
-        return backbone
-    return build(input_shape=shape, include_top=False, weights=weights)
-
-
-def _detector(config: TrainConfig, source: data.Source) -> keras.Model:
-    backbone = _backbone((config.image_size, config.image_size, 3))
-    return DETECTION_HEADS[_HEAD.value](backbone, len(source.object_class_names))
-
-
-def _heatmap_model(config: keypoints.KeypointConfig, source: data.Source) -> keras.Model:
-    backbone = _backbone((*config.size, 3))
-    return keypoints.KeypointModel(backbone, keypoints.HEADS[_MODEL.value])
-
-
-TASKS = {
-    "classification": Task(
-        TrainConfig,
-        RECIPES,
-        data.DEFAULT_DATASET,
-        lambda config, source: build_model(config, len(source.class_names)),
-        train_classifier,
-    ),
-    "detection": Task(
-        detection.DetectionConfig,
-        detection.DETECTION_RECIPES,
-        "micronet_shapes/multi",
-        _detector,
-        detection.train_detector,
-    ),
-    "keypoints": Task(
-        keypoints.KeypointConfig,
-        keypoints.KEYPOINT_RECIPES,
-        keypoints.DEFAULT_DATASET,
-        _heatmap_model,
-        keypoints.train_keypoints,
-    ),
-}
 PRESETS = sorted({name for task in TASKS.values() for name in task.recipes})
 
 _TASK = flags.DEFINE_enum("task", "classification", list(TASKS), "what is learnt")
-_MODEL = flags.DEFINE_enum("model", "m0", list(MODELS), "which MicroNet")
-_HEAD = flags.DEFINE_enum("head", "light", list(DETECTION_HEADS), "of a detector")
+_MODEL = flags.DEFINE_enum("model", "m0", list(NETWORKS), "which MicroNet")
 _PRESET = flags.DEFINE_enum("preset", "quick", PRESETS, "where the flags below start from")
 _DATASET = flags.DEFINE_string(
     "dataset",
@@ -163,15 +74,12 @@ _SCALE = flags.DEFINE_boolean(
 )
 _FORCE = flags.DEFINE_boolean("force", False, "discard the run that is in --out and start anew")
 
-
 define_flags(TrainConfig, __name__, when_absent="the preset's")
-for _name in ("detection", "keypoints"):
-    define_flags(
-        TASKS[_name].config, __name__, f"for --task={_name} only; the preset's", beyond=TrainConfig
-    )
+for _task in TASKS.values():
+    define_flags(_task.config, __name__, f"for --task={_task.name} only; the preset's")
 
 
-def config_from_flags() -> TrainConfig:
+def config_from_flags() -> Any:
     """The preset with the given flags in place of its fields.
 
     Raises:
@@ -183,8 +91,8 @@ def config_from_flags() -> TrainConfig:
             f"--task={_TASK.value} has no preset {_PRESET.value!r}; choose among: "
             + ", ".join(task.recipes)
         )
-    given = given_flags(task.config)
-    foreign = {name for other in TASKS.values() for name in given_flags(other.config)} - set(given)
+    given = given_flags(TrainConfig, task.config)
+    foreign = set(given_flags(*(other.config for other in TASKS.values()))) - set(given)
     if foreign:
         raise UserError(f"--task={_TASK.value} has no setting --{min(foreign)}; leave it out")
     config = task.recipes[_PRESET.value]
@@ -192,8 +100,8 @@ def config_from_flags() -> TrainConfig:
         if _SCALE.value:
             if "learning_rate" in given:
                 raise UserError("--scale_learning_rate and --learning_rate exclude each other")
-            config = with_batch_size(config, given.get("batch_size", config.batch_size))
-        return dataclasses.replace(config, **given)
+            config = with_batch_size(config, given.get("batch_size", config.training.batch_size))
+        return replace(config, **given)
     except ValueError as error:
         raise UserError(str(error)) from error
 
@@ -204,28 +112,24 @@ def main(argv: list[str]) -> None:
     task = TASKS[_TASK.value]
     source = data.load_dataset(_DATASET.value or task.dataset, _DATA_DIR.value)
     policy = keras.config.dtype_policy()
-    make_repeatable(config)
-    keras.config.set_dtype_policy(config.precision)
+    make_repeatable(config.training)
+    keras.config.set_dtype_policy(config.training.precision)
     try:
-        result = task.train(
-            task.build(config, source),
+        model = task.build(_MODEL.value, source, config, _WEIGHTS.value, _SKIP_HEAD.value)
+        result = train(
+            task,
+            model,
             source,
             config,
             _OUT.value,
-            settings={
-                "task": _TASK.value,
-                "model": _MODEL.value,
-                "weights": _WEIGHTS.value,
-                **({"head": _HEAD.value} if _TASK.value == "detection" else {}),
-            },
+            settings={"model": _MODEL.value, "weights": _WEIGHTS.value},
             force=_FORCE.value,
         )
     finally:
         keras.config.set_dtype_policy(policy)
     if not result.trained:
         print(f"{_OUT.value} is finished, nothing was done; --force starts anew")
-    for name, value in result.summary.items():
-        print(f"{name:>20}: {value}")
+    script.print_figures(result.summary)
     if source.bad_images:
         print(source.bad_images.summary())
 

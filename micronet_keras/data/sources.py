@@ -32,6 +32,7 @@ class Source:
         crop_fraction: the share of the shorter side that the evaluation's centre crop keeps.
         bad_images: those that were met so far and did not decode.
         object_class_names: of the labels of `objects`; empty where records have none.
+        data_dir: where TFDS keeps it, as it was given; None for its default and for folders.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Source:
     read: Callable[[str], tf.data.Dataset] = dataclasses.field(repr=False)
     bad_images: BadImages = dataclasses.field(default_factory=BadImages, repr=False)
     object_class_names: list[str] = dataclasses.field(default_factory=list, repr=False)
+    data_dir: str | None = None
 
     def raw(self, split: str) -> tf.data.Dataset:
         """The records of a split, always in the same order, images still encoded.
@@ -88,7 +90,8 @@ def load_dataset(name: str = DEFAULT_DATASET, data_dir: str | os.PathLike | None
     builder = _builder(name, data_dir)
     if builder is not None:
         _prepare(builder, name)
-        return _tfds_source(builder, name)
+        source = _tfds_source(builder, name)
+        return dataclasses.replace(source, data_dir=os.fspath(data_dir) if data_dir else None)
     if name and Path(name).is_dir():
         return _folder_source(name)
     raise UserError(

@@ -1,4 +1,4 @@
-"""The Keras layers MicroNet is made of."""
+"""The Keras layers that MicroNet and its detectors are made of."""
 
 from micronet_keras.layers.blocks import MicroBlockA, MicroBlockB, MicroBlockC
 from micronet_keras.layers.channel_shuffle import ChannelShuffle
@@ -9,6 +9,7 @@ from micronet_keras.layers.factorized import (
     MicroStemConv2D,
 )
 from micronet_keras.layers.madds import MAdds, layer_madds
+from micronet_keras.layers.pack_levels import PackLevels
 
 __all__ = [
     "ChannelShuffle",
@@ -20,5 +21,6 @@ __all__ = [
     "MicroFactorizedDepthwiseConv2D",
     "MicroFactorizedPointwiseConv2D",
     "MicroStemConv2D",
+    "PackLevels",
     "layer_madds",
 ]

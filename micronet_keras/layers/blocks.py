@@ -53,41 +53,6 @@ class MicroBlockA(MicroBlock):
     (None, 24, 24, 8)
     """
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: int = 3,
-        strides: int = 1,
-        multipliers: tuple[int, int] = (2, 2),
-        hidden_groups: int = 1,
-        squeeze_groups: int = 1,
-        output_groups: int = 1,
-        depthwise_branches: int = 2,
-        squeeze_branches: int = 1,
-        reduction: int = 8,
-        init_a: tuple[float, float] = (1.0, 1.0),
-        init_b: tuple[float, float] = (0.0, 0.0),
-        **kwargs,
-    ):
-        super().__init__(
-            filters,
-            kernel_size,
-            strides,
-            multipliers,
-            hidden_groups,
-            squeeze_groups,
-            output_groups,
-            depthwise_branches,
-            squeeze_branches,
-            reduction,
-            init_a,
-            init_b,
-            **kwargs,
-        )
-
-    def get_config(self):
-        return {**super().get_config(), "multipliers": self.multipliers}
-
 
 @keras.saving.register_keras_serializable(package="micronet_keras")
 class MicroBlockB(ExpandingMicroBlock):
@@ -125,56 +90,6 @@ class MicroBlockB(ExpandingMicroBlock):
     >>> expanded.shape, squeezed.shape
     ((None, 6, 6, 64), (None, 6, 6, 16))
     """
-
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: int = 3,
-        strides: int = 1,
-        multipliers: tuple[int, int] = (2, 2),
-        hidden_groups: int = 1,
-        squeeze_groups: int = 1,
-        output_groups: int = 1,
-        depthwise_branches: int = 2,
-        squeeze_branches: int = 1,
-        reduction: int = 8,
-        init_a: tuple[float, float] = (1.0, 1.0),
-        init_b: tuple[float, float] = (0.0, 0.0),
-        *,
-        expand_filters: int,
-        expand_groups: int = 1,
-        expand_hidden_groups: int = 1,
-        expand_branches: int = 2,
-        expand_reduction: int = 8,
-        final: bool = False,
-        return_squeezed: bool = False,
-        **kwargs,
-    ):
-        super().__init__(
-            filters=filters,
-            kernel_size=kernel_size,
-            strides=strides,
-            multipliers=multipliers,
-            hidden_groups=hidden_groups,
-            squeeze_groups=squeeze_groups,
-            output_groups=output_groups,
-            depthwise_branches=depthwise_branches,
-            squeeze_branches=squeeze_branches,
-            reduction=reduction,
-            init_a=init_a,
-            init_b=init_b,
-            expand_filters=expand_filters,
-            expand_groups=expand_groups,
-            expand_hidden_groups=expand_hidden_groups,
-            expand_branches=expand_branches,
-            expand_reduction=expand_reduction,
-            final=final,
-            return_squeezed=return_squeezed,
-            **kwargs,
-        )
-
-    def get_config(self):
-        return {**super().get_config(), "multipliers": self.multipliers}
 
 
 @keras.saving.register_keras_serializable(package="micronet_keras")
@@ -219,55 +134,16 @@ class MicroBlockC(ExpandingMicroBlock):
     """
 
     def __init__(
-        self,
-        filters: int,
-        kernel_size: int = 3,
-        strides: int = 1,
-        hidden_groups: int = 1,
-        squeeze_groups: int = 1,
-        output_groups: int = 1,
-        input_branches: int = 2,
-        depthwise_branches: int = 2,
-        squeeze_branches: int = 1,
-        reduction: int = 8,
-        init_a: tuple[float, float] = (1.0, 1.0),
-        init_b: tuple[float, float] = (0.0, 0.0),
-        *,
-        expand_filters: int,
-        expand_groups: int = 1,
-        expand_hidden_groups: int = 1,
-        expand_branches: int = 2,
-        expand_reduction: int = 8,
-        final: bool = False,
-        return_squeezed: bool = False,
-        **kwargs,
+        self, filters: int, kernel_size: int = 3, strides: int = 1, *, input_branches=2, **kwargs
     ):
-        super().__init__(
-            filters=filters,
-            kernel_size=kernel_size,
-            strides=strides,
-            multipliers=(1, 1),
-            hidden_groups=hidden_groups,
-            squeeze_groups=squeeze_groups,
-            output_groups=output_groups,
-            depthwise_branches=depthwise_branches,
-            squeeze_branches=squeeze_branches,
-            reduction=reduction,
-            init_a=init_a,
-            init_b=init_b,
-            expand_filters=expand_filters,
-            expand_groups=expand_groups,
-            expand_hidden_groups=expand_hidden_groups,
-            expand_branches=expand_branches,
-            expand_reduction=expand_reduction,
-            final=final,
-            return_squeezed=return_squeezed,
-            **kwargs,
-        )
+        # The expansion before it has widened the input.
+        super().__init__(filters, kernel_size, strides, multipliers=(1, 1), **kwargs)
         self.input_branches = checks.branches("input_branches", input_branches, (0, 1, 2))
 
     def get_config(self):
-        return {**super().get_config(), "input_branches": self.input_branches}
+        config = super().get_config()
+        del config["multipliers"]
+        return config
 
     def _separate(self, inputs):
         # Of tensors and of shapes alike: a shape is a sequence of numbers, not of sequences.

@@ -76,6 +76,7 @@ class DYShiftMax(keras.layers.Layer):
                 units,
                 kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
                 dtype=self.dtype_policy,
+                trainable=self.trainable,
                 name=name,
             )
 

@@ -19,7 +19,11 @@ def batch_normalization(layer: keras.layers.Layer, name: str) -> keras.layers.La
     momentum 0.9: Keras' default of 0.99 leaves the statistics of a short training behind.
     """
     return keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, dtype=layer.dtype_policy, name=name
+        momentum=0.9,
+        epsilon=1e-5,
+        dtype=layer.dtype_policy,
+        trainable=layer.trainable,
+        name=name,
     )
 
 

@@ -1,5 +1,7 @@
 """What Micro-Block-A, -B and -C have in common: two lists of layers and a shortcut between them."""
 
+import inspect
+
 import keras
 from keras import ops
 
@@ -24,18 +26,19 @@ class MicroBlock(keras.layers.Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides,
-        multipliers,
-        hidden_groups,
-        squeeze_groups,
-        output_groups,
-        depthwise_branches,
-        squeeze_branches,
-        reduction,
-        init_a,
-        init_b,
+        filters: int,
+        kernel_size: int = 3,
+        strides: int = 1,
+        *,
+        multipliers: tuple[int, int] = (2, 2),
+        hidden_groups: int = 1,
+        squeeze_groups: int = 1,
+        output_groups: int = 1,
+        depthwise_branches: int = 2,
+        squeeze_branches: int = 1,
+        reduction: int = 8,
+        init_a: tuple[float, float] = (1.0, 1.0),
+        init_b: tuple[float, float] = (0.0, 0.0),
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -112,20 +115,8 @@ class MicroBlock(keras.layers.Layer):
         return total
 
     def get_config(self):
-        names = (
-            "filters",
-            "kernel_size",
-            "strides",
-            "hidden_groups",
-            "squeeze_groups",
-            "output_groups",
-            "depthwise_branches",
-            "squeeze_branches",
-            "reduction",
-            "init_a",
-            "init_b",
-        )
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        arguments = {name: getattr(self, name) for name in _arguments(type(self))}
+        return {**super().get_config(), **arguments}
 
     # What the subclasses differ in.
 
@@ -155,13 +146,18 @@ class MicroBlock(keras.layers.Layer):
 
     # What they share.
 
+    @property
+    def _passed_on(self) -> dict:
+        """What the layers within have from the block."""
+        return {"dtype": self.dtype_policy, "trainable": self.trainable}
+
     def _make_squeeze(self, hidden):
         groups, shuffles = self._hidden_layout(hidden)
         self.depthwise = MicroFactorizedDepthwiseConv2D(
             self.kernel_size,
             self.strides,
             self.multipliers,
-            dtype=self.dtype_policy,
+            **self._passed_on,
             name="depthwise",
         )
         self.depthwise_activation = self._activation(
@@ -169,7 +165,7 @@ class MicroBlock(keras.layers.Layer):
         )
         self.depthwise_shuffles = self._shuffles("depthwise_shuffle", shuffles)
         self.squeeze = MicroFactorizedPointwiseConv2D(
-            self.filters, self.squeeze_groups, dtype=self.dtype_policy, name="squeeze"
+            self.filters, self.squeeze_groups, **self._passed_on, name="squeeze"
         )
         self.squeeze_activation = None
         shuffles = [self.output_groups]
@@ -178,7 +174,7 @@ class MicroBlock(keras.layers.Layer):
                 self.output_groups,
                 branches=1,
                 reduction=self._squeeze_reduction(hidden),
-                dtype=self.dtype_policy,
+                **self._passed_on,
                 name="squeeze_activation",
             )
             if self.filters % 2 == 0:
@@ -187,20 +183,20 @@ class MicroBlock(keras.layers.Layer):
 
     def _activation(self, name, groups, branches, reduction):
         if not branches:
-            return keras.layers.ReLU(6.0, dtype=self.dtype_policy, name=name)
+            return keras.layers.ReLU(6.0, **self._passed_on, name=name)
         return DYShiftMax(
             groups,
             branches,
             reduction,
             self.init_a[:branches],
             self.init_b[:branches],
-            dtype=self.dtype_policy,
+            **self._passed_on,
             name=name,
         )
 
     def _shuffles(self, name, groups):
         return [
-            ChannelShuffle(count, dtype=self.dtype_policy, name=f"{name}_{i}")
+            ChannelShuffle(count, **self._passed_on, name=f"{name}_{i}")
             for i, count in enumerate(groups)
         ]
 
@@ -210,17 +206,20 @@ class ExpandingMicroBlock(MicroBlock):
 
     def __init__(
         self,
+        filters: int,
+        kernel_size: int = 3,
+        strides: int = 1,
         *,
-        expand_filters,
-        expand_groups,
-        expand_hidden_groups,
-        expand_branches,
-        expand_reduction,
-        final,
-        return_squeezed,
+        expand_filters: int,
+        expand_groups: int = 1,
+        expand_hidden_groups: int = 1,
+        expand_branches: int = 2,
+        expand_reduction: int = 8,
+        final: bool = False,
+        return_squeezed: bool = False,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(filters, kernel_size, strides, **kwargs)
         self.expand_filters = checks.positive_int("expand_filters", expand_filters)
         self.expand_groups = checks.positive_int("expand_groups", expand_groups)
         self.expand_hidden_groups = checks.positive_int(
@@ -237,18 +236,6 @@ class ExpandingMicroBlock(MicroBlock):
         activation = [self.expand_activation] if self.expand_activation else []
         return [self.expand, *activation, *self.expand_shuffles]
 
-    def get_config(self):
-        names = (
-            "expand_filters",
-            "expand_groups",
-            "expand_hidden_groups",
-            "expand_branches",
-            "expand_reduction",
-            "final",
-            "return_squeezed",
-        )
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
     def _outputs(self, output, squeezed):
         return (output, squeezed) if self.return_squeezed else output
 
@@ -258,7 +245,7 @@ class ExpandingMicroBlock(MicroBlock):
 
     def _make_expansion(self):
         self.expand = MicroFactorizedPointwiseConv2D(
-            self.expand_filters, self.expand_groups, dtype=self.dtype_policy, name="expand"
+            self.expand_filters, self.expand_groups, **self._passed_on, name="expand"
         )
         self.expand_activation = None
         if self.expand_branches or not self.final:
@@ -270,6 +257,19 @@ class ExpandingMicroBlock(MicroBlock):
             )
         shuffles = [] if self.final else [self.expand_hidden_groups]
         self.expand_shuffles = self._shuffles("expand_shuffle", shuffles)
+
+
+def _arguments(block: type[MicroBlock]) -> list[str]:
+    """Names of the arguments that a class of blocks takes beyond those of every layer.
+
+    They stand in the signatures and nowhere else; each is an attribute of the same name.
+    """
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    names: dict[str, None] = {}
+    for base in block.__mro__[: block.__mro__.index(MicroBlock) + 1]:
+        _, *parameters = inspect.signature(base.__init__).parameters.values()
+        names |= dict.fromkeys(argument.name for argument in parameters if argument.kind in named)
+    return list(names)
 
 
 def _build_path(path, shape):

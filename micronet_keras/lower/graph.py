@@ -150,6 +150,11 @@ AnyNode = TypeVar("AnyNode", bound=Node)
 class Graph:
     """Nodes in the order of computation, and the names of the outputs.
 
+    Attributes:
+        outputs: names of the nodes whose tensors the graph puts out.
+        packed_classes: number of classes where the outputs are scores and boxes of a detector's
+            levels in turn, which the Keras model joins by `PackLevels`; None otherwise.
+
     Example:
 
     >>> graph = Graph()
@@ -160,9 +165,10 @@ class Graph:
     3
     """
 
-    def __init__(self) -> None:
+    def __init__(self, packed_classes: int | None = None) -> None:
         self._nodes: dict[str, Node] = {}
         self.outputs: list[str] = []
+        self.packed_classes = packed_classes
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self._nodes.values())

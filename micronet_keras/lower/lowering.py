@@ -46,7 +46,8 @@ def lower(model: keras.Model, normalization: str | None = "imagenet") -> Graph:
             takes.
 
     Returns:
-        The graph. Its outputs are the model's, in order.
+        The graph. Its outputs are the model's, in order; of a `MicroNetObjectDetector` they are its
+        `raw_outputs`, two for each level.
 
     Raises:
         ValueError: a layer cannot be lowered, by its name and with what could take its place; the
@@ -68,18 +69,23 @@ def lower(model: keras.Model, normalization: str | None = "imagenet") -> Graph:
 
 class _Lowering:
     def __init__(self, model: keras.Model):
-        self.graph = Graph()
+        operations = _operations(model)
+        outputs, packed_classes = model.outputs, None
+        if isinstance(operations[-1], layers.PackLevels):
+            # Joined outside of the network, where int8 needs no copy.
+            *operations, packing = operations
+            outputs, packed_classes = packing.input, packing.classes
+        self.graph = Graph(packed_classes)
         # Keras tensors are followed by identity: layer.output of one is an entry of layer.input of
         # the next.
         self._names: dict[int, str] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
-        operations = _operations(model)
         self._readers = Counter(
             id(tensor) for operation in operations for tensor in _inputs(operation)
         )
         for operation in operations:
             self._lower(operation)
-        self.graph.outputs = [self._output(tensor) for tensor in model.outputs]
+        self.graph.outputs = [self._output(tensor) for tensor in outputs]
 
     def _lower(self, layer) -> None:
         name, inputs = layer.name, [self._name(tensor) for tensor in _inputs(layer)]
@@ -92,8 +98,10 @@ class _Lowering:
                 outputs = [self._add(name, inputs)]
             case keras.layers.BatchNormalization():
                 outputs = [self._batch_norm(layer, *inputs)]
-            case _:
+            case _ if len(inputs) == 1:
                 outputs = [self._single(layer, name, *inputs)]
+            case _:
+                raise _unsupported(layer, name)
         for tensor, output in zip(keras.tree.flatten(layer.output), outputs, strict=True):
             self._names[id(tensor)] = output
 

@@ -43,7 +43,7 @@ def fold_permutations(graph: Graph) -> Graph:
 
 class _Folding:
     def __init__(self, graph: Graph):
-        self.result = Graph()
+        self.result = Graph(graph.packed_classes)
         self._channels = graph.channels()
         # Stored channel i of node n is channel self._order[n][i] of the original graph.
         self._order: dict[str, np.ndarray] = {}
@@ -151,7 +151,7 @@ def fuse_relu6(graph: Graph) -> Graph:
         ValueError: a Relu6 node follows something that cannot clip, or that others read as well.
     """
     readers = graph.consumers()
-    result = Graph()
+    result = Graph(graph.packed_classes)
     stored: dict[str, str] = {}
     for node in graph:
         node = dataclasses.replace(node, inputs=tuple(stored[name] for name in node.inputs))

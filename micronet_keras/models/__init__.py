@@ -3,6 +3,8 @@
 from micronet_keras.layers import MAdds
 from micronet_keras.models.configs import CONFIGS, MicroNetConfig, MicroNetRow
 from micronet_keras.models.counting import count_madds
+from micronet_keras.models.detection_heads import DETECTION_HEADS, LightHead, RetinaNetHead
+from micronet_keras.models.features import feature_maps, pyramid_outputs
 from micronet_keras.models.imagenet import decode_predictions, preprocess_input
 from micronet_keras.models.micronet import (
     MicroNet,
@@ -10,7 +12,13 @@ from micronet_keras.models.micronet import (
     MicroNetM1,
     MicroNetM2,
     MicroNetM3,
-    pyramid_outputs,
+)
+from micronet_keras.models.object_detector import MicroNetObjectDetector
+from micronet_keras.models.pose_estimator import (
+    HEATMAP_STRIDE,
+    POSE_HEADS,
+    MicroNetPoseEstimator,
+    PoseHead,
 )
 from micronet_keras.models.pytorch import load_pytorch_checkpoint, load_state_dict
 from micronet_keras.models.shufflenet import ShuffleNetV2
@@ -19,6 +27,9 @@ from micronet_keras.models.weights import imagenet_path, load_weights_file, read
 
 __all__ = [
     "CONFIGS",
+    "DETECTION_HEADS",
+    "HEATMAP_STRIDE",
+    "LightHead",
     "MAdds",
     "MicroNet",
     "MicroNetConfig",
@@ -26,10 +37,16 @@ __all__ = [
     "MicroNetM1",
     "MicroNetM2",
     "MicroNetM3",
+    "MicroNetObjectDetector",
+    "MicroNetPoseEstimator",
     "MicroNetRow",
+    "POSE_HEADS",
+    "PoseHead",
+    "RetinaNetHead",
     "ShuffleNetV2",
     "count_madds",
     "decode_predictions",
+    "feature_maps",
     "imagenet_path",
     "load_pytorch_checkpoint",
     "load_state_dict",

@@ -205,47 +205,6 @@ def MicroNetM3(  # noqa: N802
     )
 
 
-def pyramid_outputs(model: keras.Model) -> dict[str, keras.KerasTensor]:
-    """Feature maps of a MicroNet for detection, segmentation or keypoints.
-
-    Every level is the last narrow ("squeezed") tensor of its stride: what a row puts out, after the
-    residual. That also holds for P5, although an expansion to four to six times the channels
-    follows
-    it in the same resolution: the expansion is pointwise, so it sees nothing new, and all levels
-    should be of a kind.
-
-    Args:
-        model: built by `MicroNet` or one of `MicroNetM0` ... `MicroNetM3`, with or without top.
-
-    Returns:
-        {"P2": stride 4, "P3": stride 8, "P4": stride 16, "P5": stride 32}, each [batch,
-        ceil(height / stride), ceil(width / stride), channels]. Rows of your own may have other
-        levels.
-
-    Raises:
-        ValueError: `model` is not a MicroNet.
-
-    Example:
-
-    >>> backbone = MicroNetM0(input_shape=(96, 96, 3), include_top=False)
-    >>> features = keras.Model(backbone.input, pyramid_outputs(backbone))
-    >>> features.output["P3"].shape
-    (None, 12, 12, 12)
-    """
-    stride = 1
-    levels = {}
-    for layer in model.layers:
-        if isinstance(layer, MicroStemConv2D):
-            stride = layer.strides
-        elif isinstance(layer, MicroBlockA | MicroBlockB | MicroBlockC):
-            stride *= layer.strides
-            squeezed = layer.output if isinstance(layer, MicroBlockA) else layer.output[1]
-            levels[f"P{stride.bit_length() - 1}"] = squeezed
-    if not levels:
-        raise ValueError(f"A MicroNet model is expected. Received: model={model.name}")
-    return levels
-
-
 def _input(input_shape, input_tensor):
     """The tensor that the network starts from."""
     if input_tensor is not None and not isinstance(input_tensor, keras.KerasTensor):

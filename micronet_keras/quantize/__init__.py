@@ -1,8 +1,8 @@
 """Post-training quantization and quantization-aware training."""
 
 from micronet_keras.quantize.calibrate import calibrate, post_training_quantize
-from micronet_keras.quantize.classification import QuantizeConfig, quantize_classifier
 from micronet_keras.quantize.qat import QuantizeAwareModel, fine_tune, quantize_aware
+from micronet_keras.quantize.quantize import QuantizeConfig, quantize
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
 from micronet_keras.quantize.to_tflite import convert
 
@@ -14,6 +14,6 @@ __all__ = [
     "calibrate",
     "fine_tune",
     "post_training_quantize",
+    "quantize",
     "quantize_aware",
-    "quantize_classifier",
 ]

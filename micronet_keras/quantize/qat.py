@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
 import numpy as np
@@ -18,7 +17,7 @@ import tf_keras
 
 from micronet_keras.lower import lower
 from micronet_keras.lower.emit import coefficient_names, emit, hidden_name
-from micronet_keras.lower.graph import Conv, Dense, DepthwiseConv, DYShiftMax, Graph, Softmax
+from micronet_keras.lower.graph import Conv, Dense, DepthwiseConv, DYShiftMax, Graph
 from micronet_keras.quantize.calibrate import calibrate, prepare
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
 from micronet_keras.quantize.tf_keras_builder import TfKerasBuilder
@@ -63,7 +62,7 @@ class QuantizeAwareModel(tf_keras.Model):
 
     def quantized_graph(self, class_names: Iterable[str] = ()) -> QuantizedGraph:
         """The graph with the weights and ranges as trained so far, ready for conversion."""
-        graph = Graph()
+        graph = Graph(self.template.packed_classes)
         for node in self.template:
             graph.add(_with_trained_weights(node, self.trained))
         graph.outputs = list(self.template.outputs)
@@ -110,33 +109,36 @@ def quantize_aware(
 def fine_tune(
     qat: QuantizeAwareModel,
     batches: Callable[[int], tf.data.Dataset],
+    *,
+    loss: Callable,
+    metrics: Sequence[str] = (),
+    validation: tf.data.Dataset,
     steps_per_epoch: int,
     epochs: int,
-    backup: str | os.PathLike,
     learning_rate: float = 1e-5,
-    validation: tf.data.Dataset | None = None,
+    backup: str | os.PathLike,
     verbose: int | str = "auto",
-    loss: Callable | None = None,
 ) -> dict[str, list[float]]:
     """Fine-tunes with SGD (momentum 0.9, cosine decay), and resumes where a killed run was.
 
-    With validation data the weights of the best epoch are kept, those from before the first epoch
-    among them: fine-tuning does not end worse, on these data, than quantization without training.
+    The weights of the best epoch are kept, those from before the first epoch among them:
+    fine-tuning does not end worse, on the validation data, than quantization without training.
 
     Args:
         qat: what `quantize_aware` returns.
-        batches: from the epoch to begin with to a stream of (pixels uint8, labels int) batches.
+        batches: from the epoch to begin with to a stream of (pixels uint8, targets) batches.
+        loss: of either Keras.
+        metrics: names of tf_keras metrics. With "accuracy" the best epoch is that of the highest,
+            else that of the lowest loss.
+        validation: (pixels, targets) batches, evaluated before the first and after each epoch.
         steps_per_epoch: batches of an epoch.
         epochs: epochs in all.
-        backup: a folder for the state after each epoch, removed when all epochs are done.
         learning_rate: at the start; it falls to 0. With the batch norms folded, a channel whose
             inputs vary widely has a small kernel and large gradients: ten times as much already
             harms.
-        validation: (pixels, labels) batches, evaluated before the first and after each epoch. The
-            best epoch is that of the highest accuracy, or with `loss` of the lowest loss.
+        backup: a folder for the state after each epoch, for the caller to remove when the result
+            is safe.
         verbose: as of ``keras.Model.fit``.
-        loss: of either Keras, for models with another task; cross-entropy and accuracy of a
-            classifier when None.
 
     Returns:
         The history of the epochs that ran now: one list for each metric.
@@ -145,38 +147,31 @@ def fine_tune(
         UserError: the loss is not a number any more, or `backup` cannot be written.
     """
     schedule = tf_keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps_per_epoch)
-    metrics = []
-    if loss is None:
-        probabilities = any(isinstance(node, Softmax) for node in qat.template)
-        loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=not probabilities)
-        metrics = ["accuracy"]
     optimizer = tf_keras.optimizers.SGD(schedule, momentum=0.9)
-    qat.compile(optimizer, loss, metrics)
+    qat.compile(optimizer, loss, list(metrics))
     optimizer.build(qat.trainable_variables)
 
-    def prepared(pixels, labels):
-        return qat.preprocess(pixels), labels
+    def prepared(pixels, targets):
+        return qat.preprocess(pixels), targets
 
-    validation_data = validation.map(prepared) if validation is not None else None
+    watched = validation.map(prepared)
     backups = _Backups(qat, optimizer, backup)
     try:
-        if validation_data is not None and not backups.epochs_done:
-            started = qat.evaluate(validation_data, verbose=0, return_dict=True)
+        if not backups.epochs_done:
+            started = qat.evaluate(watched, verbose=0, return_dict=True)
             backups.keep_if_best({f"val_{name}": value for name, value in started.items()})
         history = qat.fit(
             batches(backups.epochs_done).map(prepared),
-            validation_data=validation_data,
+            validation_data=watched,
             steps_per_epoch=steps_per_epoch,
             initial_epoch=backups.epochs_done,
             epochs=epochs,
             verbose=verbose,
             callbacks=[backups],
         )
-        if validation_data is not None:
-            backups.restore_best()
+        backups.restore_best()
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"cannot use {backup} for the state of the training: {error}") from error
-    shutil.rmtree(backup, ignore_errors=True)
     return history.history
 
 

@@ -33,12 +33,14 @@ class QuantizedGraph:
         ranges: (low, high) of every tensor that has a calibrated range, by its name.
         class_names: what the outputs mean; may be empty.
         sample: one image, uint8 [height, width, 3], for the test vector; None when there is none.
+        task: name of the task that the model is for; empty where it is not known.
     """
 
     graph: Graph
     ranges: dict[str, Range]
     class_names: tuple[str, ...] = ()
     sample: np.ndarray | None = None
+    task: str = ""
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes one ``.npz`` file.
@@ -50,8 +52,10 @@ class QuantizedGraph:
         listing = {
             "nodes": [_pack(node, arrays) for node in self.graph],
             "outputs": self.graph.outputs,
+            "packed_classes": self.graph.packed_classes,
             "ranges": self.ranges,
             "class_names": self.class_names,
+            "task": self.task,
         }
         if self.sample is not None:
             arrays["sample"] = self.sample
@@ -69,7 +73,7 @@ class QuantizedGraph:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 listing = json.loads(arrays["listing"].tobytes())
-                graph = Graph()
+                graph = Graph(listing.get("packed_classes"))
                 for packed in listing["nodes"]:
                     graph.add(_unpack(packed, arrays))
                 sample = arrays.get("sample")
@@ -86,7 +90,7 @@ class QuantizedGraph:
             ):
                 raise ValueError("the sample is no image for this model")
             class_names = tuple(map(str, listing["class_names"]))
-            return QuantizedGraph(graph, ranges, class_names, sample)
+            return QuantizedGraph(graph, ranges, class_names, sample, str(listing.get("task", "")))
         except FileNotFoundError as error:
             raise UserError(f"{path}: no such file; scripts/quantize.py writes it") from error
         except Exception as error:  # Of every kind, for a damaged archive, array or listing.

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from micronet_keras.train.recipes import TrainConfig
+from micronet_keras.tasks.config import TrainConfig
 
 
 @keras.saving.register_keras_serializable("micronet_keras")

@@ -26,7 +26,8 @@ class RunFolder:
     | `last.keras` | the model of the last finished epoch, with all that resuming needs |
     | `history.csv` | one row per finished epoch |
     | `tensorboard/` | the same numbers for TensorBoard |
-    | `curve.png`, `summary.json` | written when the run is finished |
+    | `curve.png`, `predictions.png` | of the finished run: the epochs, and what the model says |
+    | `summary.json` | figures of the finished run |
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -37,9 +38,11 @@ class RunFolder:
         self.history = self.folder / "history.csv"
         self.tensorboard = self.folder / "tensorboard"
         self.curve = self.folder / "curve.png"
+        self.predictions = self.folder / "predictions.png"
         self.summary = self.folder / "summary.json"
         self._files = (
-            self.last, self.best, self.history, self.curve, self.summary, self.config
+            self.last, self.best, self.history, self.curve, self.predictions, self.summary,
+            self.config,
         )  # fmt: skip
 
     def open(self, settings: dict, force: bool = False) -> bool:
@@ -130,16 +133,23 @@ class RunFolder:
         started_with = read_json(self.config, _CONFIG, advice="name another output")
         return started_with.keys() == self._settings.keys()
 
+    def read_settings(self) -> dict:
+        """What `config.json` holds.
+
+        Raises:
+            UserError: there is no run, or the file is damaged.
+        """
+        if not self.config.is_file():
+            raise UserError(f"{self.folder} is not the folder of a run: it has no config.json")
+        return read_json(self.config, _CONFIG, advice="train anew with --force")
+
     def _compare(self, settings: dict) -> None:
         started_with = read_json(self.config, _CONFIG, advice="--force starts anew")
-        names = [
-            name
-            for name in [*started_with, *settings]
-            if started_with.get(name) != settings.get(name)
-        ]
+        before, now = _flat(started_with), _flat(settings)
+        names = [name for name in [*before, *now] if before.get(name) != now.get(name)]
         if names:
             differences = ", ".join(
-                f"{name}={_shown(started_with.get(name))} (now {_shown(settings.get(name))})"
+                f"{name[-1]}={_shown(before.get(name))} (now {_shown(now.get(name))})"
                 for name in dict.fromkeys(names)
             )
             raise UserError(
@@ -155,6 +165,21 @@ class RunFolder:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise UserError(f"cannot remove {error.filename}: {error.strerror}") from error
+
+
+# Where things lie may change between two calls; what they are may not.
+_PLACES = ("data_dir",)
+
+
+def _flat(settings: dict, above: tuple = ()) -> dict[tuple, object]:
+    """The single settings by their path; those that only say where something lies are left out."""
+    flat: dict[tuple, object] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, (*above, name))
+        elif name not in _PLACES:
+            flat[(*above, name)] = value
+    return flat
 
 
 def _shown(value) -> str:

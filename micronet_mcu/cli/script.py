@@ -1,7 +1,7 @@
 """What every command shares: flags are parsed, a user's mistake is one line and exit status 2."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 
 from absl import app, flags, logging
@@ -27,6 +27,25 @@ def run(main: Callable[[list[str]], int | None], positional: str | None = None) 
         lambda argv: _guarded(main, argv, positional),
         flags_parser=lambda argv: _parse(argv, module),
     )
+
+
+def argument(argv: list[str], name: str) -> str:
+    """The one argument of a command.
+
+    Raises:
+        UserError: it was left out.
+    """
+    if len(argv) != 2:
+        raise UserError(f"name one {name}; --help has examples")
+    return argv[1]
+
+
+def print_figures(figures: Mapping[str, object]) -> None:
+    """One name and value a line, floats with four decimals."""
+    width = max(map(len, figures), default=0)
+    for name, value in figures.items():
+        text = f"{value:.4f}" if isinstance(value, float) else f"{value}"
+        print(f"{name:{width}} {text}")
 
 
 def _parse(argv: list[str], module: ModuleType) -> list[str]:

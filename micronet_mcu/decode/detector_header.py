@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 
@@ -10,25 +9,20 @@ import numpy as np
 
 from micronet_mcu.decode.detection import Int8Decoder
 from micronet_mcu.errors import UserError
-from micronet_mcu.files import replacing
 
 
-def write_c_detector(
-    path: str | os.PathLike[str],
-    decoder: Int8Decoder,
-    class_names: Sequence[str] = (),
-    name: str = "model",
-) -> None:
-    """Writes a header with a `micronet_detector` called <name>_detector and its tables.
+def detector_header(
+    decoder: Int8Decoder, class_names: Sequence[str] = (), name: str = "model"
+) -> str:
+    """The text of a header with a `micronet_detector` called <name>_detector and its tables.
 
     Args:
-        path: of the header; replaced when it exists.
         decoder: of the flatbuffer that the firmware runs.
         class_names: what the labels mean, as a comment beside each number; none or all.
         name: a C identifier, prefix of every name in the file.
 
     Raises:
-        UserError: `name` is no identifier, or the file cannot be written.
+        UserError: `name` is no identifier, or there are too few class names.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise UserError(f"the name of the C constants must be a C identifier, not {name!r}")
@@ -49,7 +43,7 @@ def write_c_detector(
     )
     labels = "\n".join(f"/* label {i}: {_comment(text)} */" for i, text in enumerate(class_names))
     height, width = decoder.image_size
-    text = f"""\
+    return f"""\
 /* The detector {name!r}: what micronet_detect needs besides the outputs of the network.
  * The network's outputs are scores and boxes of each level in turn. */
 #ifndef {guard}
@@ -74,8 +68,6 @@ static const micronet_detection_selection {name}_selection = {{
 
 #endif  /* {guard} */
 """
-    with replacing(path) as temporary:
-        temporary.write_text(text)
 
 
 def _table(name: str, values: np.ndarray) -> str:

@@ -18,6 +18,7 @@ int main(void) {{
   while (fread({name}_input(), {upper}_INPUT_SIZE, 1, stdin) == 1) {{
     if ({name}_invoke(NULL, NULL)) return 1;
     fwrite({name}_output(), {upper}_OUTPUT_SIZE, 1, stdout);
+    fflush(stdout);
   }}
   return 0;
 }}
@@ -40,22 +41,30 @@ def run(sources: Path, name: str, inputs: np.ndarray, flags: tuple[str, ...] = (
     Raises:
         UserError: there is no C compiler, or the code does not compile or run.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        program = build(sources, name, Path(folder), flags)
+        inputs = np.ascontiguousarray(inputs, np.int8)
+        output = _checked([str(program)], inputs.tobytes())
+    return np.frombuffer(output, np.int8).reshape(len(inputs), -1)
+
+
+def build(sources: Path, name: str, folder: Path, flags: tuple[str, ...] = ()) -> Path:
+    """Builds a program that answers each input on its standard input with an output.
+
+    Arguments as of `run`; the program is made in `folder`.
+    """
     compiler = next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), None)
     if compiler is None:
         raise UserError(
             "no C compiler (cc, gcc or clang) on this machine to compute the self-test with; "
             "install one, on Debian: apt-get install gcc"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        main = Path(folder) / "main.c"
-        main.write_text(_MAIN.format(name=name, upper=name.upper()))
-        program = Path(folder) / "main"
-        command = [compiler, "-std=c99", "-O1", *flags, f"-I{sources}", str(main),
-                   *map(str, sorted(Path(sources).glob("*.c"))), "-o", str(program)]  # fmt: skip
-        _checked(command, b"")
-        inputs = np.ascontiguousarray(inputs, np.int8)
-        output = _checked([str(program)], inputs.tobytes())
-    return np.frombuffer(output, np.int8).reshape(len(inputs), -1)
+    main, program = folder / "main.c", folder / "main"
+    main.write_text(_MAIN.format(name=name, upper=name.upper()))
+    command = [compiler, "-std=c99", "-O1", *flags, f"-I{sources}", str(main),
+               *map(str, sorted(Path(sources).glob("*.c"))), "-o", str(program)]  # fmt: skip
+    _checked(command, b"")
+    return program
 
 
 def _checked(command: list[str], data: bytes) -> bytes:

@@ -11,6 +11,7 @@ import numpy as np
 from tflite_micro.python.tflite_micro import runtime
 
 from micronet_mcu.errors import UserError
+from micronet_mcu.runner import Int8Runner
 from micronet_mcu.tflite.model import Model
 from micronet_mcu.tflite.reader import read_model
 
@@ -51,7 +52,7 @@ def refuse_custom_operators(model: Model) -> None:
         )
 
 
-class Interpreter:
+class Interpreter(Int8Runner):
     """An int8 model on TensorFlow Lite Micro.
 
     Args:
@@ -78,43 +79,14 @@ class Interpreter:
         refuse_custom_operators(parsed)
         self.input = parsed.tensors[parsed.inputs[0]]
         self.outputs = [parsed.tensors[index] for index in parsed.outputs]
-        self.output = self.outputs[0]
         self.arena_bytes = measure_arena(model)
         self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=self.arena_bytes)
-
-    def invoke(self, image: np.ndarray) -> np.ndarray:
-        """Runs one image: int8 [1, height, width, channels] -> the (first) int8 output."""
-        return self.invoke_all(image)[0]
 
     def invoke_all(self, image: np.ndarray) -> list[np.ndarray]:
         """Runs one image: int8 [1, height, width, channels] -> all int8 outputs."""
         self._interpreter.set_input(image, 0)
         self._interpreter.invoke()
         return [self._interpreter.get_output(i).copy() for i in range(len(self.outputs))]
-
-    def predict(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels 0 to 255 [n, height, width, channels] -> the (first) output, float32 [n, ...].
-
-        Raises:
-            UserError: the images are not of the size that the model takes.
-        """
-        raw = np.concatenate([self.invoke(image[None]) for image in self.quantize(pixels)])
-        scale, zero_point = self.output.scale[0], self.output.zero_point[0]
-        return ((raw.astype(np.int32) - zero_point) * scale).astype(np.float32)
-
-    def quantize(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels 0 to 255 [n, height, width, channels] as the model takes them: int8, pixel - 128.
-
-        Raises:
-            UserError: the images are not of the size that the model takes.
-        """
-        expected = tuple(self.input.shape[1:])
-        if pixels.shape[1:] != expected:
-            raise UserError(
-                f"the model takes images of {expected}, these are {tuple(pixels.shape[1:])}; "
-                "choose that image size"
-            )
-        return (np.asarray(pixels, np.int16) - 128).astype(np.int8)
 
 
 def _probe(model: bytes, arena: int) -> subprocess.CompletedProcess:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import keras
 import numpy as np
@@ -11,6 +12,9 @@ from PIL import Image
 from script_runner import ScriptRunner
 from small_micronet import images, small_micronet
 
+from micronet_keras.data import load_dataset
+from micronet_keras.tasks import CLASSIFICATION, replace
+from micronet_keras.train.train import run_settings
 from micronet_mcu.to_tflm import Interpreter
 from micronet_mcu.to_tflm.op_resolver import op_resolver_header, operators_of
 
@@ -31,17 +35,28 @@ def script(name):
 quantize, convert, evaluate = script("quantize"), script("convert"), script("evaluate")
 
 
+def make_run(folder, model, pictures, **settings):
+    """The folder of a run that ended with this model."""
+    folder.mkdir()
+    config = replace(CLASSIFICATION.recipes["quick"], image_size=32, batch_size=8, **settings)
+    source = load_dataset(str(pictures))
+    stored = run_settings(CLASSIFICATION, source, source.splits, config, {"model": "small"})
+    (folder / "config.json").write_text(json.dumps(stored))
+    model.save(folder / "best.keras")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a model of four classes and pictures of them."""
+    """A folder with the run of a model of four classes and pictures of them."""
     folder = tmp_path_factory.mktemp("place")
-    small_micronet().save(folder / "best.keras")
     for split, count in (("train", 8), ("test", 3)):
         for i, name in enumerate(NAMES):
             (folder / "pictures" / split / name).mkdir(parents=True)
             for number, picture in enumerate(images(count, seed=i)):
                 path = folder / "pictures" / split / name / f"{number}.png"
                 Image.fromarray(picture).save(path)
+    make_run(folder / "run", small_micronet(), folder / "pictures")
     return folder
 
 
@@ -49,8 +64,7 @@ def place(tmp_path_factory):
 def quantized(place):
     runner = ScriptRunner("quantize")
     status = runner(
-        f"--model={place / 'best.keras'}",
-        f"--dataset={place / 'pictures'}",
+        place / "run",
         f"--out={place / 'qat.npz'}",
         "--epochs=1",
         "--batch_size=8",
@@ -85,16 +99,20 @@ def test_nothing_but_the_results_is_left(place, converted):
         "op_resolver.h",
     ]
     left = {path.name for path in place.iterdir()}
-    assert left - {"ptq.npz"} == {"best.keras", "int8", "pictures", "qat.npz"}
+    assert left - {"ptq.npz"} == {"run", "int8", "pictures", "qat.npz"}
+    assert {path.name for path in (place / "run").iterdir()} <= {
+        "config.json",
+        "best.keras",
+        "ptq.npz",
+    }
 
 
 def test_evaluation(place, converted, evaluate, capsys):
     status = evaluate(
-        f"--model={place / 'best.keras'}",
+        place / "run",
         f"--tflite={converted / 'model.tflite'}",
-        f"--dataset={place / 'pictures'}",
         f"--json={place / 'int8' / 'figures.json'}",
-        f"--confusion={place / 'int8' / 'confusion.png'}",
+        f"--picture={place / 'int8' / 'confusion.png'}",
     )
     assert status == 0
     figures = json.loads((place / "int8" / "figures.json").read_text())
@@ -106,15 +124,13 @@ def test_evaluation(place, converted, evaluate, capsys):
     (place / "int8" / "confusion.png").unlink()
 
 
-def test_post_training_quantization(place, quantize):
-    out = place / "ptq.npz"
-    command = [f"--model={place / 'best.keras'}", f"--dataset={place / 'pictures'}", "--mode=ptq"]
-    assert quantize(*command, f"--out={out}") == 0
-    assert out.exists()
+def test_post_training_quantization_goes_into_the_run(place, quantize):
+    assert quantize(place / "run", "--mode=ptq") == 0
+    assert (place / "run" / "ptq.npz").exists()
 
 
 def test_existing_results_are_kept(place, quantized, converted, quantize, capsys):
-    assert quantize(f"--model={place / 'best.keras'}", f"--out={quantized}") == 2
+    assert quantize(place / "run", f"--out={quantized}") == 2
     assert "exists already" in last_error(capsys)
 
 
@@ -170,25 +186,29 @@ def test_forms_of_the_flatbuffer(
 
 
 def test_mistakes_of_quantize(place, quantize, tmp_path, capsys):
-    truncated = tmp_path / "truncated.keras"
-    truncated.write_bytes((place / "best.keras").read_bytes()[:5000])
     x = keras.Input((32, 32, 3))
     tanh = keras.layers.Dense(4, activation="tanh", name="squash")
-    keras.Model(x, tanh(keras.layers.GlobalAveragePooling2D()(x))).save(tmp_path / "tanh.keras")
-    data = f"--dataset={place / 'pictures'}"
-    good = f"--model={place / 'best.keras'}"
+    squashed = keras.Model(x, tanh(keras.layers.GlobalAveragePooling2D()(x)))
+    pictures, good = place / "pictures", place / "run"
+    truncated = make_run(tmp_path / "truncated", squashed, pictures)
+    whole = (good / "best.keras").read_bytes()
+    (truncated / "best.keras").write_bytes(whole[:5000])
+    other = make_run(tmp_path / "other", small_micronet(), pictures)
+    settings = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**settings, "task": "dancing"}))
     for arguments, message in (
-        ((data,), "--model"),
-        ((data, f"--model={tmp_path / 'nothing.keras'}"), "no file"),
-        ((data, f"--model={truncated}"), "truncated.keras is not a Keras model file"),
-        ((data, f"--model={tmp_path / 'tanh.keras'}"), "squash"),
-        ((good, f"--dataset={place / 'pictures' / 'test' / 'a'}"), "pictures/test/a"),
-        ((good, data, "--train_split=night"), "night"),
-        ((good, data, "--epochs=-1"), "epochs must be at least 0"),
-        ((good, data, "--mode=magic"), "magic"),
-        ((good, data, "--mode=ptq", "--out=/proc/nowhere/q.npz"), "cannot write /proc/nowhere"),
+        ((), "name one RUN"),
+        ((tmp_path / "nothing",), "nothing is not the folder of a run"),
+        ((truncated,), "best.keras is not a Keras model file"),
+        ((make_run(tmp_path / "tanh", squashed, pictures),), "squash"),
+        ((make_run(tmp_path / "night", squashed, pictures, train_split="night"),), "night"),
+        ((other,), "of a task 'dancing'"),
+        ((good, f"--dataset={pictures / 'test' / 'a'}"), "pictures/test/a"),
+        ((good, "--epochs=-1"), "epochs must be at least 0"),
+        ((good, "--mode=magic"), "magic"),
+        ((good, "--mode=ptq", "--out=/proc/nowhere/q.npz"), "cannot write /proc/nowhere"),
     ):
-        out = () if "--out=" in arguments[-1] else (f"--out={tmp_path / 'q.npz'}",)
+        out = () if "--out=" in str(arguments[-1:]) else (f"--out={tmp_path / 'q.npz'}",)
         assert quantize(*arguments, *out) == 2, arguments
         assert message in last_error(capsys)
         assert not (tmp_path / "q.npz").exists()
@@ -196,7 +216,7 @@ def test_mistakes_of_quantize(place, quantize, tmp_path, capsys):
 
 def test_mistakes_of_convert(place, quantized, convert, tmp_path, capsys):
     for arguments, message in (
-        ((f"--model={place / 'best.keras'}",), "best.keras is not a quantized graph"),
+        ((f"--model={place / 'run' / 'best.keras'}",), "best.keras is not a quantized graph"),
         ((f"--model={tmp_path / 'nothing.npz'}",), "no such file"),
         ((f"--model={quantized}", "--name=my-model"), "C identifier, not 'my-model'"),
         ((f"--model={quantized}", "--fuse=some"), "--fuse"),
@@ -212,16 +232,21 @@ def test_mistakes_of_convert(place, quantized, convert, tmp_path, capsys):
 def test_mistakes_of_evaluate(place, converted, evaluate, tmp_path, capsys):
     truncated = tmp_path / "truncated.tflite"
     truncated.write_bytes((converted / "model.tflite").read_bytes()[:3000])
-    small_micronet(48).save(tmp_path / "larger.keras")
-    small_micronet(classes=3).save(tmp_path / "three.keras")
-    model, tflite = f"--model={place / 'best.keras'}", f"--tflite={converted / 'model.tflite'}"
-    data = f"--dataset={place / 'pictures'}"
+    pictures, run = place / "pictures", place / "run"
+    tflite = f"--tflite={converted / 'model.tflite'}"
+    larger = make_run(tmp_path / "larger", small_micronet(48), pictures)
+    three = make_run(tmp_path / "three", small_micronet(classes=3), pictures)
+    shutil.copytree(pictures, tmp_path / "fewer")
+    shutil.rmtree(tmp_path / "fewer" / "train" / "d")
+    shutil.rmtree(tmp_path / "fewer" / "test" / "d")
     for arguments, message in (
-        ((model, data, f"--tflite={truncated}"), "truncated"),
-        ((model, data, f"--tflite={tmp_path}"), "cannot read"),
-        ((tflite, data, f"--model={tmp_path / 'larger.keras'}"), "(48, 48, 3)"),
-        ((tflite, data, f"--model={tmp_path / 'three.keras'}"), "the Keras model has 3"),
-        ((model, tflite, data, "--split=night"), "night"),
+        ((run, f"--tflite={truncated}"), "truncated"),
+        ((run, f"--tflite={tmp_path}"), "cannot read"),
+        ((larger, tflite), "(48, 48, 3)"),
+        ((three, tflite), "the Keras model does not fit the run"),
+        ((run, tflite, "--split=night"), "night"),
+        ((run, tflite, f"--dataset={tmp_path / 'fewer'}"), "was trained for a, b, c, d"),
+        ((tflite,), "name one RUN"),
     ):
         assert evaluate(*arguments) == 2, arguments
         assert message in last_error(capsys)

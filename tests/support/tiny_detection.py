@@ -33,6 +33,17 @@ def encoded(image):
     return buffer.getvalue()
 
 
+def spoiled(index, boxes, labels):
+    """Record 1: every kind of bad box before a good one; record 2: a box a little beyond."""
+    if index == 1:
+        bad = [[np.nan, 0, 1, 1], [0, 0, 0.5, 1.5], [0.5, 0.5, 0.5, 0.9], [0.6, 0, 0.2, 1]]
+        boxes = np.array([*bad, [0, 0, 1, 1], [0.1, 0.1, 0.6, 0.6]], np.float32)
+        labels = np.array([0, 0, 0, 0, 7, 1])
+    if index == 2:
+        boxes, labels = np.array([[-0.005, 0, 0.5, 1.005]], np.float32), np.array([0])
+    return boxes, labels
+
+
 def make_source(splits, spoil=None, crowd=False, class_names=CLASS_NAMES):
     """A `Source` with drawn images; `spoil(index, boxes, labels)` may change the annotations."""
 

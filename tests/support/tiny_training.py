@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from micronet_keras.losses import SmoothedCrossentropy
+from micronet_keras.tasks import TrainConfig
 from micronet_keras.train.loop import make_repeatable, run_training
-from micronet_keras.train.recipes import TrainConfig
 from micronet_keras.train.run_folder import RunFolder
 
 STEPS = 6
@@ -23,7 +23,6 @@ CONFIG = TrainConfig(
     learning_rate=0.1,
     warmup_epochs=1,
     weight_decay=1e-3,
-    label_smoothing=0.1,
     ema=0.9,
 )
 
@@ -72,7 +71,7 @@ def train(folder, config=CONFIG, model=None, data=batches, force=False):
     model = model or tiny_model(config)
     history = run_training(
         model,
-        loss=SmoothedCrossentropy(config.label_smoothing),
+        loss=SmoothedCrossentropy(0.1),
         metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
         monitor="val_accuracy",
         train_data=data,

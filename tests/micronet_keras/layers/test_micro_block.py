@@ -19,7 +19,7 @@ GROUPS = {"hidden_groups": 4, "squeeze_groups": 2, "output_groups": 2}
 EXPANSION = {"expand_filters": 16, "expand_groups": 2, "expand_hidden_groups": 4}
 BLOCKS = [
     MicroBlockA(8, **GROUPS),
-    MicroBlockA(6, 5, 2, (1, 3), depthwise_branches=0, squeeze_branches=0, **GROUPS),
+    MicroBlockA(6, 5, 2, multipliers=(1, 3), depthwise_branches=0, squeeze_branches=0, **GROUPS),
     MicroBlockB(8, **GROUPS, **EXPANSION),
     MicroBlockB(8, strides=2, return_squeezed=True, init_a=(1, 0.5), **GROUPS, **EXPANSION),
     MicroBlockC(8, **GROUPS, **EXPANSION),
@@ -53,6 +53,28 @@ class TestEveryBlock:
             keras.tree.flatten(restored(x)), keras.tree.flatten(model(x)), strict=True
         ):
             np.testing.assert_array_equal(found, wanted)
+
+    def test_says_all_its_arguments_as_it_always_did(self, block):
+        """What a saved model holds, and what its reader is given."""
+        of_all = {"filters", "kernel_size", "strides", "hidden_groups", "squeeze_groups",
+                  "output_groups", "depthwise_branches", "squeeze_branches", "reduction",
+                  "init_a", "init_b"}  # fmt: skip
+        of_expanding = {"expand_filters", "expand_groups", "expand_hidden_groups",
+                        "expand_branches", "expand_reduction", "final",
+                        "return_squeezed"}  # fmt: skip
+        own = {
+            MicroBlockA: {"multipliers"},
+            MicroBlockB: {"multipliers", *of_expanding},
+            MicroBlockC: {"input_branches", *of_expanding},
+        }
+        of_layers = {"name", "trainable", "dtype"}
+        assert set(block.get_config()) == of_layers | of_all | own[type(block)]
+
+    def test_frozen_is_frozen_through_and_through(self, block):
+        frozen = copy(block, trainable=False)
+        inputs = keras.Input((9, 7, 8))
+        model = keras.Model(inputs, frozen(inputs))
+        assert model.weights and not model.trainable_weights
 
     @settings(max_examples=8, deadline=None)
     @given(st.integers(1, 2), st.integers(1, 9), st.integers(1, 9))

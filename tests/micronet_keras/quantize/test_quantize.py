@@ -21,7 +21,6 @@ from micronet_keras.quantize import (
     fine_tune,
     post_training_quantize,
     quantize_aware,
-    quantize_classifier,
 )
 from micronet_mcu.errors import UserError
 
@@ -127,6 +126,21 @@ def stream(first_epoch, spoil=None, epochs=3):
     return tf.data.Dataset.from_generator(generate, output_signature=signature)
 
 
+def tune(qat, batches, steps, epochs, folder, *, validation=None, learning_rate=0.05, metrics=()):
+    return fine_tune(
+        qat,
+        batches,
+        loss=tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=metrics,
+        validation=stream(0).take(1) if validation is None else validation,
+        steps_per_epoch=steps,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        backup=folder,
+        verbose=0,
+    )
+
+
 @pytest.mark.slow
 def test_stopped_fine_tuning_ends_as_if_it_had_not_been_stopped(graph, tmp_path):
     def tuned(folder, stop_after=None):
@@ -140,7 +154,7 @@ def test_stopped_fine_tuning_ends_as_if_it_had_not_been_stopped(graph, tmp_path)
 
             original = qat.fit
             qat.fit = lambda *a, callbacks, **k: original(*a, callbacks=[*callbacks, Stop()], **k)
-        fine_tune(qat, stream, 2, 3, folder, learning_rate=0.05, verbose=0)
+        tune(qat, stream, 2, 3, folder, learning_rate=0.05)
         return qat
 
     whole = tuned(tmp_path / "a")
@@ -148,7 +162,8 @@ def test_stopped_fine_tuning_ends_as_if_it_had_not_been_stopped(graph, tmp_path)
         tuned(tmp_path / "b", stop_after=2)
     assert (tmp_path / "b").exists()
     resumed = tuned(tmp_path / "b")
-    assert not (tmp_path / "b").exists()
+    # For the caller to remove, when the result is safe: until then the same call gives it again.
+    assert (tmp_path / "b").exists()
     for ours, theirs in zip(whole.variables, resumed.variables, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
@@ -161,7 +176,9 @@ def test_fine_tuning_that_only_harms_gives_back_the_start(graph, tmp_path):
     labels = np.argmax(qat.predict(qat.preprocess(images(4)), verbose=0), axis=-1)
     validation = tf.data.Dataset.from_tensors((images(4), labels))
     wrong = tf.data.Dataset.from_tensors((images(4), (labels + 1) % CLASSES)).repeat()
-    history = fine_tune(qat, lambda _: wrong, 4, 2, tmp_path / "state", 0.05, validation, verbose=0)
+    history = tune(
+        qat, lambda _: wrong, 4, 2, tmp_path / "state", validation=validation, metrics=("accuracy",)
+    )
     assert min(history["val_accuracy"]) < 1
     for variable, value in zip(qat.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
@@ -171,7 +188,6 @@ def test_fine_tuning_that_only_harms_gives_back_the_start(graph, tmp_path):
 def test_the_best_epoch_survives_a_stop(graph, tmp_path):
     labels = np.zeros(4, int)
     validation = tf.data.Dataset.from_tensors((images(4), labels))
-    loss = tf_keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def tuned(folder, stop_before=None):
         def batches(first_epoch):
@@ -187,7 +203,7 @@ def test_the_best_epoch_survives_a_stop(graph, tmp_path):
             return tf.data.Dataset.from_generator(generate, output_signature=signature)
 
         qat = quantize_aware(graph, [images(4)])
-        history = fine_tune(qat, batches, 8, 3, folder, 0.05, validation, 0, loss)
+        history = tune(qat, batches, 8, 3, folder, validation=validation)
         return qat, history["val_loss"]
 
     whole, val_losses = tuned(tmp_path / "a")
@@ -205,14 +221,14 @@ def test_the_best_epoch_survives_a_stop(graph, tmp_path):
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_epoch(graph, tmp_path):
     qat = quantize_aware(graph, [images(4)])
     with pytest.raises(UserError, match="smaller learning rate"):
-        fine_tune(qat, stream, 2, 3, tmp_path / "state", learning_rate=1e30, verbose=0)
+        tune(qat, stream, 2, 3, tmp_path / "state", learning_rate=1e30)
 
 
 def test_unusable_backup_folder(graph, tmp_path):
     (tmp_path / "file").write_text("")
     qat = quantize_aware(graph, [images(4)])
     with pytest.raises(UserError, match="cannot use .*file/state"):
-        fine_tune(qat, stream, 2, 1, tmp_path / "file" / "state", verbose=0)
+        tune(qat, stream, 2, 1, tmp_path / "file" / "state")
 
 
 def test_saved_graph_is_the_same(quantized, tmp_path):
@@ -264,29 +280,9 @@ def test_damaged_files_are_refused_or_read(quantized, data, tmp_path_factory):
         ("batch_size", 0),
         ("calibration_images", 0),
         ("learning_rate", 0.0),
-        ("min_scale", 1.5),
-        ("hold_out", 1),
-        ("hold_out", -1),
+        ("seed", -1),
     ],
 )
 def test_settings_out_of_range(field, value):
-    with pytest.raises(UserError, match=field):
+    with pytest.raises(ValueError, match=f"{field} must be .*Received: {value}"):
         QuantizeConfig(**{field: value})
-
-
-class Fake:
-    """The least of a dataset that quantization looks at before it reads images."""
-
-    name = "fake"
-    splits = {"train": 8}
-    class_names = ["a", "b"]
-
-
-def test_classes_and_shape_must_match(model, tmp_path):
-    with pytest.raises(UserError, match="the model has 4 classes, dataset fake has 2"):
-        quantize_classifier(model, Fake(), QuantizeConfig(), tmp_path)
-    x = keras.Input((32, 48, 3))
-    y = keras.layers.Conv2D(2, 1)(x)
-    oblong = keras.Model(x, keras.layers.GlobalAveragePooling2D()(y))
-    with pytest.raises(UserError, match="must be square"):
-        quantize_classifier(oblong, Fake(), QuantizeConfig(), tmp_path)

@@ -1,6 +1,5 @@
 """The optimizer against numpy and PyTorch, the schedule and loss against hand-worked numbers."""
 
-import dataclasses
 import math
 
 import keras
@@ -9,11 +8,11 @@ import optional
 import pytest
 
 from micronet_keras.losses import SmoothedCrossentropy
+from micronet_keras.tasks import TrainConfig
 from micronet_keras.train.optimizer import (
     MomentumSGD,
     learning_rate_schedule,
 )
-from micronet_keras.train.recipes import RECIPES
 
 GRADIENTS = np.random.RandomState(0).standard_normal((5, 3)).astype("float32")
 START = np.array([1.0, -2.0, 0.5], "float32")
@@ -77,9 +76,7 @@ def test_optimizer_serialises():
 
 
 def test_schedule_with_warm_up():
-    config = dataclasses.replace(
-        RECIPES["m3"], epochs=5, warmup_epochs=1, learning_rate=0.2, batch_size=8
-    )
+    config = TrainConfig(epochs=5, warmup_epochs=1, learning_rate=0.2, batch_size=8)
     schedule = learning_rate_schedule(config, steps_per_epoch=10)
     # 10 steps of rise, 40 of the cosine: a quarter, half and three quarters of it.
     quarter = 0.2 * (1 + math.sqrt(0.5)) / 2
@@ -89,7 +86,7 @@ def test_schedule_with_warm_up():
 
 
 def test_schedule_without_warm_up():
-    config = dataclasses.replace(RECIPES["m0"], epochs=2)
+    config = TrainConfig(epochs=2)
     schedule = learning_rate_schedule(config, steps_per_epoch=3)
     expected = {0: 0.1, 2: 0.075, 3: 0.05, 4: 0.025, 6: 0}
     for step, rate in expected.items():

@@ -9,7 +9,7 @@ import firmware_build
 import numpy as np
 import tiny_tflite
 
-from micronet_keras.detection import Int8Decoder, write_c_detector
+from micronet_mcu.decode import Int8Decoder, detector_header
 from micronet_mcu.tflite import read_model
 from micronet_mcu.to_tflm import write_c_array
 from micronet_mcu.to_tflm.op_resolver import write_op_resolver
@@ -29,7 +29,8 @@ def write(folder, model):
     write_c_array(folder, model, 1000, *vectors)
     write_op_resolver(folder / "op_resolver.h", model)
     if len(outputs) > 1:
-        write_c_detector(folder / "model_detector.h", Int8Decoder(outputs, (32, 32)))
+        header = detector_header(Int8Decoder(outputs, (32, 32)))
+        (folder / "model_detector.h").write_text(header)
 
 
 def test_the_programs_compile(tmp_path):

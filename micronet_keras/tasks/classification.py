@@ -1,0 +1,203 @@
+"""Image classification: one label an image."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from micronet_keras import data
+from micronet_keras.losses import SmoothedCrossentropy
+from micronet_keras.settings import documented, setting
+from micronet_keras.tasks.config import TrainConfig, check_fields
+from micronet_keras.tasks.confusion import plot_confusion
+from micronet_keras.tasks.figures import accuracy, agreement, confusion_matrix, signal_to_noise
+from micronet_keras.tasks.networks import build_classifier
+from micronet_keras.tasks.task import (
+    Examples,
+    Measured,
+    Predict,
+    Runner,
+    Task,
+    check_image_shape,
+    interface,
+    progress,
+)
+from micronet_mcu.errors import UserError
+
+
+@documented
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassificationConfig:
+    """How a classifier is trained.
+
+    Raises:
+        ValueError: a field is out of its range.
+    """
+
+    training: TrainConfig = setting(TrainConfig(), "what every task has")
+    label_smoothing: float = setting(
+        0.0, "share of the target spread evenly over all classes, 0 to below 1"
+    )
+    dropout: float = setting(0.05, "dropout rate before the last layer, 0 to below 1")
+    min_scale: float = setting(
+        0.08, "smallest area of the random resized crop as a share of the image, above 0, up to 1"
+    )
+
+    def __post_init__(self):
+        check_fields(
+            self,
+            label_smoothing=(0 <= self.label_smoothing < 1, "0 to below 1"),
+            dropout=(0 <= self.dropout < 1, "0 to below 1"),
+            min_scale=(0 < self.min_scale <= 1, "above 0, up to 1"),
+        )
+
+
+# M0-M3: the authors' training scripts (github liyunsheng13/micronet, scripts/train_micronet_m*.sh),
+# which the published ImageNet checkpoints come from; the crop scale is torchvision's default.
+# M0-M2 in the form for two GPUs; the one for four has batch_size 512 and learning_rate 0.2.
+_RECIPES = {
+    "m0": ClassificationConfig(dropout=0.05),
+    "m1": ClassificationConfig(dropout=0.05),
+    "m2": ClassificationConfig(dropout=0.1),
+    "m3": ClassificationConfig(
+        dropout=0.1,
+        training=TrainConfig(batch_size=512, learning_rate=0.2, weight_decay=4e-5, warmup_epochs=5),
+    ),
+    # Minutes instead of days: M0 on the bundled dataset, on a laptop's processor.
+    "quick": ClassificationConfig(
+        dropout=0.0,
+        min_scale=0.7,
+        training=TrainConfig(
+            image_size=96,
+            batch_size=32,
+            epochs=6,
+            learning_rate=0.3,
+            warmup_epochs=1,
+            weight_decay=3e-5,
+        ),
+    ),
+}
+
+
+class Classification(Task):
+    """One label an image; see `Task`."""
+
+    name = "classification"
+    config = ClassificationConfig
+    recipes = _RECIPES
+    dataset = data.DEFAULT_DATASET
+    monitor = "accuracy"
+    fine_tuning_metrics = ("accuracy",)
+
+    def class_names(self, source: data.Source) -> list[str]:
+        if not source.has_labels:
+            raise UserError(
+                f"dataset {source.name!r} is not for classification: its images have no label"
+            )
+        return source.class_names
+
+    def build(
+        self,
+        network: str,
+        source: data.Source,
+        config: ClassificationConfig,
+        weights: str | None = None,
+        skip_head: bool = False,
+    ) -> keras.Model:
+        shape = (*config.training.size, 3)
+        classes = len(self.class_names(source))
+        return build_classifier(network, shape, classes, config.dropout, weights, skip_head)
+
+    def check(self, runner: Runner, source: data.Source, config: ClassificationConfig) -> None:
+        height, width = config.training.size
+        if height != width:
+            raise UserError(f"a classifier's images are square, not {height} x {width}")
+        check_image_shape(runner, config)
+        shapes, classes = interface(runner)[1], len(self.class_names(source))
+        if shapes != [(classes,)]:
+            raise UserError(
+                f"the model must have one output for the {classes} classes of {source.name}. "
+                f"Received: outputs of shapes {shapes}"
+            )
+        last = runner.layers[-1] if isinstance(runner, keras.Model) else None
+        softmax = getattr(last, "activation", None) is keras.activations.softmax
+        if softmax or isinstance(last, keras.layers.Softmax):
+            raise UserError(
+                "the model must give logits, not probabilities. Received: a last layer with softmax"
+            )
+
+    def batches(
+        self,
+        examples: Examples,
+        config: ClassificationConfig,
+        *,
+        training: bool,
+        first_epoch: int = 0,
+    ) -> tf.data.Dataset:
+        settings = config.training
+        if not training:
+            return data.eval_batches(
+                examples.source,
+                examples.split,
+                settings.image_size,
+                settings.batch_size,
+                on_bad_image=settings.on_bad_image,
+            )
+        return data.train_batches(
+            examples.source,
+            examples.split,
+            settings.image_size,
+            settings.batch_size,
+            settings.seed,
+            first_epoch,
+            settings.epochs,
+            min_scale=config.min_scale,
+            flip=settings.flip,
+            on_bad_image=settings.on_bad_image,
+        )
+
+    def loss(self, model: keras.Model, config: ClassificationConfig) -> keras.losses.Loss:
+        del model
+        return SmoothedCrossentropy(config.label_smoothing)
+
+    def metrics(self, model: keras.Model) -> list[keras.metrics.Metric]:
+        del model
+        return [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+
+    def measure(
+        self,
+        predict: Predict,
+        examples: Examples,
+        config: ClassificationConfig,
+        limit: int | None = None,
+    ) -> Measured:
+        batches = self.batches(examples, config, training=False)
+        batches = batches.unbatch().take(limit or -1).batch(64)
+        total = min(limit or len(examples), len(examples))
+        labels: list[np.ndarray] = []
+        outputs: list[Any] = []
+        for pixels, truth in progress(batches.as_numpy_iterator(), examples.split, total):
+            labels.append(truth)
+            outputs.append(predict(pixels))
+        if not labels:
+            raise UserError(f"no image decodes: {examples.summary()}")
+        answers, truth = np.concatenate(outputs), np.concatenate(labels)
+        counts = confusion_matrix(answers, truth)
+        names = self.class_names(examples.source)
+        return Measured(
+            figures={"accuracy": accuracy(answers, truth)},
+            count=len(truth),
+            draw=partial(plot_confusion, counts=counts, class_names=names),
+            outputs=answers,
+        )
+
+    def agreement(self, reference: Measured, other: Measured) -> dict[str, float]:
+        return {
+            "agreement": agreement(reference.outputs, other.outputs),
+            "sqnr_db": signal_to_noise(reference.outputs, other.outputs),
+        }

@@ -1,0 +1,5 @@
+"""Object detection as a task: annotations, augmentation, targets, average precision, pictures."""
+
+from micronet_keras.tasks.detection.task import Detection, DetectionConfig
+
+__all__ = ["Detection", "DetectionConfig"]

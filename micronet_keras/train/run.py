@@ -1,0 +1,99 @@
+"""A finished or unfinished training run, read back from its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from micronet_keras.data import Source, load_dataset
+from micronet_keras.models import read_keras
+from micronet_keras.tasks import TASKS
+from micronet_keras.tasks.config import from_json
+from micronet_keras.tasks.task import Task
+from micronet_keras.train.run_folder import RunFolder
+from micronet_keras.train.train import with_validation
+from micronet_mcu.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a training run was: nothing about it has to be said, or guessed, again.
+
+    Attributes:
+        folder: its files.
+        task: what was learnt.
+        config: the task's settings.
+        dataset, data_dir: as `load_dataset` took them.
+        class_names: what the model's outputs mean.
+    """
+
+    folder: RunFolder
+    task: Task
+    config: Any
+    dataset: str
+    data_dir: str | None
+    class_names: list[str]
+
+    def model(self) -> keras.Model:
+        """The model of the best epoch.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        return read_keras(self.folder.best)
+
+    def source(self, given: Source | None = None) -> Source:
+        """The dataset of the run, with the splits that it was trained with.
+
+        Args:
+            given: another one with the same classes, or the same from another place.
+
+        Raises:
+            UserError: it is not there, or has other classes.
+        """
+        source = given or load_dataset(self.dataset, self.data_dir)
+        names = list(self.task.class_names(source))
+        if names != self.class_names:
+            raise UserError(
+                f"dataset {source.name} has the classes {_shown(names)}, the run in "
+                f"{self.folder.folder} was trained for {_shown(self.class_names)}"
+            )
+        return with_validation(source, self.config.training)
+
+
+def read_run(folder: str | os.PathLike, tasks: Mapping[str, Task] = TASKS) -> Run:
+    """Reads a run's config.json.
+
+    Args:
+        folder: what `train` wrote to.
+        tasks: the tasks that are known, by name.
+
+    Raises:
+        UserError: there is no run, or its config.json is damaged.
+
+    Example:
+
+    >>> read_run("out/m0").task.name
+    'classification'
+    """
+    files = RunFolder(folder)
+    stored = files.read_settings()
+    task = tasks.get(stored.get("task"))
+    if task is None:
+        raise UserError(
+            f"{files.config} is of a task {stored.get('task')!r}; known are: {', '.join(tasks)}"
+        )
+    config = from_json(task.config, stored.get("config"), str(files.config))
+    names = stored.get("class_names")
+    dataset, data_dir = stored.get("dataset"), stored.get("data_dir")
+    if not isinstance(names, list) or not isinstance(dataset, str):
+        raise UserError(f"{files.config} does not name its dataset and classes; it is damaged")
+    return Run(files, task, config, dataset, data_dir, names)
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f", ... ({len(names)})" if names[5:] else "")

@@ -1,0 +1,198 @@
+"""Training a model for any task, from the first step to the summary."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+
+from micronet_keras.data import Source, hold_out_validation
+from micronet_keras.models import count_madds
+from micronet_keras.tasks.config import TrainConfig
+from micronet_keras.tasks.task import Examples, Task, model_input
+from micronet_keras.train.loop import run_training
+from micronet_keras.train.plot import plot_history
+from micronet_keras.train.run_folder import RunFolder
+from micronet_mcu.errors import UserError
+
+
+class TrainResult(NamedTuple):
+    """What `train` returns.
+
+    Attributes:
+        history: one dict per epoch (the rows of `history.csv`).
+        summary: the content of `summary.json`; shares are from 0 to 1.
+        trained: False where the run was finished before and nothing was done.
+    """
+
+    history: list[dict]
+    summary: dict
+    trained: bool
+
+
+def train(
+    task: Task,
+    model: keras.Model,
+    source: Source,
+    config: Any,
+    out_dir: str | os.PathLike,
+    *,
+    settings: dict | None = None,
+    force: bool = False,
+    after_epoch: Callable[[list[dict]], None] | None = None,
+) -> TrainResult:
+    """Trains a model, resumes it, or returns the result of a finished run.
+
+    The same call continues a run that was killed, after its last finished epoch, with the same end
+    result (call `make_repeatable(config.training)` before the model is built). Afterwards `model`
+    holds the weights of the best epoch.
+
+    Args:
+        task: e.g. `micronet_keras.tasks.CLASSIFICATION`.
+        model: of `task.build`, or any Keras model that `task.check` accepts. Not compiled by the
+            caller.
+        source: what `micronet_keras.data.load_dataset` returns.
+        config: of the task: one of `task.recipes`, or a changed copy.
+        out_dir: folder of the run; see `RunFolder` for what is written.
+        settings: more that decides the result, recorded in `config.json` and compared when the run
+            is resumed, e.g. `{"model": "m0"}`. JSON values.
+        force: discard an earlier run in `out_dir`.
+        after_epoch: is given the history when an epoch has been saved.
+
+    Returns:
+        `TrainResult(history, summary, trained)`; the summary has the test split's figures.
+
+    Raises:
+        UserError: the model does not fit images or classes; the dataset has no such split or too
+            few examples; the folder holds a run with other settings or cannot be written; the loss
+            is not finite any more.
+
+    Example:
+
+    >>> task = CLASSIFICATION
+    >>> config = replace(task.recipes["quick"], image_size=32, epochs=2)
+    >>> make_repeatable(config.training)
+    >>> model = task.build("m0", source, config)
+    >>> train(task, model, source, config, "out/m0").summary["test_accuracy"]
+    """
+    task.check(model, source, config)
+    splits = source.splits
+    source = with_validation(source, config.training)
+    examples = find_examples(task, source, config)
+    steps_per_epoch = len(examples[config.training.train_split]) // config.training.batch_size
+    if not steps_per_epoch:
+        raise UserError(
+            f"{examples[config.training.train_split].summary()}: fewer than the "
+            f"{config.training.batch_size} of one batch; lower --batch_size"
+        )
+    run = RunFolder(out_dir)
+    resume = run.open(run_settings(task, source, splits, config, settings), force)
+    history = run_training(
+        on_pixels(model, config),
+        loss=task.loss(model, config),
+        metrics=task.metrics(model),
+        monitor=f"val_{task.monitor}",
+        train_data=lambda first_epoch: task.batches(
+            examples[config.training.train_split], config, training=True, first_epoch=first_epoch
+        ),
+        steps_per_epoch=steps_per_epoch,
+        validation_data=task.batches(
+            examples[config.training.validation_split], config, training=False
+        ),
+        config=config.training,
+        run=run,
+        resume=resume,
+        saved_model=model,
+        after_epoch=after_epoch,
+    )
+    run.load_best(model)
+    summary = run.read_summary()
+    if summary is not None:
+        return TrainResult(history, summary, trained=False)
+    summary = _summary(task, model, source, config, history, steps_per_epoch)
+    title = f"{model.name} on {source.name}"
+    if config.training.test_split:
+        measured = task.measure(
+            task.predictor(model, config), examples[config.training.test_split], config
+        )
+        summary |= {f"test_{name}": value for name, value in measured.figures.items()}
+        measured.draw(run.predictions, f"{title}, {config.training.test_split}")
+    plot_history(history, run.curve, title=title, metric=task.monitor)
+    run.write_summary(summary)
+    return TrainResult(history, summary, trained=True)
+
+
+def with_validation(source: Source, config: TrainConfig) -> Source:
+    """`source` with the three splits of a run, see `micronet_keras.data.hold_out_validation`.
+
+    Raises:
+        UserError: one of the three splits does not exist and cannot be made.
+    """
+    if config.test_split and config.test_split not in source.splits:
+        raise UserError(
+            f"dataset {source.name} has no split {config.test_split!r}; choose --test_split "
+            f"among: {', '.join(source.splits)}"
+        )
+    return hold_out_validation(source, config.train_split, config.validation_split, config.hold_out)
+
+
+def find_examples(task: Task, source: Source, config: Any) -> dict[str, Examples]:
+    """The examples of a run's splits; what is left out is printed.
+
+    Raises:
+        UserError: there is no such split, or nothing usable in it.
+    """
+    training = config.training
+    wanted = (training.train_split, training.validation_split, training.test_split)
+    found = {split: task.examples(source, split, config) for split in wanted if split}
+    for examples in found.values():
+        if examples.problems:
+            print(examples.summary(), flush=True)
+    return found
+
+
+def on_pixels(model: keras.Model, config: Any) -> keras.Model:
+    """`model` with its preprocessing in front.
+
+    The pipeline hands over whole pixels: scaled inside the model, no floats have to be moved.
+    """
+    pixels = keras.Input((*config.training.size, 3), dtype="uint8")
+    return keras.Model(pixels, model(model_input(pixels, config)))
+
+
+def run_settings(
+    task: Task, source: Source, splits: dict[str, int], config: Any, more: dict | None
+) -> dict:
+    """What config.json holds: all that decides the result."""
+    return {
+        "task": task.name,
+        **(more or {}),
+        "dataset": source.name,
+        "data_dir": source.data_dir,
+        "class_names": list(task.class_names(source)),
+        "examples": splits,
+        "config": dataclasses.asdict(config),
+    }
+
+
+def _summary(task, model, source, config, history, steps_per_epoch) -> dict:
+    monitor = f"val_{task.monitor}"
+    best = max(history, key=lambda row: row[monitor])
+    seconds = sum(row["seconds"] for row in history)
+    images = len(history) * steps_per_epoch * config.training.batch_size
+    return {
+        "task": task.name,
+        "model": model.name,
+        "dataset": source.name,
+        "parameters": model.count_params(),
+        "madds": count_madds(model).total,
+        "epochs": len(history),
+        "best_epoch": best["epoch"],
+        f"best_{monitor}": best[monitor],
+        f"last_{monitor}": history[-1][monitor],
+        "seconds": round(seconds, 1),
+        "images_per_second": round(images / seconds, 1),
+    }

@@ -1,0 +1,61 @@
+"""A flatbuffer compiled to C and run on this machine, as a board would answer."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import weakref
+from pathlib import Path
+
+import numpy as np
+
+from micronet_mcu.errors import UserError
+from micronet_mcu.runner import Int8Runner
+from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.to_c.compiler import compile_model
+from micronet_mcu.to_c.host import build
+
+
+class HostRunner(Int8Runner):
+    """The compiled form of a model; the kernels give the same numbers on every processor.
+
+    Args:
+        model: a `.tflite` file or its bytes, as `compile_model` takes it.
+        fuse: make one kernel call of every DY-ShiftMax.
+
+    Raises:
+        UserError: as `compile_model`.
+
+    Example:
+
+    >>> HostRunner("model.tflite").predict(images)
+    """
+
+    def __init__(self, model: str | os.PathLike | bytes, fuse: bool = True):
+        parsed = read_model(model)
+        self.input = parsed.tensors[parsed.inputs[0]]
+        self.outputs = [parsed.tensors[index] for index in parsed.outputs]
+        self._folder = tempfile.TemporaryDirectory()
+        compiled = compile_model(model, Path(self._folder.name, "c"), fuse=fuse)
+        program = build(compiled.folder, compiled.name, Path(self._folder.name))
+        self._process = subprocess.Popen(
+            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+        # The program ends when its input does, also where nobody calls `close`.
+        self.close = weakref.finalize(self, _stop, self._process, self._folder)
+
+    def invoke_all(self, image: np.ndarray) -> list[np.ndarray]:
+        answer = b""
+        with contextlib.suppress(BrokenPipeError):  # Noticed below, where nothing is read.
+            self._process.stdin.write(np.ascontiguousarray(image, np.int8).tobytes())
+        while len(answer) < self.output.size:
+            part = self._process.stdout.read(self.output.size - len(answer))
+            if not part:
+                raise UserError("the compiled model ended early")
+            answer += part
+        return [np.frombuffer(answer, np.int8).reshape(self.output.shape)]
+
+
+def _stop(process: subprocess.Popen, folder: tempfile.TemporaryDirectory) -> None:
+    process.communicate()
+    folder.cleanup()
