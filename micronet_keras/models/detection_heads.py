@@ -182,7 +182,7 @@ class RetinaNetHead:
                 name=name,
             )
 
-        sums = []
+        sums: list[keras.KerasTensor] = []
         for level, tap in zip((5, 4, 3), reversed(taps), strict=True):
             x = conv(1, f"p{level}_lateral")(tap)
             if sums:

@@ -1,5 +1,6 @@
 """What every command shares: flags are parsed, a user's mistake is one line and exit status 2."""
 
+import io
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -21,7 +22,8 @@ def run(main: Callable[[list[str]], int | None], positional: str | None = None) 
     # Progress bars and results are for the user; what libraries note about themselves is not.
     logging.set_verbosity(logging.ERROR)
     # A file's name may hold bytes that are no text; it is printed all the same.
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     module = sys.modules[main.__module__]
     app.run(
         lambda argv: _guarded(main, argv, positional),
