@@ -267,7 +267,7 @@ def _arguments(block: type[MicroBlock]) -> list[str]:
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     names: dict[str, None] = {}
     for base in block.__mro__[: block.__mro__.index(MicroBlock) + 1]:
-        _, *parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
+        _, *parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
         names |= dict.fromkeys(argument.name for argument in parameters if argument.kind in named)
     return list(names)
 
