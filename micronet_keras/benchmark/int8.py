@@ -55,21 +55,7 @@ def takes_pixels(model: keras.Model) -> keras.Model:
     """
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
-    first = next((x for x in copy.layers if isinstance(x, keras.layers.Conv2D)), None)
-    behind = next(
-        (
-            layer
-            for layer in copy.layers
-            if isinstance(layer, keras.layers.BatchNormalization)
-            and first is not None
-            and layer.input is first.output
-        ),
-        None,
-    )
-    if behind is None or first.use_bias:
-        raise UserError(
-            f"{model.name} must begin with a convolution without bias and a batch normalization"
-        )
+    first, behind = _stem(copy)
     gain = 1 / (255 * PIXEL_SCALE) / np.asarray(STD)
     offset = (PIXEL_ZERO / 255 - np.asarray(MEAN)) / np.asarray(STD)
     kernel = keras.ops.convert_to_numpy(first.kernel).astype(np.float64)
@@ -77,6 +63,21 @@ def takes_pixels(model: keras.Model) -> keras.Model:
     first.kernel.assign(kernel * gain[:, None])
     behind.moving_mean.assign(mean - np.einsum("hwio,i->o", kernel, offset))
     return copy
+
+
+def _stem(model: keras.Model) -> tuple[keras.layers.Conv2D, keras.layers.BatchNormalization]:
+    """The first convolution and the batch normalization that reads it."""
+    for first in model.layers:
+        if isinstance(first, keras.layers.Conv2D):
+            for layer in model.layers:
+                reads = getattr(layer, "input", None) is first.output
+                normalizes = isinstance(layer, keras.layers.BatchNormalization)
+                if reads and normalizes and not first.use_bias:
+                    return first, layer
+            break
+    raise UserError(
+        f"{model.name} must begin with a convolution without bias and a batch normalization"
+    )
 
 
 def _converted(model: keras.Model, pixels: np.ndarray) -> bytes:

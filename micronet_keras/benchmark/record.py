@@ -7,8 +7,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from micronet_mcu.errors import UserError
-from micronet_mcu.files import replacing
+from micronet_mcu.files import read_json, replacing
 
 _PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy")
 
@@ -27,14 +26,11 @@ def read_record(path: Path) -> dict | None:
     """The content of a result file, None where there is none.
 
     Raises:
-        UserError: the file is no JSON.
+        UserError: the file is damaged.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}; remove it to measure again") from error
+    return read_json(path, "a result of a benchmark", advice="remove it to measure again")
 
 
 def environment() -> dict:

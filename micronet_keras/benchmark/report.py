@@ -28,7 +28,8 @@ class Entry(NamedTuple):
 
     def accuracies(self, of: Callable[[dict], float | None]) -> list[float]:
         """A share of each run, where it has one, in per cent."""
-        return [100 * of(record) for record in self.records if of(record) is not None]
+        shares = map(of, self.records)
+        return [100 * share for share in shares if share is not None]
 
 
 def read_results(suite: Suite, folder: str | os.PathLike) -> list[dict]:
@@ -86,7 +87,7 @@ def table(suite: Suite, records: list[dict]) -> str:
     ]
     waiting = len(suite.runs) - len(records)
     if waiting:
-        lines.append(f"\nNot begun: {waiting} of {len(suite.runs)} runs.")
+        lines.append(f"\nNo result file yet: {waiting} of {len(suite.runs)} runs.")
     return "\n".join(lines)
 
 
@@ -184,7 +185,7 @@ def plot(suite: Suite, records: list[dict], path: str | os.PathLike) -> None:
         figure.savefig(temporary)
 
 
-def float_accuracy(record: dict) -> float | None:
+def float_accuracy(record: dict) -> float:
     """In float, of the epoch that the held-out pictures chose; a share."""
     return record["result"]["test_accuracy"]
 

@@ -10,7 +10,7 @@ from micronet_keras import data
 from micronet_keras.benchmark.figures import measure
 from micronet_keras.benchmark.networks import build_network
 from micronet_keras.benchmark.record import environment, read_record, write_record
-from micronet_keras.benchmark.suite import Run, Suite
+from micronet_keras.benchmark.suite import Run, Search, Suite
 from micronet_keras.models import count_madds, read_keras
 from micronet_keras.tasks import CLASSIFICATION, ClassificationConfig, replace
 from micronet_keras.tasks.config import flat
@@ -31,7 +31,7 @@ class Runner:
         source: its dataset.
         results: folder of the result files, one a run; searches have a folder `search` in it.
         checkpoints: folder with a run folder for each training.
-        minutes: no epoch begins later than that after the start; None is no limit.
+        minutes: a training stops after the epoch that passes them; None is no limit.
 
     Example:
 
@@ -80,7 +80,7 @@ class Runner:
             _show(run.name, history, config.training.epochs)
             self._check_time()
 
-        save(record["history"])
+        write_record(self.path(run), record)
         result = self._train(model, self.source, config, run.name, run, save)
         record["history"] = result.history
         record["result"] = {
@@ -162,20 +162,19 @@ class Runner:
         """The best of the search, which all seeds share."""
         search = self.suite.search
         if search is None:
-            return self.suite.recipe.learning_rate
+            return self.suite.recipe.training.learning_rate
         path = self._search_path(run)
         record = read_record(path) or {"chosen": None, **search._asdict(), "trials": []}
         done = [trial["learning_rate"] for trial in record["trials"]]
         for rate in search.learning_rates:
             if rate not in done:
-                record["trials"].append(self._trial(run, rate))
+                record["trials"].append(self._trial(run, search, rate))
                 write_record(path, record)
         record["chosen"] = max(record["trials"], key=_accuracy)["learning_rate"]
         write_record(path, record)
         return record["chosen"]
 
-    def _trial(self, run: Run, rate: float) -> dict:
-        search = self.suite.search
+    def _trial(self, run: Run, search: Search, rate: float) -> dict:
         config = replace(
             self.suite.recipe, learning_rate=rate, epochs=search.epochs, test_split="", seed=0
         )
@@ -215,8 +214,6 @@ def _trainable(model: keras.Model) -> int:
 
 def _show(name: str, history: list[dict], epochs: int) -> None:
     """One line of progress after an epoch."""
-    if not history:
-        return
     last = history[-3:]
     seconds = sum(row["seconds"] for row in last) / len(last)
     left = seconds * (epochs - len(history)) / 60

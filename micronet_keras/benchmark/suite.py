@@ -1,7 +1,6 @@
 """A suite: what is trained, on what, by which recipe and in which order, as a small JSON file."""
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from micronet_keras.benchmark.networks import NETWORKS, VARIANTS
 from micronet_keras.tasks import ClassificationConfig, replace
 from micronet_keras.tasks.config import flat
 from micronet_mcu.errors import UserError
+from micronet_mcu.files import read_json
 
 SUITES = Path(__file__).parent / "suites"
 
@@ -82,15 +82,12 @@ def read_suite(name: str | os.PathLike) -> Suite:
     path = Path(name)
     if path.suffix != ".json":
         path = SUITES / f"{name}.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         known = ", ".join(sorted(file.stem for file in SUITES.glob("*.json")))
         raise UserError(
             f"there is no suite {str(name)!r}; choose among {known}, or give a .json file"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+        )
+    content = read_json(path, "a suite of benchmarks")
     try:
         return _suite(path.stem, content)
     except (TypeError, KeyError, ValueError) as error:
