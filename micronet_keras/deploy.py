@@ -11,7 +11,7 @@ from micronet_keras.quantize import QuantizedGraph
 from micronet_keras.quantize.to_tflite import convert
 from micronet_keras.tasks import TASKS
 from micronet_mcu.files import replacing
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_tflm.c_array import write_c_array
 from micronet_mcu.to_tflm.forms import Prepared, prepare_flatbuffer
 from micronet_mcu.to_tflm.op_resolver import write_op_resolver

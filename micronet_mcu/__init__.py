@@ -5,7 +5,7 @@ Needs numpy, flatbuffers and the TFLM interpreter; neither Keras nor TensorFlow.
 
 from micronet_mcu.boards import benchmark
 from micronet_mcu.firmware import export_firmware
-from micronet_mcu.tflite import read_model
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_c import compile_model
 from micronet_mcu.to_tflm import Interpreter
 from micronet_mcu.version import __version__

@@ -32,9 +32,9 @@ from micronet_keras.deploy import deploy
 from micronet_keras.quantize import QuantizedGraph
 from micronet_mcu.cli import script
 from micronet_mcu.folders import Owner, check_folder, listing, replacing_folder
-from micronet_mcu.tflite.groups import FORMS
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_tflm.forms import FUSE, TUNE, check_forms
+from micronet_mcu.to_tflm.groups import FORMS
 
 OWNER = Owner("convert", ("*.tflite", "*_data.h", "*_data.cc", "*_detector.h", "op_resolver.h"))
 

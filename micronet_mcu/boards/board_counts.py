@@ -107,8 +107,8 @@ def count_on_board(
     reports = dict(whole)
     steps = [
         StepCost(
-            op=step.label.split(" (")[0],
-            kernel=step.kernel,
+            op=step.name,
+            kernel=step.call.kernel.name,
             instructions=count,
             macs=step.macs,
             sram_bytes=program.arena.plan.in_use(i),
@@ -124,7 +124,7 @@ def count_on_board(
         flash_code_bytes=footprint.code,
         flash_data_bytes=footprint.constants,
         steps=steps,
-        kernel_bytes={s.kernel: sizes.get(s.kernel, 0) for s in program.steps},
+        kernel_bytes={s.kernel: sizes.get(s.kernel, 0) for s in steps},
     )
 
 

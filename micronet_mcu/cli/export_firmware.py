@@ -18,8 +18,8 @@ from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import read_bytes
 from micronet_mcu.firmware import PLATFORMS, RUNTIMES, export_firmware
-from micronet_mcu.tflite.groups import FORMS
 from micronet_mcu.to_tflm.forms import FUSE, TUNE
+from micronet_mcu.to_tflm.groups import FORMS
 
 _PLATFORM = flags.DEFINE_enum("platform", None, list(PLATFORMS), "the board's kind", required=True)
 _MODEL = flags.DEFINE_string("model", None, "int8 .tflite of builtin operators", required=True)
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> None:
 def _picture(path: str, model: bytes) -> np.ndarray:
     from PIL import Image
 
-    from micronet_mcu.tflite.reader import read_model
+    from micronet_mcu.graph.read import read_model
 
     parsed = read_model(model)
     shape = parsed.tensors[parsed.inputs[0]].shape

@@ -16,7 +16,8 @@ from micronet_mcu.c_sources import c_sources
 from micronet_mcu.errors import UserError
 from micronet_mcu.firmware.platforms import Platform, find_platform
 from micronet_mcu.folders import Owner, check_folder, replacing_folder
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.kernels import KERNELS
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_c import host
 from micronet_mcu.to_c.compiler import compile_model, copy_kernels
 from micronet_mcu.to_tflm.c_array import write_c_array
@@ -39,10 +40,6 @@ _RUNTIME = {
     "tflm": ("runtime_tflm.cc", "micronet_runner.cc", "micronet_runner.h", "tflm_names.h",
              "dy_shift_max_op.cc", "dy_shift_max_op.h", "kernel_ops.cc", "kernel_ops.h"),
 }  # fmt: skip
-# The kernels that dy_shift_max_op.cc and kernel_ops.cc call.
-_OP_KERNELS = {"micronet_dyshiftmax", "micronet_conv2d", "micronet_conv2d_column_rgb",
-               "micronet_depthwise", "micronet_conv2d_grouped_1x1",
-               "micronet_fully_connected"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ def export_firmware(
                 shutil.copyfile(path, sources / path.name)
             _write_c_data(sources, shape, classes, image, answer, labels)
         else:
-            copy_kernels(_OP_KERNELS, sources)
+            copy_kernels((k for k in KERNELS.values() if k.custom_op), sources)
             write_op_resolver(sources / "op_resolver.h", flatbuffer)
             write_c_array(sources, flatbuffer, arena, image, answer, labels, "model")
             (project / "model.tflite").write_bytes(flatbuffer)

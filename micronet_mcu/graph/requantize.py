@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from micronet_mcu.graph.fixed_point import (
-    activation_bounds,
-    float32_product,
-    quantize_multiplier,
-    requantize,
-)
-from micronet_mcu.graph.graph import Value
+from micronet_mcu.graph.fixed_point import float32_product, quantize_multiplier, requantize
 from micronet_mcu.graph.program import Array
+from micronet_mcu.graph.value import Value
+from micronet_mcu.graph.weights import Weights
+
+Record = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,42 +32,42 @@ class Channels:
 
     multiplier: np.ndarray
     shift: np.ndarray
-    records: list[tuple[int, int, int, int]] | None
+    records: list[Record] | None
     weights: np.ndarray
     uniform: bool
     wide: list[int]
 
     def array(self) -> Array:
+        """The records, as the kernels take them."""
         return Array("micronet_channel", np.array(self.records, np.int64))
 
 
 def of_layer(
-    options: dict,
+    weights: Weights,
     x: Value,
     y: Value,
-    channel_axis: int,
+    clamp: tuple[int, int],
+    *,
     dense: bool = False,
     set_apart: bool = False,
 ) -> Channels:
-    """Args: the layer's attributes, its input and output, and the axis of `weights` that holds the
-    output channels. `dense` layers multiply per-tensor scales in single precision, as TFLM does.
-    With `set_apart` a channel that does not fit into a record does not spoil those of the others.
+    """Args: the layer's weights, input, output and bounds of the output. `dense` layers multiply
+    per-tensor scales in single precision, as TFLM does. With `set_apart` a channel that does not
+    fit into a record does not spoil those of the others.
     """
-    weights = options["weights"]
-    count = weights.shape[channel_axis]
-    scales = options["weight_scales"]
+    count, scales = weights.channels, weights.scales
     if dense and scales.size == 1:
         reals = [float32_product(x.scale, scales[0]) / y.scale] * count
     else:
         reals = [x.scale * float(s) / y.scale for s in np.broadcast_to(scales, count)]
     pairs = [quantize_multiplier(real) for real in reals]
-    bias = np.zeros(count, np.int64) if options["bias"] is None else options["bias"]
-    by_channel = np.moveaxis(weights, channel_axis, 0).reshape(count, -1).astype(np.int64)
+    by_channel = np.moveaxis(weights.values, weights.axis, 0).reshape(count, -1).astype(np.int64)
 
-    prepared = weights.copy()
+    prepared = weights.values.copy()
     records, wide = [], []
-    for channel, (multiplier, shift) in enumerate(pairs):
-        record = _record(int(bias[channel]), by_channel[channel], multiplier, shift, x, y, options)
+    for channel, pair in enumerate(pairs):
+        bias = int(weights.biases[channel])
+        record = _record(bias, by_channel[channel], *pair, x.zero_point, y.zero_point, clamp)
         if record is None and not set_apart:
             records = None
             break
@@ -77,7 +75,7 @@ def of_layer(
             wide.append(channel)
             record = 0, 0, 1, 1
         if record[1] == 0:  # a dead channel
-            np.moveaxis(prepared, channel_axis, 0)[channel] = 0
+            np.moveaxis(prepared, weights.axis, 0)[channel] = 0
         records.append(record)
     return Channels(
         np.array([m for m, _ in pairs]),
@@ -102,26 +100,21 @@ def _tail(multiplier: int, shift: int, zero_point: int) -> tuple[int, int, int] 
     return multiplier, zero_point * (1 << right) + (1 << (right - 1)), right
 
 
-def _record(bias, weights, multiplier, shift, x, y, options) -> tuple[int, int, int, int] | None:
-    tail = _tail(multiplier, shift, y.zero_point)
+def _record(
+    bias: int, weights: np.ndarray, multiplier: int, shift: int, zero_in: int, zero_out: int, clamp
+) -> Record | None:
+    tail = _tail(multiplier, shift, zero_out)
     if tail and 2 * (abs(bias) + 255 * int(np.abs(weights).sum())) < 2**31:
         return 2 * bias, *tail
     # Least and greatest accumulator: the output is monotone in it.
-    low, high = -128 - x.zero_point, 127 - x.zero_point
+    low, high = -128 - zero_in, 127 - zero_in
     ends = [
         bias + int(np.where(weights > 0, weights * a, weights * b).sum())
         for a, b in ((low, high), (high, low))
     ]
-    if (
-        any(abs(end) >= 2**31 for end in ends)
-        or shift > 0
-        and any(abs(end) << shift >= 2**31 for end in ends)
-    ):
+    if any(abs(end) << max(shift, 0) >= 2**31 for end in ends):
         return None
-    activation = options.get("fused_activation_function", "NONE")
-    bounds = activation_bounds(activation, *y.quantization) or (-128, 127)
     outputs = {
-        min(max(requantize(end, multiplier, shift) + y.zero_point, bounds[0]), bounds[1])
-        for end in ends
+        min(max(requantize(end, multiplier, shift) + zero_out, clamp[0]), clamp[1]) for end in ends
     }
     return (0, 0, 2 * outputs.pop() + 1, 1) if len(outputs) == 1 else None

@@ -1,6 +1,6 @@
 """Reads and rewrites `.tflite` files; the only place that knows flatbuffers."""
 
 from micronet_mcu.tflite.model import Model, Operator, Tensor
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.tflite.reader import parse_model
 
-__all__ = ["Model", "Operator", "Tensor", "read_model"]
+__all__ = ["Model", "Operator", "Tensor", "parse_model"]

@@ -1,4 +1,4 @@
-"""A TensorFlow Lite model as plain dataclasses; `read_model` in flatbuffer.py makes them."""
+"""A TensorFlow Lite model as plain dataclasses; `parse_model` makes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -58,6 +58,11 @@ class Operator:
     custom_name: str | None = None
     custom_options: bytes = b""
 
+    @property
+    def title(self) -> str:
+        """The builtin operator's name, or the custom operator's."""
+        return self.custom_name or self.name
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -80,8 +85,35 @@ class Model:
                 for i in indices
             )
 
-        name = operator.custom_name or operator.name
         return (
-            f"operator {operator.index} {name} ({text(operator.inputs)} -> "
+            f"operator {operator.index} {operator.title} ({text(operator.inputs)} -> "
             f"{text(operator.outputs)})"
         )
+
+    def describe(self, operator: Operator) -> str:
+        """The operator for an error message about a layer: its name, then as `shapes`."""
+        name = layer_name(self, operator)
+        text = self.shapes(operator)
+        return text if text.startswith(name) else f"{name}, {text}"
+
+
+_LONGEST_NAME = 60
+# What converters append to a layer's name, and what they write where there was none.
+_SUFFIXES = {"BiasAdd", "Conv2D", "MatMul", "Relu", "Relu6", "Softmax"}
+_NAMELESS = ("StatefulPartitionedCall", "PartitionedCall", "Identity", "tfl.")
+
+
+def layer_name(model: Model, operator: Operator) -> str:
+    """What to call an operator's layer: the name of its output, without what converters add to it;
+    "operator 14 CONV_2D" where it has none.
+
+    Models that this project converts carry the names of the Keras layers.
+    """
+    name = model.tensors[operator.outputs[0]].name.split(";")[0].split(":")[0]
+    parts = name.split("/")
+    while len(parts) > 1 and parts[-1] in _SUFFIXES:
+        parts.pop()
+    readable = "".join(c if c.isprintable() else "?" for c in "/".join(parts))
+    if not readable or readable.startswith(_NAMELESS):
+        return f"operator {operator.index} {operator.title}"
+    return readable if len(readable) <= _LONGEST_NAME else "..." + readable[3 - _LONGEST_NAME :]

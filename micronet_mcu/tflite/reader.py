@@ -20,7 +20,6 @@ import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from micronet_mcu.errors import UserError
-from micronet_mcu.tflite.checks import check_operator
 from micronet_mcu.tflite.model import Model, Operator, Tensor
 
 _IDENTIFIER = b"TFL3"
@@ -28,6 +27,7 @@ _SCHEMA_VERSION = 3
 _MAX_FILE_BYTES = 1 << 28
 _MAX_TENSOR_BYTES = 1 << 28
 _SMALLEST_SCALE, _LARGEST_SCALE = 1e-30, 1e15
+_BYTES = (bytes, bytearray, memoryview)
 
 # Metadata by which a file steers the interpreter's memory or decoding; a hostile one is dangerous.
 _UNSAFE_METADATA = {"OfflineMemoryAllocation", "COMPRESSION_METADATA"}
@@ -60,12 +60,12 @@ class _Corrupt(Exception):
     """The file breaks a rule of the format; the message says which."""
 
 
-def read_model(source: str | os.PathLike[str] | bytes) -> Model:
-    """Reads and validates a `.tflite` file.
+def parse_model(source: str | os.PathLike[str] | bytes) -> Model:
+    """Reads a `.tflite` file and checks its structure.
 
-    Whatever passes may be handed to an interpreter: offsets and lengths lie inside the file,
-    indices are in range, constants are as long as their shapes say, operators are in a runnable
-    order, and the operators that this package knows have tensors whose shapes fit together.
+    Offsets and lengths lie inside the file, indices are in range, constants are as long as their
+    shapes say, operators are in a runnable order. What operators demand of their tensors is not
+    looked at: use `micronet_mcu.read_model` for a model that is to be run.
 
     Args:
         source: a path, or the file's bytes.
@@ -76,19 +76,9 @@ def read_model(source: str | os.PathLike[str] | bytes) -> Model:
     Raises:
         UserError: no such file, not a TensorFlow Lite file, corrupt, truncated, or a feature that
             TF Lite Micro has not (several subgraphs, sparse or string tensors, state, ...).
-
-    Example:
-
-    >>> model = read_model("model.tflite")
-    >>> [operator.name for operator in model.operators]
-    ['CONV_2D', 'DEPTHWISE_CONV_2D', ...]
-    >>> model.tensors[model.inputs[0]].shape
-    (1, 32, 32, 3)
     """
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        name, raw = "model", bytes(source)
-    else:
-        name, raw = str(source), _load(Path(source))
+    name = source_name(source)
+    raw = bytes(source) if isinstance(source, _BYTES) else _load(Path(source))
     try:
         return _Reader(raw).model()
     except _Corrupt as problem:
@@ -98,6 +88,11 @@ def read_model(source: str | os.PathLike[str] | bytes) -> Model:
         raise UserError(
             f"{name}: corrupt or truncated TensorFlow Lite model ({problem}); convert it again"
         ) from None
+
+
+def source_name(source: str | os.PathLike[str] | bytes) -> str:
+    """What messages call it: the path, or "model"."""
+    return "model" if isinstance(source, _BYTES) else str(source)
 
 
 def _load(path: Path) -> bytes:
@@ -188,10 +183,6 @@ class _Reader:
         # The interpreter's wrapper unpacks all there is, also what is of no use here.
         schema.ModelT.InitFromObj(root)
         _check_order(model)
-        for operator in model.operators:
-            problem = check_operator(operator, model.tensors)
-            if problem:
-                raise _Corrupt(f"{model.shapes(operator)}: {problem}")
         return model
 
     def buffer(self, entry: Any) -> np.ndarray:

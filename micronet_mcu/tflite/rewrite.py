@@ -6,7 +6,7 @@ import flatbuffers
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.tflite.reader import parse_model
 
 # What converters align weights to. Python's packing keeps 4 bytes, and a board that reads its
 # flash in place may fault on less than an operator expects.
@@ -29,19 +29,19 @@ class _AlignedBuffer(schema.BufferT):
 
 
 def unpack(model: bytes) -> schema.ModelT:
-    """The model as mutable objects, after `read_model` has checked it.
+    """The model as mutable objects, after `parse_model` has checked their structure.
 
     Raises:
         UserError: not a usable ``.tflite`` file.
     """
-    read_model(model)
+    parse_model(model)
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
 
 
-def pack(model: schema.ModelT, check: bool = True) -> bytes:
+def pack(model: schema.ModelT) -> bytes:
     """The model as a flatbuffer, without the tensors, buffers and operator codes that nothing uses.
 
-    Weights are aligned to 16 bytes. `check` reads the result again.
+    Weights are aligned to 16 bytes. The structure of the result is checked again.
     """
     _prune(model)
     for i, entry in enumerate(model.buffers):
@@ -49,8 +49,7 @@ def pack(model: schema.ModelT, check: bool = True) -> bytes:
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), b"TFL3")
     packed = bytes(builder.Output())
-    if check:
-        read_model(packed)
+    parse_model(packed)
     return packed
 
 

@@ -3,20 +3,18 @@
 import os
 import re
 import shutil
-from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from micronet_mcu.c_sources import c_sources
 from micronet_mcu.errors import UserError
 from micronet_mcu.folders import Owner, check_folder, replacing_folder
-from micronet_mcu.graph.dy_shift_max import fuse_dy_shift_max
-from micronet_mcu.graph.fold import fold_gathers, resolve_windows
-from micronet_mcu.graph.graph import graph_of, remove_reshapes
-from micronet_mcu.graph.layer_steps import specialized
+from micronet_mcu.graph import passes
+from micronet_mcu.graph.kernels import Kernel, files_of
+from micronet_mcu.graph.read import graph_of, read_model
 from micronet_mcu.graph.steps import steps_of
 from micronet_mcu.tflite.model import Model
-from micronet_mcu.tflite.reader import read_model
 from micronet_mcu.to_c import emit, host
 from micronet_mcu.to_c.emit import Program
 from micronet_mcu.to_c.memory import plan_arena
@@ -93,19 +91,15 @@ def compile_model(
 
 def plan(model: Model, *, fuse: bool = True, origin: str = "a flatbuffer") -> Program:
     """The passes from the flatbuffer to placed steps, without writing anything."""
-    graph = graph_of(model)
-    remove_reshapes(graph)
-    resolve_windows(graph)
-    if fuse:
-        fuse_dy_shift_max(graph)
-    fold_gathers(graph)
-    steps, arena = plan_arena(graph, [specialized(step) for step in steps_of(graph)])
-    return Program(origin, graph.input, graph.output, steps, arena)
+    graph = passes.run(graph_of(model), passes.FUSING if fuse else passes.EXACT)
+    (output,) = graph.outputs
+    steps, arena = plan_arena(graph, steps_of(graph))
+    return Program(origin, graph.input, output, steps, arena)
 
 
 def _write(program: Program, folder: Path, name: str) -> emit.Source:
     (folder / "model.h").write_text(emit.header(program, name))
-    copy_kernels(set().union(*(step.functions() for step in program.steps)), folder)
+    copy_kernels({k for step in program.steps for k in step.call.kernels()}, folder)
     (folder / "model.c").write_text(emit.source(program, name, None).text)
     noise = emit.selftest_input(program.input.size)
     expected = host.run(folder, name, noise[None])[0]
@@ -114,34 +108,16 @@ def _write(program: Program, folder: Path, name: str) -> emit.Source:
     return source
 
 
-def copy_kernels(functions: set[str], folder: Path) -> None:
-    """Copies the files that define these kernels and the kernels that those call, and the headers,
-    all into one folder: of a kernel that has files for several processors, each compiles to nothing
-    on the others.
+def copy_kernels(kernels: Iterable[Kernel], folder: Path) -> None:
+    """Copies the files of these kernels, of those that they call, and the headers, all into one
+    folder: of a kernel that has files for several processors, each compiles to nothing on the
+    others.
 
     Raises:
         UserError: the kernels' sources are not where the package was installed from.
     """
-    kernels = c_sources("kernels")
-    texts = {path: path.read_text() for path in sorted(kernels.glob("*/*.c"))}
-    home = defaultdict(set)  # a kernel may have a file for each of several processors
-    for path, text in texts.items():
-        for function in re.findall(r"^\w+ (micronet_\w+)\([^;]*?\) \{", text, re.MULTILINE):
-            home[function].add(path)
-    unknown = functions - set(home)
-    if unknown:
-        raise UserError(f"{kernels} does not define {', '.join(sorted(unknown))}")
-    # What the inline functions of a header call may be called from every file.
-    headers = sorted(kernels.glob("*/*.h"))
-    inline = "".join(h.read_text() for h in headers if h.name != "micronet_kernels.h")
-    inline = re.sub(r"^\w+ micronet_\w+\([^;]*\);", "", inline, flags=re.MULTILINE)  # declarations
-    needed, waiting = set(), set().union(*(home[function] for function in functions))
-    while waiting:
-        path = waiting.pop()
-        needed.add(path)
-        for function in re.findall(r"\b(micronet_\w+)\(", texts[path] + inline):
-            waiting |= home.get(function, set()) - needed
-    for path in (*needed, *headers):
+    sources = c_sources("kernels")
+    for path in (*(sources / file for file in files_of(kernels)), *sources.glob("*/*.h")):
         shutil.copyfile(path, folder / _flat_name(path))
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from micronet_mcu.graph.graph import Value
-from micronet_mcu.graph.program import ELEMENT_BYTES, Array, Step, Struct
-from micronet_mcu.to_c.memory import ALIGNMENT, Arena
+from micronet_mcu.graph.kernels import Kernel
+from micronet_mcu.graph.program import ELEMENT_BYTES, Array, Params, Pointers, Ref, Room, Step
+from micronet_mcu.graph.value import Value
+from micronet_mcu.to_c.memory import Arena
 
 _LINE = 100
 
@@ -60,15 +61,16 @@ class _Constants:
             self.bytes += -(-values.size * ELEMENT_BYTES[array.ctype] // 4) * 4
         return self._known[key]
 
-    def struct(self, struct: Struct, name: str) -> str:
+    def params(self, params: Params, name: str) -> str:
         items = [
             f".{field} = {self._field(value, f'{name}_{field}')}"
-            for field, value in struct.fields.items()
+            for field, value in params.values.items()
         ]
-        key = (struct.ctype, *items)
+        ctype = params.struct.name
+        key = (ctype, *items)
         if key not in self._known:
             self._known[key] = name
-            self.lines += [f"static const {struct.ctype} {name} = {{", *_wrapped(items), "};"]
+            self.lines += [f"static const {ctype} {name} = {{", *_wrapped(items), "};"]
         return "&" + self._known[key]
 
     def _field(self, value, name: str) -> str:
@@ -76,7 +78,7 @@ class _Constants:
             return "NULL"
         if isinstance(value, Array):
             return self.array(value, name)
-        if isinstance(value, list):
+        if isinstance(value, tuple):
             return "{" + ", ".join(self._field(v, name) for v in value) + "}"
         return _literal(int(value))
 
@@ -166,12 +168,15 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
     constants = _Constants()
     calls, step_constants = [], []
     for index, step in enumerate(program.steps):
-        calls += [f"  /* {part} */" for part in textwrap.wrap(step.label, _LINE - 8)]
+        calls += [
+            f"  /* {part} */" for part in textwrap.wrap(f"{step.name}: {step.operator}", _LINE - 8)
+        ]
         before = len(constants.names)
         calls += [f"  MODEL_STEP({index});", *_call(step, index, program.arena, constants)]
         step_constants.append(constants.names[before:])
     wanted = np.zeros(program.output.size, np.int8) if expected is None else expected
-    checks = sorted({f"{s.scratch_macro} <= {s.scratch}" for s in program.steps if s.scratch})
+    scratches = [step.call.scratch for step in program.steps if step.call.scratch]
+    checks = sorted({f"{scratch.macro} <= {scratch.bytes}" for scratch in scratches})
     checks = "\n".join(
         f"typedef char {name}_scratch_{i}[{check} ? 1 : -1];" for i, check in enumerate(checks)
     )
@@ -251,33 +256,41 @@ def selftest_input(size: int) -> np.ndarray:
     return values
 
 
+def _comment(text: str) -> list[str]:
+    # A name comes from the file and must not end the comment.
+    lines = textwrap.wrap(text.replace("*/", "* /"), _LINE - 8)
+    return [f"  /* {line} */" for line in lines]
+
+
 def _call(step: Step, index: int, arena: Arena, constants: _Constants) -> list[str]:
-    lines, arguments = [], []
-    structs = 0
-    for argument in step.arguments:
-        if isinstance(argument, Struct):
-            suffix = argument.ctype.removeprefix("micronet") if structs else ""
-            arguments.append(constants.struct(argument, f"step{index}{suffix}"))
-            structs += 1
-        elif isinstance(argument, Array):
-            arguments.append(constants.array(argument, f"step{index}_data"))
-        elif isinstance(argument, Value):
-            arguments.append(f"AT({arena.offset(argument)})")
-        elif isinstance(argument, list):
-            places = ["NULL" if v is None else f"AT({arena.offset(v)})" for v in argument]
-            lines.append(f"    const int8_t *const pointers[] = {{{', '.join(places)}}};")
-            arguments.append("pointers")
-        elif argument == "scratch_bytes":
-            arguments.append(str(step.scratch))
-        elif argument == "scratch" and not step.scratch:
-            arguments.append("NULL")
-        elif argument == "scratch":
-            assert arena.scratch_offset(index) % ALIGNMENT == 0
-            arguments.append(f"AT({arena.scratch_offset(index)})")
-        else:
-            arguments.append(str(argument))
-    call = f"{step.kernel}({', '.join(arguments)});"
-    return ["  {", *lines, f"    {call}", "  }"] if lines else [f"  {call}"]
+    lines: list[str] = []
+
+    def text(ref: Ref) -> str:
+        match ref:
+            case Params():
+                suffix = ref.struct.name.removeprefix("micronet")
+                return constants.params(ref, f"step{index}{suffix}")
+            case Array():
+                return constants.array(ref, f"step{index}_data")
+            case Value():
+                return f"AT({arena.offset(ref)})"
+            case Pointers():
+                places = ["NULL" if v is None else f"AT({arena.offset(v)})" for v in ref.values]
+                lines.append(f"    const int8_t *const pointers[] = {{{', '.join(places)}}};")
+                return "pointers"
+            case Room.BYTES:
+                return str(step.scratch_bytes)
+            case Room.PLACE:
+                return f"AT({arena.scratch_offset(index)})" if step.scratch_bytes else "NULL"
+            case Kernel():
+                return ref.name
+        return str(ref)
+
+    call = step.call
+    arguments = [constants.params(call.params, f"step{index}")] if call.params else []
+    arguments += [text(ref) for ref in call.args]
+    statement = f"{call.kernel.name}({', '.join(arguments)});"
+    return ["  {", *lines, f"    {statement}", "  }"] if lines else [f"  {statement}"]
 
 
 def _float(value: float) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from micronet_mcu.errors import UserError
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.runner import Int8Runner
-from micronet_mcu.tflite.reader import read_model
 from micronet_mcu.to_c.compiler import compile_model
 from micronet_mcu.to_c.host import build
 

@@ -103,13 +103,14 @@ def plan_arena(graph: Graph, steps: list[Step]) -> tuple[list[Step], Arena]:
 
 
 def _with_room(step: Step, room: int) -> Step:
-    if not step.scratch_unit:
+    scratch = step.call.scratch
+    if scratch is None or not scratch.unit:
         return step
-    room += round_up(step.scratch)
+    room += round_up(scratch.bytes)
     if room >= round_up(step.output.size):
-        return replace(step, in_place=False, scratch=0)
-    units = room // round_up(step.scratch_unit)
-    return replace(step, scratch=max(units, 1) * step.scratch_unit)
+        return replace(step, in_place=False, call=replace(step.call, scratch=None))
+    more = replace(scratch, bytes=max(room // round_up(scratch.unit), 1) * scratch.unit)
+    return replace(step, call=replace(step.call, scratch=more))
 
 
 def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
@@ -119,7 +120,8 @@ def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
     for i, step in enumerate(steps):
         for value in step.inputs:
             last[id(value.root)] = i
-    last[id(graph.output.root)] = len(steps)
+    for output in graph.outputs:
+        last[id(output.root)] = len(steps)
 
     buffers, of_value, lags = [], {}, {}
     buffers.append(_buffer(roots[0], first, last))
@@ -140,9 +142,9 @@ def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
         of_value[id(root)] = index
     of_scratch = {}
     for i, step in enumerate(steps):
-        if step.scratch:
+        if step.scratch_bytes:
             of_scratch[i] = len(buffers)
-            buffers.append(Buffer(f"scratch of step {i}", round_up(step.scratch), i, i))
+            buffers.append(Buffer(f"scratch of step {i}", round_up(step.scratch_bytes), i, i))
     return Arena(plan_offsets(buffers, lags, enough), of_value, of_scratch)
 
 

@@ -9,7 +9,7 @@ def plan_text(program: Program) -> str:
     lines = [f"{'step':>4}  {'kernel':28}  {'output':>14}  {'in use':>8}  {'MACs':>9}"]
     for i, step in enumerate(program.steps):
         shape = "x".join(map(str, step.output.shape[1:]))
-        kernel = step.kernel.removeprefix("micronet_")
+        kernel = step.call.kernel.name.removeprefix("micronet_")
         lines.append(f"{i:4}  {kernel:28}  {shape:>14}  {plan.in_use(i):8}  {step.macs:9}")
     lines += ["", f"{'offset':>7}  {'bytes':>7}  {'steps':>9}  buffer"]
     for offset, buffer in sorted(zip(plan.offsets, plan.buffers, strict=True), key=_by_time):

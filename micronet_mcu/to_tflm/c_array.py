@@ -11,8 +11,8 @@ import numpy as np
 
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.tflite.model import Tensor
-from micronet_mcu.tflite.reader import read_model
 
 
 def write_c_array(

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from micronet_mcu.errors import UserError
-from micronet_mcu.tflite.cmsis_nn import tune_for_cmsis_nn
-from micronet_mcu.tflite.groups import FORMS as GROUPS
-from micronet_mcu.tflite.groups import rewrite_groups
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
+from micronet_mcu.to_tflm.cmsis_nn import tune_for_cmsis_nn
 from micronet_mcu.to_tflm.fused_arena import measure_fused_arena
 from micronet_mcu.to_tflm.fused_ops import fuse as fuse_model
+from micronet_mcu.to_tflm.groups import FORMS as GROUPS
+from micronet_mcu.to_tflm.groups import rewrite_groups
 from micronet_mcu.to_tflm.interpreter import Interpreter, refuse_custom_operators
 from micronet_mcu.to_tflm.run_fused import run_fused
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.tflite.rewrite import add_tensor, constant, operator_code, pack, unpack
 from micronet_mcu.to_tflm.fused_ops import CUSTOM_NAME
 from micronet_mcu.to_tflm.interpreter import measure_arena
@@ -50,4 +50,4 @@ def measure_fused_arena(model: bytes) -> int:
                 buffer = constant(objects, np.zeros(shape, np.int8))
                 zeros[shape] = add_tensor(objects, "zeros", shape, np.int8, buffer)
             operator.inputs = [zeros[shape], zeros[shape], *operator.inputs]
-    return measure_arena(pack(objects, check=False))
+    return measure_arena(pack(objects))

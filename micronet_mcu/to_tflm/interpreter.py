@@ -11,9 +11,9 @@ import numpy as np
 from tflite_micro.python.tflite_micro import runtime
 
 from micronet_mcu.errors import UserError
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.runner import Int8Runner
 from micronet_mcu.tflite.model import Model
-from micronet_mcu.tflite.reader import read_model
 
 _PROBE = Path(__file__).with_name("arena_probe.py")
 _GENEROUS_ARENA = 256 * 2**20

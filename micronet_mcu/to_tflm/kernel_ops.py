@@ -31,9 +31,8 @@ from dataclasses import dataclass
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from micronet_mcu.graph.graph import Graph, Node
+from micronet_mcu.graph.graph import Node, Unsupported
 from micronet_mcu.graph.program import Array, Step
-from micronet_mcu.graph.steps import steps_of
 from micronet_mcu.tflite.rewrite import add_tensor, constant, operator_code
 
 _GEOMETRY = (
@@ -73,6 +72,9 @@ _FORMS = {
     "micronet_depthwise": _Form(
         "MicroNetDepthwiseConv2D", "<H13h2bxx", _GEOMETRY, ("weights", "channels")
     ),
+    "micronet_depthwise_1d": _Form(
+        "MicroNetDepthwiseConv2D", "<H13h2bxx", _GEOMETRY, ("weights", "channels")
+    ),
     "micronet_conv2d_grouped_1x1": _Form(
         "MicroNetGroupedConv2D",
         "<H4h2bi",
@@ -87,13 +89,16 @@ _FORMS = {
         ("weights", "doubled_bias"),
     ),
 }  # fmt: skip
-NAMES = tuple(form.name for form in _FORMS.values())
+NAMES = tuple(dict.fromkeys(form.name for form in _FORMS.values()))
 
 
 def kernel_step(node: Node) -> Step | None:
     """The call of a kernel for a layer with weights; None when TFLM's own operator must do it."""
-    step = steps_of(Graph([node], node.inputs[0], node.output))[0]
-    return step if step.kernel in _FORMS else None
+    try:
+        step = node.step()
+    except Unsupported:
+        return None
+    return step if step.call.kernel.name in _FORMS else None
 
 
 def kernel_operator(objects: schema.ModelT, step: Step, x: int, y: int) -> schema.OperatorT:
@@ -104,17 +109,17 @@ def kernel_operator(objects: schema.ModelT, step: Step, x: int, y: int) -> schem
         step: what `kernel_step` returned.
         x, y: the tensors of input and output.
     """
-    form = _FORMS[step.kernel]
-    fields = step.arguments[0].fields
+    form = _FORMS[step.call.kernel.name]
+    fields = step.call.params.values
     operator = schema.OperatorT()
     operator.opcodeIndex = operator_code(objects, "CUSTOM", form.name)
     options = struct.pack(form.layout, 1, *(int(fields[name]) for name in form.fields))
     operator.customOptions = np.frombuffer(options, np.uint8)
     operator.inputs = [x, *(_constant(objects, fields[n], step, n) for n in form.constants)]
     operator.outputs = [y]
-    if step.scratch:
+    if step.scratch_bytes:
         operator.outputs.append(
-            add_tensor(objects, f"{step.kernel}/scratch", (step.scratch,), np.int8)
+            add_tensor(objects, f"{step.name}/scratch", (step.scratch_bytes,), np.int8)
         )
     return operator
 
@@ -122,4 +127,4 @@ def kernel_operator(objects: schema.ModelT, step: Step, x: int, y: int) -> schem
 def _constant(objects, array: Array, step: Step, name: str) -> int:
     values = np.ascontiguousarray(array.values).astype(_DTYPES[array.ctype])
     buffer = constant(objects, values)
-    return add_tensor(objects, f"{step.kernel}/{name}", values.shape, values.dtype, buffer)
+    return add_tensor(objects, f"{step.name}/{name}", values.shape, values.dtype, buffer)

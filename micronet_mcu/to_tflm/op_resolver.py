@@ -7,51 +7,11 @@ from pathlib import Path
 
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.ops import OPS
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_tflm.fused_ops import CUSTOM_NAME
 from micronet_mcu.to_tflm.kernel_ops import NAMES
 
-# Methods of tflite::MicroMutableOpResolver.
-_ADD = {
-    "ADD": "AddAdd",
-    "AVERAGE_POOL_2D": "AddAveragePool2D",
-    "CONCATENATION": "AddConcatenation",
-    "CONV_2D": "AddConv2D",
-    "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
-    "DEQUANTIZE": "AddDequantize",
-    "EXPAND_DIMS": "AddExpandDims",
-    "FULLY_CONNECTED": "AddFullyConnected",
-    "GATHER": "AddGather",
-    "HARD_SWISH": "AddHardSwish",
-    "LEAKY_RELU": "AddLeakyRelu",
-    "LOGISTIC": "AddLogistic",
-    "MAX_POOL_2D": "AddMaxPool2D",
-    "MAXIMUM": "AddMaximum",
-    "MEAN": "AddMean",
-    "MINIMUM": "AddMinimum",
-    "MUL": "AddMul",
-    "PACK": "AddPack",
-    "PAD": "AddPad",
-    "PADV2": "AddPadV2",
-    "PRELU": "AddPrelu",
-    "QUANTIZE": "AddQuantize",
-    "RELU": "AddRelu",
-    "RELU6": "AddRelu6",
-    "RESHAPE": "AddReshape",
-    "RESIZE_BILINEAR": "AddResizeBilinear",
-    "RESIZE_NEAREST_NEIGHBOR": "AddResizeNearestNeighbor",
-    "SLICE": "AddSlice",
-    "SOFTMAX": "AddSoftmax",
-    "SPLIT": "AddSplit",
-    "SPLIT_V": "AddSplitV",
-    "SQUEEZE": "AddSqueeze",
-    "STRIDED_SLICE": "AddStridedSlice",
-    "SUB": "AddSub",
-    "TANH": "AddTanh",
-    "TRANSPOSE": "AddTranspose",
-    "TRANSPOSE_CONV": "AddTransposeConv",
-    "UNPACK": "AddUnpack",
-}
 # Custom operators: the function of tflm/micronet that adds them, and its header.
 _CUSTOM = {CUSTOM_NAME: ("AddDYShiftMax", "dy_shift_max_op.h")} | {
     name: (f"Add{name.removeprefix('MicroNet')}", "kernel_ops.h") for name in NAMES
@@ -61,7 +21,7 @@ _CUSTOM = {CUSTOM_NAME: ("AddDYShiftMax", "dy_shift_max_op.h")} | {
 def operators_of(model: bytes) -> list[str]:
     """The distinct operators of a model, sorted: builtin names, and names of custom operators."""
     parsed = read_model(model)
-    return sorted({o.custom_name or o.name for o in parsed.operators})
+    return sorted({o.title for o in parsed.operators})
 
 
 def op_resolver_header(model: bytes) -> str:
@@ -82,12 +42,11 @@ def op_resolver_header(model: bytes) -> str:
             function, header = _CUSTOM[name]
             calls.append(f"{function}(resolver)")
             includes.add(f'#include "{header}"')
-        elif name in _ADD:
-            calls.append(f"resolver.{_ADD[name]}()")
+        elif name in OPS:
+            calls.append(f"resolver.{OPS[name].resolver}()")
         else:
-            raise UserError(
-                f"operator {name} cannot be registered; known are {', '.join([*_ADD, *_CUSTOM])}"
-            )
+            known = ", ".join([*sorted(OPS), *_CUSTOM])
+            raise UserError(f"operator {name} cannot be registered; known are {known}")
     body = " &&\n         ".join(f"{call} == kTfLiteOk" for call in calls)
     includes.add('#include "tflm_names.h"')
     return f"""\

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from tflite_micro.python.tflite_micro import runtime
 
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.tflite.model import Model, Operator
-from micronet_mcu.tflite.reader import read_model
 from micronet_mcu.tflite.rewrite import pack, unpack
 from micronet_mcu.to_tflm.fused_ops import CUSTOM_NAME, parse_custom_options
 

@@ -10,7 +10,7 @@ from micronet_keras.lower import lower
 from micronet_keras.lower.graph import Gather, ResizeBilinear
 from micronet_keras.lower.tensorflow import run
 from micronet_keras.quantize import convert, post_training_quantize, quantize_aware
-from micronet_mcu.tflite import read_model
+from micronet_mcu import read_model
 from micronet_mcu.to_tflm import Interpreter
 
 

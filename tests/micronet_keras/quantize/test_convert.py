@@ -11,8 +11,8 @@ from small_micronet import CLASSES, images, small_micronet
 from micronet_keras.deploy import deploy
 from micronet_keras.models import MicroNetM0
 from micronet_keras.quantize import convert, post_training_quantize
+from micronet_mcu import read_model
 from micronet_mcu.errors import UserError
-from micronet_mcu.tflite import read_model
 from micronet_mcu.to_tflm import Interpreter, measure_arena, write_c_array
 
 NAMES = ['plain "quoted"', "back\\slash", "große Öffnung", "trigraph??="]

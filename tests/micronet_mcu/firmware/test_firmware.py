@@ -16,7 +16,7 @@ import tiny_tflite
 from micronet_mcu.errors import UserError
 from micronet_mcu.firmware import PLATFORMS, RUNTIMES, export, export_firmware, flash
 from micronet_mcu.folders import MARKER
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_tflm.fused_ops import fuse
 from micronet_mcu.to_tflm.op_resolver import op_resolver_header, operators_of, write_op_resolver
 

@@ -9,8 +9,8 @@ import firmware_build
 import numpy as np
 import tiny_tflite
 
+from micronet_mcu import read_model
 from micronet_mcu.decode import Int8Decoder, detector_header
-from micronet_mcu.tflite import read_model
 from micronet_mcu.to_tflm import write_c_array
 from micronet_mcu.to_tflm.op_resolver import write_op_resolver
 

@@ -8,8 +8,9 @@ from tflite_micro import runtime
 from tiny_tflite import TinyModel
 
 from micronet_mcu.graph import fixed_point, requantize
-from micronet_mcu.graph.graph import Value
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
+from micronet_mcu.graph.value import Value
+from micronet_mcu.graph.weights import Weights
 
 ALL = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
 scales = st.floats(1e-4, 0.2).map(np.float32).map(float)
@@ -72,8 +73,8 @@ def test_records_give_the_reference_rounding(weights, bias, real, zero_in, zero_
     weights = np.array(weights, np.int8).reshape(1, 1, 1, -1)
     x = Value("x", (1, 1, 1, weights.size), 1.0, zero_in)
     y = Value("y", (1, 1, 1, 1), 1.0, zero_out)
-    options = {"weights": weights, "bias": np.array([bias]), "weight_scales": np.array([real])}
-    channels = requantize.of_layer(options, x, y, channel_axis=0)
+    layer = Weights(weights, np.array([real]), np.array([bias]), axis=0)
+    channels = requantize.of_layer(layer, x, y, (-128, 127))
     assume(channels.records is not None)
     doubled_bias, multiplier, offset, shift = channels.records[0]
     taps = channels.weights.astype(np.int64).ravel()

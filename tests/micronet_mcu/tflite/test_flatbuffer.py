@@ -13,7 +13,7 @@ from paths import ROOT
 from tiny_tflite import TinyModel
 
 from micronet_mcu.errors import UserError
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
 
 
 def test_reads_tensors_and_operators():
@@ -220,7 +220,7 @@ _SURVIVE = """
 import sys, random
 sys.path.insert(0, {support!r})
 from tflite_micro import runtime
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.errors import UserError
 from mutations import INTERESTING, RAW, mutate
 rng, ran = random.Random({seed}), 0

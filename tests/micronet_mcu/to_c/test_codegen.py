@@ -14,8 +14,7 @@ from tiny_tflite import TinyModel, small_micronet
 
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph import fixed_point
-from micronet_mcu.graph.graph import graph_of
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import graph_of, read_model
 from micronet_mcu.to_c import compile_model, draw_plan, host, plan, plan_text
 
 SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -270,7 +269,7 @@ def test_micronet_fused(tmp_path):
     raw = small_micronet(1)
     inputs = images(raw, 6)
     program = plan(read_model(raw))
-    kernels = [step.kernel for step in program.steps]
+    kernels = [step.call.kernel.name for step in program.steps]
     assert kernels.count("micronet_dyshiftmax") == 3
     assert not any(k in kernels for k in ("micronet_mul", "micronet_maximum"))
     assert "micronet_gather_channels" not in kernels  # all are folded
@@ -323,7 +322,8 @@ def branch(m, x, groups=2):
 
 
 def fused_count(m, *outputs):
-    return sum(s.kernel == "micronet_dyshiftmax" for s in plan(read_model(m.build(*outputs))).steps)
+    steps = plan(read_model(m.build(*outputs))).steps
+    return sum(step.call.kernel.name == "micronet_dyshiftmax" for step in steps)
 
 
 def test_recognises_one_branch_in_any_order():
@@ -358,10 +358,9 @@ def test_does_not_fuse_a_bounding_activation():
 def test_zero_taps_are_cut():
     m = TinyModel()
     program = plan(read_model(m.build(zero_taps(m))))
-    kernels = [(s.arguments[0].fields["kernel_h"], s.arguments[0].fields["kernel_w"])
-               for s in program.steps]  # fmt: skip
-    pads = [(s.arguments[0].fields["pad_top"], s.arguments[0].fields["pad_left"])
-            for s in program.steps]  # fmt: skip
+    fields = [step.call.params.values for step in program.steps]
+    kernels = [(f["kernel_h"], f["kernel_w"]) for f in fields]
+    pads = [(f["pad_top"], f["pad_left"]) for f in fields]
     # A window may not come to lie outside of the image, so (3, 1) keeps a zero behind its tap.
     assert kernels == [(3, 1), (1, 5), (2, 3), (2, 1), (5, 3)]
     assert pads == [(1, 0), (0, 2), (0, 1), (1, 0), (2, 0)]
@@ -466,10 +465,10 @@ def _resized_twice_aligned(m):
         (_resized_shape, r"should give shape \[1, 8, 8, 2\]"),
         (_resized_twice_aligned, "aligns corners as well"),
         (_float_input, "input is float32"),
-        (_unknown, r"operator 0 LOGISTIC \(1x4 -> 1x4\): supported are"),
+        (_unknown, r"t1, operator 0 LOGISTIC \(1x4 -> 1x4\): supported are"),
         (_two_inputs, "2 inputs"),
         (_batch, r"shape \[2, 4\]"),
-        (_gather_rows, r"operator 0 GATHER \(1x4x4x2, 2 -> 1x2x4x2\): axis 1"),
+        (_gather_rows, r"t2, operator 0 GATHER \(1x4x4x2 -> 1x2x4x2\): axis 1"),
         (_odd_broadcast, "only trailing axes"),
         (_softmax_scale, "scale 1/256"),
         (_activation, r"operator 0 CONV_2D .* fused activation TANH"),

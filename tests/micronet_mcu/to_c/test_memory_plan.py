@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_tflite import TinyModel, small_micronet
 
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_c import plan
 from micronet_mcu.to_c.memory import ALIGNMENT, Buffer, lower_bound, plan_offsets
 
@@ -130,7 +130,7 @@ def test_the_first_layer_writes_into_the_image():
     program = plan(read_model(small_micronet(size=32)))
     image, stem = program.input, program.steps[0].output
     lag = program.arena.offset(image) - program.arena.offset(stem)
-    assert program.steps[0].kernel == "micronet_conv2d_column_rgb"
+    assert program.steps[0].call.kernel.name == "micronet_conv2d_column_rgb"
     assert program.arena.plan.in_use(0) < image.size + stem.size
     row_in, row_out = 32 * 3, 32 * 2
     for y in range(16):
@@ -138,7 +138,7 @@ def test_the_first_layer_writes_into_the_image():
 
 
 def dy_shift_max_steps(program):
-    return [step for step in program.steps if step.kernel == "micronet_dyshiftmax"]
+    return [step for step in program.steps if step.call.kernel.name == "micronet_dyshiftmax"]
 
 
 def test_dy_shift_max_gets_the_memory_that_is_free():
@@ -147,7 +147,7 @@ def test_dy_shift_max_gets_the_memory_that_is_free():
     x = m.input((1, 16, 16, 8))
     program = plan(read_model(m.build(m.dy_shift_max(x, 2))))
     (step,) = dy_shift_max_steps(program)
-    assert step.in_place and 8 <= step.scratch < 16 * 16 * 8
+    assert step.in_place and 8 <= step.scratch_bytes < 16 * 16 * 8
     assert program.arena.offset(step.output) == program.arena.offset(program.input)
     assert program.arena.plan.size < 2 * 16 * 16 * 8
 
@@ -156,6 +156,6 @@ def test_dy_shift_max_gets_the_memory_that_is_free():
     y = m.conv(m.conv(x, 8), 8)
     program = plan(read_model(m.build(m.dy_shift_max(m.pool(y, (2, 2)), 2))))
     (step,) = dy_shift_max_steps(program)
-    assert not step.in_place and step.scratch == 0
+    assert not step.in_place and step.scratch_bytes == 0
     assert program.arena.offset(step.output) != program.arena.offset(step.inputs[0])
     assert program.arena.plan.optimal

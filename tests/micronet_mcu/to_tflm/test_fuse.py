@@ -9,7 +9,7 @@ import tiny_tflite
 import wheel_ops
 
 from micronet_mcu.errors import UserError
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_c import compile_model, host
 from micronet_mcu.to_tflm import Interpreter, measure_fused_arena
 from micronet_mcu.to_tflm.fused_ops import CUSTOM_NAME, fuse

@@ -7,9 +7,9 @@ static int32_t end_tap(int32_t start, int32_t taps, int32_t size) {
   return start + taps > size ? size - start : taps;
 }
 
-void micronet_depthwise_wide(micronet_depthwise_kernel rest, const micronet_conv_params *p,
-                             const micronet_depthwise_wide_params *wide, const int8_t *in,
-                             int8_t *out) {
+void micronet_depthwise_wide(const micronet_conv_params *p,
+                             const micronet_depthwise_wide_params *wide,
+                             micronet_depthwise_kernel rest, const int8_t *in, int8_t *out) {
   const int32_t in_c = p->in_c, out_c = p->out_c, in_w = p->in_w, zero_point = p->input_zero_point;
   const int32_t low = p->clamp_min, high = p->clamp_max, columns = p->kernel_w;
   rest(p, in, out);

@@ -134,9 +134,9 @@ typedef struct {
 
 /* `rest` computes all channels but those of `wide`, for which `p` may hold any record; they follow.
  */
-void micronet_depthwise_wide(micronet_depthwise_kernel rest, const micronet_conv_params *p,
-                             const micronet_depthwise_wide_params *wide, const int8_t *in,
-                             int8_t *out);
+void micronet_depthwise_wide(const micronet_conv_params *p,
+                             const micronet_depthwise_wide_params *wide,
+                             micronet_depthwise_kernel rest, const int8_t *in, int8_t *out);
 
 /* CONV_2D 1x1, stride 1, with groups (2 or more; 1 works too but micronet_conv2d is faster).
  * doubled_weights: [out_c][MICRONET_ROUND_UP_4(in_c / groups)] int16, 4-byte aligned. With the inputs of a

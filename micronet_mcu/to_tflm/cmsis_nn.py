@@ -20,11 +20,11 @@ import math
 import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
-from micronet_mcu.tflite.checks import leading_padding
-from micronet_mcu.tflite.groups import add_tensor_like, dense_filter
+from micronet_mcu.graph.read import read_model
+from micronet_mcu.graph.window import leading_padding
 from micronet_mcu.tflite.model import Model, Operator
-from micronet_mcu.tflite.reader import read_model
 from micronet_mcu.tflite.rewrite import add_tensor, constant, operator_code, pack, unpack
+from micronet_mcu.to_tflm.groups import add_tensor_like, dense_filter
 
 
 def tune_for_cmsis_nn(model: bytes) -> bytes:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from micronet_mcu.errors import UserError
-from micronet_mcu.tflite.cmsis_nn import tune_for_cmsis_nn
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
+from micronet_mcu.to_tflm.cmsis_nn import tune_for_cmsis_nn
 from micronet_mcu.to_tflm.fused_ops import fuse
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
 
 from micronet_mcu.errors import UserError
+from micronet_mcu.graph.read import read_model
 from micronet_mcu.tflite.model import Model, Operator, Tensor
-from micronet_mcu.tflite.reader import read_model
 from micronet_mcu.tflite.rewrite import constant, operator_code, pack, unpack
 
 FORMS = ("native", "split", "dense")

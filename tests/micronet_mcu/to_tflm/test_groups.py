@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tflite_micro.python.tflite_micro import runtime
 
 from micronet_mcu.errors import UserError
-from micronet_mcu.tflite.groups import FORMS, rewrite_groups
-from micronet_mcu.tflite.reader import read_model
+from micronet_mcu.graph.read import read_model
+from micronet_mcu.to_tflm.groups import FORMS, rewrite_groups
 
 
 def invoke(model, image):

@@ -1,0 +1,105 @@
+"""The C kernels: one row for each function of `tflm/kernels`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from micronet_mcu.graph import structs
+from micronet_mcu.graph.structs import Struct
+
+# The folders of a kernel that has a form for every processor.
+PROCESSORS = ("reference", "dsp", "helium")
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One function of C.
+
+    Attributes:
+        name: of the function.
+        params: the struct that its first argument points to, if any.
+        files: that define it, below `tflm/kernels`: one, or one for each processor.
+        custom_op: the operator of TFLM that runs it.
+        calls: the names of other functions that it needs.
+    """
+
+    name: str
+    params: Struct | None
+    files: tuple[str, ...]
+    custom_op: str | None = None
+    calls: tuple[str, ...] = ()
+
+
+def _kernel(name: str, params: Struct | None, *files: str, custom_op=None, calls="") -> Kernel:
+    """A row; `files` are "folder" or "folder/file", without micronet_ and .c."""
+    paths = []
+    for entry in files:
+        folder, _, file = entry.partition("/")
+        paths.append(f"{folder}/micronet_{file or name}.c")
+    called = tuple(f"micronet_{other}" for other in calls.split())
+    return Kernel(f"micronet_{name}", params, tuple(paths), custom_op, called)
+
+
+KERNELS = {
+    kernel.name: kernel
+    for kernel in (
+        _kernel("conv2d", structs.CONV, *PROCESSORS, custom_op="MicroNetConv2D", calls="clamp"),
+        _kernel("conv2d_column_rgb", structs.CONV, *PROCESSORS,
+                custom_op="MicroNetConv2DColumnRGB", calls="clamp"),
+        _kernel("conv2d_grouped_1x1", structs.CONV2D_GROUPED_1X1, *PROCESSORS,
+                custom_op="MicroNetGroupedConv2D", calls="clamp"),
+        _kernel("conv2d_plain", structs.CONV_PLAIN, "common/plain"),
+        _kernel("depthwise", structs.CONV, *PROCESSORS,
+                custom_op="MicroNetDepthwiseConv2D", calls="depthwise_along_an_axis clamp"),
+        # The operator calls micronet_depthwise, which takes this kernel's layers as fast.
+        _kernel("depthwise_1d", structs.CONV, "reference/depthwise", "dsp", "helium/depthwise",
+                custom_op="MicroNetDepthwiseConv2D", calls="depthwise_along_an_axis clamp"),
+        _kernel("depthwise_wide", structs.CONV, "common"),
+        _kernel("depthwise_plain", structs.CONV_PLAIN, "common/plain"),
+        _kernel("fully_connected", structs.FULLY_CONNECTED, *PROCESSORS,
+                custom_op="MicroNetFullyConnected", calls="clamp"),
+        _kernel("dyshiftmax", structs.DYSHIFTMAX, "common",
+                custom_op="MicroNetDYShiftMax", calls="dyshiftmax_apply"),
+        _kernel("average_pool", structs.POOL, "common/pool"),
+        _kernel("max_pool", structs.POOL, "common/pool"),
+        _kernel("global_average_pool", None, *PROCESSORS),
+        _kernel("mean", structs.MEAN, "common"),
+        _kernel("resize_bilinear", structs.RESIZE_BILINEAR, "common"),
+        _kernel("add", structs.ADD, "reference", "helium", calls="clamp"),
+        _kernel("add_plain", structs.BINARY, "common/elementwise"),
+        _kernel("mul", structs.BINARY, "common/elementwise"),
+        _kernel("maximum", None, "common/elementwise"),
+        _kernel("minimum", None, "common/elementwise"),
+        _kernel("lookup", None, "common"),
+        _kernel("clamp", None, "common/lookup"),
+        _kernel("softmax", structs.SOFTMAX, "common"),
+        _kernel("gather_channels", None, "common/move"),
+        _kernel("pad", structs.PAD, "common/move"),
+        # Parts of the above.
+        _kernel("dyshiftmax_apply", structs.DYSHIFTMAX, *(f"{p}/dyshiftmax" for p in PROCESSORS)),
+        _kernel("depthwise_along_an_axis", structs.CONV, "dsp/depthwise_1d",
+                calls="depthwise_lines clamp"),
+        _kernel("depthwise_lines", structs.CONV, "dsp"),
+    )
+}  # fmt: skip
+
+
+def kernel(name: str) -> Kernel:
+    """The row of micronet_<name>."""
+    return KERNELS[f"micronet_{name}"]
+
+
+def files_of(kernels: Iterable[Kernel]) -> set[str]:
+    """The C files that these and all that they call need, below `tflm/kernels`.
+
+    Example:
+
+    >>> sorted(files_of([kernel("softmax")]))
+    ['common/micronet_softmax.c']
+    """
+    needed, waiting = set(), list(kernels)
+    while waiting:
+        one = waiting.pop()
+        if one not in needed:
+            needed.add(one)
+            waiting += [KERNELS[name] for name in one.calls]
+    return {file for one in needed for file in one.files}

@@ -1,0 +1,101 @@
+"""What CONV_2D and DEPTHWISE_CONV_2D share: geometry, and the plain kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from micronet_mcu.graph.graph import Unsupported
+from micronet_mcu.graph.op import Operands
+from micronet_mcu.graph.program import Array, Params, Scratch
+from micronet_mcu.graph.requantize import Channels
+from micronet_mcu.graph.structs import CONV, CONV_PLAIN
+from micronet_mcu.graph.value import Value
+from micronet_mcu.graph.weights import Weights
+from micronet_mcu.graph.window import Window
+
+
+def weights_of(operands: Operands, axis: int) -> Weights:
+    """The operator's second and third input; `axis` is that of the output channels."""
+    filter_, bias = operands.tensor(1), operands.tensor(2)
+    if filter_.data is None or (bias is not None and bias.data is None):
+        raise Unsupported("its weights must be constants")
+    if filter_.zero_point.any():
+        raise Unsupported("its weights have a zero point, int8 weights must not")
+    biases = None if bias is None else bias.data.ravel()
+    return Weights(filter_.data, filter_.scale.astype(np.float64), biases, axis)
+
+
+def round_up_4(count: int) -> int:
+    """MICRONET_ROUND_UP_4."""
+    return -(-count // 4) * 4
+
+
+def scratch(name: str, per_value: int, count: int) -> Scratch:
+    """MICRONET_<name>_SCRATCH(count): so many bytes for each of `count` values, in fours."""
+    return Scratch(per_value * round_up_4(count), f"MICRONET_{name}_SCRATCH({count})")
+
+
+def bounds(clamp: tuple[int, int]) -> dict[str, int]:
+    """The kernels' fields for a fused activation."""
+    return {"clamp_min": clamp[0], "clamp_max": clamp[1]}
+
+
+def geometry(x: Value, y: Value, window: Window) -> dict[str, int]:
+    """The kernels' fields for sizes, strides and padding."""
+    _, in_h, in_w, in_c = x.shape
+    _, out_h, out_w, out_c = y.shape
+    return {
+        "in_h": in_h, "in_w": in_w, "in_c": in_c,
+        "out_h": out_h, "out_w": out_w, "out_c": out_c,
+        "kernel_h": window.kernel[0], "kernel_w": window.kernel[1],
+        "stride_h": window.stride[0], "stride_w": window.stride[1],
+        "pad_top": window.pad[0], "pad_left": window.pad[1],
+        "input_zero_point": x.zero_point,
+    }  # fmt: skip
+
+
+def rows_of_vectors(x: Value, weights: Weights) -> dict[str, int]:
+    """The fields for a dense layer, which is a 1x1 convolution of a row of pixels."""
+    units, depth = weights.values.shape
+    rows = x.size // depth
+    return {
+        "in_h": 1, "in_w": rows, "in_c": depth, "out_h": 1, "out_w": rows, "out_c": units,
+        "kernel_h": 1, "kernel_w": 1, "stride_h": 1, "stride_w": 1, "pad_top": 0, "pad_left": 0,
+        "input_zero_point": x.zero_point,
+    }  # fmt: skip
+
+
+def conv_params(shape: dict[str, int], clamp, channels: Channels, source=None) -> Params:
+    """For kernels that take records."""
+    pointers = {
+        "weights": Array("int8_t", channels.weights),
+        "channels": channels.array(),
+        "source": None if source is None else Array("uint16_t", source),
+    }
+    return Params(CONV, shape | bounds(clamp) | pointers)
+
+
+def plain_params(
+    shape: dict[str, int], y: Value, clamp, weights: Weights, channels: Channels,
+    groups: int = 1, dilation: tuple[int, int] = (1, 1),
+) -> Params:  # fmt: skip
+    """For kernels that take the flatbuffer's numbers."""
+    more = {
+        "dilation_h": dilation[0], "dilation_w": dilation[1], "groups": groups,
+        "output_zero_point": y.zero_point,
+        "weights": Array("int8_t", weights.values),
+        "bias": None if weights.bias is None else Array("int32_t", weights.bias),
+        "multiplier": Array("int32_t", channels.multiplier),
+        "shift": Array("int8_t", channels.shift),
+    }  # fmt: skip
+    return Params(CONV_PLAIN, shape | bounds(clamp) | more)
+
+
+def window_problems(x: Value, y: Value, window: Window):
+    """What contradicts itself; for `verify`."""
+    for axis, name in ((0, "rows"), (1, "columns")):
+        last = (y.shape[axis + 1] - 1) * window.stride[axis] - window.pad[axis]
+        if window.pad[axis] < 0 or window.stride[axis] < 1 or window.kernel[axis] < 1:
+            yield f"a window of {window}"
+        elif last >= x.shape[axis + 1]:
+            yield f"{name} of the output that no row or column of the input gives"

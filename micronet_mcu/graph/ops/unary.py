@@ -1,0 +1,44 @@
+"""What operators on each element of one tensor share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from micronet_mcu.graph import demands
+from micronet_mcu.graph.graph import Node
+from micronet_mcu.graph.kernels import kernel
+from micronet_mcu.graph.op import Operands
+from micronet_mcu.graph.program import Array, Call, Step
+
+
+@dataclass(frozen=True, eq=False)
+class Unary(Node):
+    """A function of each element."""
+
+    def problems(self) -> Iterator[str]:
+        if self.inputs[0].size != self.output.size:
+            yield f"{self.inputs[0].size} values become {self.output.size}"
+
+    def tabulated(self, table: np.ndarray) -> Step:
+        """By a table of the outputs for -128 to 127."""
+        x, y = self.inputs[0], self.output
+        call = Call(kernel("lookup"), None, (Array("int8_t", table), x.size, x, y))
+        return self.made(call, in_place=True)
+
+
+def check(options, inputs, y) -> None:
+    """Types, scales and shapes."""
+    demands.quantized(inputs[0], y)
+    demands.demand(inputs[0].shape == y.shape, "should keep the shape")
+
+
+def reader(node: type[Unary]) -> Callable[[Operands], Unary]:
+    """Makes nodes of this class."""
+
+    def read(operands: Operands) -> Unary:
+        return node(**operands.node())
+
+    return read

@@ -1,0 +1,36 @@
+"""Passes: pure functions from a graph to a graph that computes the same.
+
+`fuse_dy_shift_max` alone changes results, within the rounding that it saves.
+"""
+
+from collections.abc import Callable, Sequence
+
+from micronet_mcu.graph.graph import Graph
+from micronet_mcu.graph.passes.dy_shift_max import fuse_dy_shift_max
+from micronet_mcu.graph.passes.gathers import fold_gathers
+from micronet_mcu.graph.passes.reshapes import remove_reshapes
+from micronet_mcu.graph.passes.zero_taps import cut_zero_taps
+
+Pass = Callable[[Graph], Graph]
+
+# Gathers come last: DY-ShiftMax is recognised by its own.
+EXACT: tuple[Pass, ...] = (remove_reshapes, cut_zero_taps, fold_gathers)
+FUSING: tuple[Pass, ...] = (remove_reshapes, cut_zero_taps, fuse_dy_shift_max, fold_gathers)
+
+__all__ = [
+    "EXACT",
+    "FUSING",
+    "Pass",
+    "cut_zero_taps",
+    "fold_gathers",
+    "fuse_dy_shift_max",
+    "remove_reshapes",
+    "run",
+]
+
+
+def run(graph: Graph, passes: Sequence[Pass]) -> Graph:
+    """One pass after the other."""
+    for one in passes:
+        graph = one(graph)
+    return graph

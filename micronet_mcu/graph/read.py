@@ -1,0 +1,137 @@
+"""From a file to a checked model, and from the model to the int8 graph."""
+
+import os
+
+import numpy as np
+
+from micronet_mcu.errors import UserError
+from micronet_mcu.graph.demands import Misfit, demand
+from micronet_mcu.graph.graph import Foreign, Graph, Node, Unsupported
+from micronet_mcu.graph.op import Operands, value_of
+from micronet_mcu.graph.ops import COMPILED, OPS
+from micronet_mcu.graph.value import Value
+from micronet_mcu.tflite.model import Model, Operator
+from micronet_mcu.tflite.reader import parse_model, source_name
+
+
+def read_model(source: str | os.PathLike[str] | bytes) -> Model:
+    """Reads and validates a `.tflite` file.
+
+    Whatever passes may be handed to an interpreter: offsets and lengths lie inside the file,
+    indices are in range, constants are as long as their shapes say, operators are in a runnable
+    order, and the operators that this package knows have tensors whose shapes fit together.
+
+    Args:
+        source: a path, or the file's bytes.
+
+    Returns:
+        The model as plain frozen dataclasses; constants are views of the bytes, not copies.
+
+    Raises:
+        UserError: no such file, not a TensorFlow Lite file, corrupt, truncated, or a feature that
+            TF Lite Micro has not (several subgraphs, sparse or string tensors, state, ...).
+
+    Example:
+
+    >>> model = read_model("model.tflite")
+    >>> [operator.name for operator in model.operators]
+    ['CONV_2D', 'DEPTHWISE_CONV_2D', ...]
+    >>> model.tensors[model.inputs[0]].shape
+    (1, 32, 32, 3)
+    """
+    model = parse_model(source)
+    for operator in model.operators:
+        problem = misfit(model, operator)
+        if problem:
+            raise UserError(
+                f"{source_name(source)}: not a usable TensorFlow Lite model: "
+                f"{model.shapes(operator)}: {problem}"
+            )
+    return model
+
+
+def misfit(model: Model, operator: Operator) -> str | None:
+    """What is wrong with an operator, or None. Operators that have no check pass."""
+    op = OPS.get(operator.name)
+    if op is None or op.check is None:
+        return None
+    least, most = op.inputs
+    try:
+        demand(least <= len(operator.inputs) <= most, f"takes {least} to {most} inputs")
+        demand(len(operator.outputs) == 1, "has one output")
+        demand(all(i >= 0 for i in operator.inputs[:least]), "lacks an input that it needs")
+        if op.options:
+            demand(operator.options.get("type") == op.options, f"lacks its {op.options}")
+        inputs = [model.tensors[i] if i >= 0 else None for i in operator.inputs]
+        op.check(operator.options, inputs, model.tensors[operator.outputs[0]])
+    except Misfit as problem:
+        return str(problem)
+    return None
+
+
+def graph_of(model: Model) -> Graph:
+    """The graph of a model that can be compiled.
+
+    Raises:
+        UserError: the model is not int8 from one input to one output with batch 1, or an operator
+            is not supported; the message names the layer, the operator, its index and its shapes.
+    """
+    _check_ends(model)
+    values: dict[int, Value] = {}
+    nodes = []
+    for operator in model.operators:
+        try:
+            nodes.append(_node(model, operator, values))
+        except Unsupported as reason:
+            what = model.describe(operator)
+            raise UserError(f"cannot compile {what}: {reason}") from None
+    ends = (value_of(model.tensors[i], values) for i in (model.inputs[0], model.outputs[0]))
+    source, target = ends
+    if target.data is not None or target is source:
+        raise UserError(
+            "the model's output is a constant or its input; there is nothing to compile"
+        )
+    return Graph(tuple(nodes), source, (target,))
+
+
+def partial_graph_of(model: Model) -> Graph:
+    """The graph of any model: what cannot be compiled becomes a `Foreign` node."""
+    values: dict[int, Value] = {}
+    nodes = []
+    for operator in model.operators:
+        try:
+            nodes.append(_node(model, operator, values))
+        except Unsupported:
+            inputs = [value_of(model.tensors[i], values) for i in operator.inputs if i >= 0]
+            output, *more = (value_of(model.tensors[i], values) for i in operator.outputs)
+            name = model.describe(operator)
+            nodes.append(Foreign(tuple(inputs), output, (operator.index,), name, tuple(more)))
+    outputs = tuple(value_of(model.tensors[i], values) for i in model.outputs)
+    return Graph(tuple(nodes), value_of(model.tensors[model.inputs[0]], values), outputs)
+
+
+def _node(model: Model, operator: Operator, values: dict[int, Value]) -> Node:
+    op = OPS.get(operator.name)
+    if op is None or op.read is None:
+        raise Unsupported(f"supported are {', '.join(COMPILED)}")
+    return op.read(Operands(model, operator, values))
+
+
+def _check_ends(model: Model) -> None:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UserError(
+            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
+            "compiled code has one of each"
+        )
+    for what, index in (("input", model.inputs[0]), ("output", model.outputs[0])):
+        tensor = model.tensors[index]
+        if tensor.dtype != np.int8 or not tensor.scale.size:
+            raise UserError(
+                f"the model's {what} is {tensor.dtype.name}, not quantized int8; convert it with "
+                "int8 input and output (full integer quantization)"
+            )
+    shape = model.tensors[model.inputs[0]].shape
+    if shape[:1] != (1,):
+        raise UserError(
+            f"the model's input has shape {list(shape)}; compiled code runs one image a time"
+        )

@@ -1,0 +1,47 @@
+"""What nodes read and write."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """An int8 activation, or a constant when `data` is there.
+
+    Attributes:
+        name: of its tensor.
+        shape: [1, ...].
+        scale, zero_point: real = scale * (stored - zero_point), one pair a tensor.
+        data: a constant's values.
+        base: of a view the value that owns the bytes; the view is the same under another shape.
+        tensor: its index in the flatbuffer.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+    data: np.ndarray | None = None
+    base: "Value | None" = None
+    tensor: int = -1
+
+    @property
+    def root(self) -> "Value":
+        """The value that owns the bytes."""
+        return self.base or self
+
+    @property
+    def size(self) -> int:
+        """Bytes, one an element."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def channels(self) -> int:
+        """Length of the last axis."""
+        return self.shape[-1] if self.shape else 1
+
+    @property
+    def quantization(self) -> tuple[float, int]:
+        """(scale, zero point)."""
+        return self.scale, self.zero_point
