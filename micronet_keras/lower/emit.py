@@ -7,6 +7,7 @@ same.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from micronet_keras.lower.graph import (
@@ -21,6 +22,7 @@ from micronet_keras.lower.graph import (
     Graph,
     HardSwish,
     Input,
+    Node,
     ResizeBilinear,
     Softmax,
 )
@@ -51,6 +53,9 @@ class Builder(Protocol):
     range is found by calibration. Operations without a name keep the quantization of their input.
     """
 
+    def scope(self, name: str) -> AbstractContextManager:
+        """What is built inside belongs to the layer, or the part of a layer, of this name."""
+
     def input(self, name: str, shape: tuple[int, int, int], fixed: Range | None) -> Tensor: ...
     def conv(self, name, x, kernel, bias, strides, groups, relu6) -> Tensor: ...
     def depthwise(self, name, x, kernel, bias, strides, relu6) -> Tensor: ...
@@ -72,7 +77,8 @@ def emit(graph: Graph, builder: Builder) -> list[Tensor]:
     """Builds `graph` with `builder`; returns the output tensors."""
     tensors: dict[str, Tensor] = {}
     for node in graph:
-        tensors[node.name] = _emit(node, [tensors[name] for name in node.inputs], builder)
+        with builder.scope(node.name):
+            tensors[node.name] = _emit(node, [tensors[name] for name in node.inputs], builder)
     return [tensors[name] for name in graph.outputs]
 
 
@@ -119,24 +125,39 @@ def hidden_name(node: DYShiftMax) -> str:
     return f"{node.name}/hidden"
 
 
+def scope_names(node: Node) -> list[str]:
+    """The scopes that `emit` opens for a node, its own first."""
+    if not isinstance(node, DYShiftMax):
+        return [node.name]
+    coefficients = coefficient_names(node)
+    products = [f"{name}/product" for name in coefficients]
+    parts = [f"{node.name}/{part}" for part in ("pool", "shift", "sum1", "sum2")]
+    return [node.name, hidden_name(node), *coefficients, *products, *parts]
+
+
 def _emit_dy_shift_max(node: DYShiftMax, x: Tensor, builder: Builder) -> Tensor:
-    hidden = builder.dense(
-        hidden_name(node), builder.pool(x), node.squeeze_kernel, node.squeeze_bias, relu=True
-    )
-    names = coefficient_names(node)
-    coefficients = [
-        builder.dense(name, hidden, kernel, bias, fixed=coefficient_range(center))
-        for name, kernel, bias, center in zip(
-            names, node.kernels, node.biases, node.centers, strict=True
+    with builder.scope(f"{node.name}/pool"):
+        pooled = builder.pool(x)
+    with builder.scope(hidden_name(node)):
+        hidden = builder.dense(
+            hidden_name(node), pooled, node.squeeze_kernel, node.squeeze_bias, relu=True
         )
-    ]
-    sources = (x, builder.gather(x, node.shift))
-    products = [
-        builder.mul(f"{name}*x", sources[j % 2], coefficient)
-        for j, (name, coefficient) in enumerate(zip(names, coefficients, strict=True))
-    ]
+    with builder.scope(f"{node.name}/shift"):
+        sources = (x, builder.gather(x, node.shift))
+    products = []
+    for j, name in enumerate(coefficient_names(node)):
+        with builder.scope(name):
+            coefficient = builder.dense(
+                name, hidden, node.kernels[j], node.biases[j],
+                fixed=coefficient_range(node.centers[j]),
+            )  # fmt: skip
+        with builder.scope(f"{name}/product"):
+            products.append(builder.mul(f"{name}*x", sources[j % 2], coefficient))
     if len(products) == 2:
         return builder.add(node.name, *products, node.relu6)
     # Separate ranges for the two sums would cost up to three steps in the maximum.
-    sums = [builder.add(None, *products[k : k + 2], node.relu6) for k in (0, 2)]
+    sums = []
+    for k in (0, 1):
+        with builder.scope(f"{node.name}/sum{k + 1}"):
+            sums.append(builder.add(None, *products[2 * k : 2 * k + 2], node.relu6))
     return builder.maximum(node.name, *sums)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -42,6 +43,10 @@ class _TensorFlowBuilder:
         self._image = image
         self._ranges = ranges
         self.calibrated: dict[str, tf.Tensor] = {}
+
+    def scope(self, name):
+        # With a slash at its end a scope is taken as it is, not within or beside another.
+        return tf.name_scope(scope_text(name) + "/")
 
     def _quantized(self, name, x, fixed=None):
         if fixed is None:
@@ -96,6 +101,12 @@ class _TensorFlowBuilder:
 
     def flatten(self, x):
         return tf.reshape(x, [-1, x.shape[-1]])
+
+
+def scope_text(name: str) -> str:
+    """A node's name as TensorFlow takes it for a scope: other characters become underscores."""
+    text = re.sub(r"[^A-Za-z0-9_.\\/>-]", "_", name).strip("/")
+    return text if re.match("[A-Za-z0-9.]", text) else f"layer{text}"
 
 
 def _constant(array: np.ndarray) -> tf.Tensor:

@@ -5,6 +5,8 @@ Part of quantization-aware training (`micronet_keras.quantize.qat`); nothing els
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
@@ -154,6 +156,9 @@ class TfKerasBuilder:
             for variable, value in zip(self.trained[name], weights, strict=True):
                 variable.assign(value)
         return wrapper(inputs)
+
+    def scope(self, name):
+        return contextlib.nullcontext()
 
     def input(self, name, shape, fixed):
         self.image = tf_keras.Input(shape)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from micronet_keras.lower.tensorflow import run
+from micronet_keras.lower.emit import scope_names
+from micronet_keras.lower.tensorflow import run, scope_text
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
-from micronet_mcu.tflite.rewrite import pack, unpack
+from micronet_mcu.tflite.rewrite import ModelT, pack, unpack
 
 
 def convert(quantized: QuantizedGraph) -> bytes:
@@ -44,17 +45,48 @@ def convert(quantized: QuantizedGraph) -> bytes:
     converter.inference_input_type = tf.int8
     converter.inference_output_type = tf.int8
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    flatbuffer = converter.convert()
-    return flatbuffer if len(graph.outputs) == 1 else _in_order(flatbuffer)
+    model = unpack(converter.convert())
+    _name_layers(model, [name for node in graph for name in scope_names(node)])
+    if len(graph.outputs) > 1:
+        _order_outputs(model)
+    return pack(model)
 
 
-def _in_order(flatbuffer: bytes) -> bytes:
+def _name_layers(model: ModelT, scopes: list[str]) -> None:
+    """Names the output of every operator after its layer, and weights and biases likewise.
+
+    The converter writes the names of the operations that it made one of, as
+    "block1/expand/Relu6;block1/expand/add;block1/expand/Conv2D": the layer is what they begin with.
+    """
+    layers = {scope_text(name): name for name in scopes}
+    tensors = model.subgraphs[0].tensors
+    given = set()
+
+    def layer_of(text: str) -> str | None:
+        parts = text.split("/")
+        begins = ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
+        return next((layers[begin] for begin in begins if begin in layers), None)
+
+    for operator in model.subgraphs[0].operators:
+        output = tensors[operator.outputs[0]]
+        operations = output.name.decode().split(";")
+        layer = next(filter(None, map(layer_of, operations)), None)
+        if layer is None:
+            continue
+        # Behind a layer's own tensor there may be others, as of the RESHAPE of a dense layer.
+        name = layer if layer not in given else f"{layer}/{operations[0].split('/')[-1]}"
+        given.add(layer)
+        output.name = name.encode()
+        for place, what in ((1, "weights"), (2, "bias")):
+            if len(operator.inputs) > 2 and operator.inputs[place] >= 0:
+                tensors[operator.inputs[place]].name = f"{name}/{what}".encode()
+
+
+def _order_outputs(model: ModelT) -> None:
     """Several outputs in the order in which `inference` returns them.
 
     The converter shuffles them and keeps the order in its signature, which TFLM does not read.
     """
-    model = unpack(flatbuffer)
     (signature,) = model.signatureDefs
     places = {output.name.decode(): output.tensorIndex for output in signature.outputs}
     model.subgraphs[0].outputs = [places[f"output_{i}"] for i in range(len(places))]
-    return pack(model)

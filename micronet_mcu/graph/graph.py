@@ -94,8 +94,11 @@ class Graph:
 
     Example:
 
-    >>> graph.consumers(graph.producer(graph.outputs[0]).inputs[0])
-    [FullyConnected(...)]
+    >>> x = Value("x", (1, 4), 0.1, 0)
+    >>> y = Value("y", (1, 4), 0.1, 0)
+    >>> graph = Graph((Node((x,), y, (0,), "activation"),), x, (y,))
+    >>> graph.producer(y).name
+    'activation'
     """
 
     nodes: tuple[Node, ...]

@@ -75,6 +75,12 @@ def graph_of(model: Model) -> Graph:
     Raises:
         UserError: the model is not int8 from one input to one output with batch 1, or an operator
             is not supported; the message names the layer, the operator, its index and its shapes.
+
+    Example:
+
+    >>> graph = graph_of(read_model("model.tflite"))
+    >>> graph.nodes[0].kind, graph.nodes[0].window.stride
+    ('CONV_2D', (2, 1))
     """
     _check_ends(model)
     values: dict[int, Value] = {}

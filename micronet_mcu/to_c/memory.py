@@ -21,12 +21,18 @@ _TRIES = 1500
 
 @dataclass(frozen=True)
 class Buffer:
-    """Bytes that are needed from step `first` to step `last`, both included."""
+    """Bytes that are needed from step `first` to step `last`, both included.
+
+    Attributes:
+        name: of the layer that writes them first.
+        scratch: whether they are scratch memory.
+    """
 
     name: str
     size: int
     first: int
     last: int
+    scratch: bool = False
 
     def meets(self, other: "Buffer") -> bool:
         """Whether both live at some step."""
@@ -124,7 +130,7 @@ def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
         last[id(output.root)] = len(steps)
 
     buffers, of_value, lags = [], {}, {}
-    buffers.append(_buffer(roots[0], first, last))
+    buffers.append(_buffer(graph.input.name or "input", roots[0], first, last))
     of_value[id(roots[0])] = 0
     for i, step in enumerate(steps):
         root = step.output.root
@@ -136,7 +142,7 @@ def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
             buffers[index] = Buffer(old.name, old.size, old.first, last[id(root)])
         else:
             index = len(buffers)
-            buffers.append(_buffer(root, first, last))
+            buffers.append(_buffer(step.name, root, first, last))
             if step.lag is not None and step.inputs[0].root in dying:
                 lags[index, of_value[id(step.inputs[0].root)]] = round_up(step.lag)
         of_value[id(root)] = index
@@ -144,12 +150,12 @@ def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
     for i, step in enumerate(steps):
         if step.scratch_bytes:
             of_scratch[i] = len(buffers)
-            buffers.append(Buffer(f"scratch of step {i}", round_up(step.scratch_bytes), i, i))
+            buffers.append(Buffer(step.name, round_up(step.scratch_bytes), i, i, scratch=True))
     return Arena(plan_offsets(buffers, lags, enough), of_value, of_scratch)
 
 
-def _buffer(root, first, last) -> Buffer:
-    return Buffer(root.name, round_up(root.size), first[id(root)], last[id(root)])
+def _buffer(name, root, first, last) -> Buffer:
+    return Buffer(name, round_up(root.size), first[id(root)], last[id(root)])
 
 
 def plan_offsets(

@@ -28,16 +28,17 @@ def draw_plan(program: Program, path: str | os.PathLike) -> None:
     growing = {out for out, _ in plan.lags}
     colours = ["#4c78a8", "#f58518", "#54a24b", "#b79a20", "#439894", "#e45756", "#9d755d"]
     for i, (offset, buffer) in enumerate(zip(plan.offsets, plan.buffers, strict=True)):
-        scratch = buffer.name.startswith("scratch")
         bar = Rectangle(
             (buffer.first, offset), buffer.last - buffer.first + 1, buffer.size,
-            facecolor="#bbbbbb" if scratch else colours[i % len(colours)], alpha=0.75,
+            facecolor="#bbbbbb" if buffer.scratch else colours[i % len(colours)], alpha=0.75,
             edgecolor="black", linewidth=0.4, hatch="///" if i in growing else None,
         )  # fmt: skip
         axes.add_patch(bar)
-        if buffer.size > plan.size / 25:
+        if buffer.size > plan.size / 15:
+            tilt = 90 if buffer.last - buffer.first < steps / 12 else 0
             middle = (buffer.first + buffer.last + 1) / 2, offset + buffer.size / 2
-            axes.annotate(f"{buffer.size}", middle, ha="center", va="center", fontsize=7)
+            text = f"{buffer.name}\n{buffer.size}"
+            axes.annotate(text, middle, ha="center", va="center", fontsize=6, rotation=tilt)
     axes.axhline(plan.size, color="black", linewidth=0.8, linestyle="--")
     axes.set_xlim(0, steps + 1)
     axes.set_ylim(0, plan.size * 1.04)

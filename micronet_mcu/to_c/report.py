@@ -4,17 +4,25 @@ from micronet_mcu.to_c.emit import Program
 
 
 def plan_text(program: Program) -> str:
-    """A line a step (kernel, bytes in use, MACs), then a line a buffer (offset, bytes, steps)."""
+    """A line a step (layer, kernel, bytes in use, MACs), then a line a buffer (offset, bytes, steps
+    and the layer that writes it)."""
     plan = program.arena.plan
-    lines = [f"{'step':>4}  {'kernel':28}  {'output':>14}  {'in use':>8}  {'MACs':>9}"]
+    width = max(len(step.name) for step in program.steps)
+    lines = [
+        f"{'step':>4}  {'layer':{width}}  {'kernel':20}  {'output':>14}  {'in use':>8}  {'MACs':>9}"
+    ]
     for i, step in enumerate(program.steps):
         shape = "x".join(map(str, step.output.shape[1:]))
         kernel = step.call.kernel.name.removeprefix("micronet_")
-        lines.append(f"{i:4}  {kernel:28}  {shape:>14}  {plan.in_use(i):8}  {step.macs:9}")
+        lines.append(
+            f"{i:4}  {step.name:{width}}  {kernel:20}  {shape:>14}  {plan.in_use(i):8}  "
+            f"{step.macs:9}"
+        )
     lines += ["", f"{'offset':>7}  {'bytes':>7}  {'steps':>9}  buffer"]
     for offset, buffer in sorted(zip(plan.offsets, plan.buffers, strict=True), key=_by_time):
         span = f"{buffer.first}..{buffer.last}"
-        lines.append(f"{offset:7}  {buffer.size:7}  {span:>9}  {buffer.name[-60:]}")
+        name = f"scratch of {buffer.name}" if buffer.scratch else buffer.name
+        lines.append(f"{offset:7}  {buffer.size:7}  {span:>9}  {name}")
     bound = "which is the least possible" if plan.optimal else f"at least {plan.lower_bound} needed"
     lines += ["", f"arena: {plan.size} bytes, {bound}"]
     return "\n".join(lines)

@@ -13,6 +13,8 @@ from micronet_keras.models import MicroNetM0
 from micronet_keras.quantize import convert, post_training_quantize
 from micronet_mcu import read_model
 from micronet_mcu.errors import UserError
+from micronet_mcu.tflite.model import layer_name
+from micronet_mcu.to_c import plan, plan_text
 from micronet_mcu.to_tflm import Interpreter, measure_arena, write_c_array
 
 NAMES = ['plain "quoted"', "back\\slash", "große Öffnung", "trigraph??="]
@@ -58,6 +60,28 @@ def test_coefficients_saturate_where_the_hard_sigmoid_does(flatbuffer):
     for tensor in coefficients:
         assert tensor.scale[0] == 1 / 64
         assert tensor.zero_point[0] in (0, -64)
+
+
+def test_operators_are_named_after_the_keras_layers(quantized, flatbuffer):
+    model = read_model(flatbuffer)
+    names = [layer_name(model, operator) for operator in model.operators]
+    layers = {node.name for node in quantized.graph}
+    own = {name for name in names if name in layers}
+    # What has no tensor of its own is taken in by the next layer.
+    assert {"stem/vertical", "block1/depthwise/horizontal", "block3/expand", "logits_dense"} <= own
+    assert all(any(f"{name}/".startswith(f"{layer}/") for layer in layers) for name in names)
+    assert len({model.tensors[o.outputs[0]].name for o in model.operators}) == len(names)
+    (dense,) = [o for o in model.operators if model.tensors[o.outputs[0]].name == "logits_dense"]
+    assert [model.tensors[i].name for i in dense.inputs[1:]] == [
+        "logits_dense/weights",
+        "logits_dense/bias",
+    ]
+
+
+def test_layer_names_reach_the_memory_plan(flatbuffer):
+    text = plan_text(plan(read_model(flatbuffer)))
+    for name in ("stem/vertical", "block3/expand", "block3/expand_activation", "logits_dense"):
+        assert f"  {name} " in text and f"  {name}\n" in text
 
 
 @pytest.mark.slow
