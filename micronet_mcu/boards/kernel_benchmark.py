@@ -177,24 +177,24 @@ static micronet_channel channels[1024];
 static int32_t doubled_bias[1024] __attribute__((unused));
 static uint16_t shift[1024] __attribute__((unused));
 #define COUNT(call) do { count_begin(); call; board_report("op", count_end()); } while (0)
-#define CONV(kernel, ...) do { static const micronet_conv_params p = {__VA_ARGS__, -3, -128, \\
-  127, weights, channels, 0}; COUNT(kernel(&p, in, out)); } while (0)
-#define CONV_SCRATCH(kernel, ...) do { static const micronet_conv_params p = {__VA_ARGS__, -3, \\
-  -128, 127, weights, channels, 0}; COUNT(kernel(&p, in, out, scratch)); } while (0)
+#define CONV(kernel, ...) do { static const micronet_conv_params p = {{__VA_ARGS__, -3, -128, \\
+  127}, weights, channels, 0}; COUNT(kernel(&p, in, out)); } while (0)
+#define CONV_SCRATCH(kernel, ...) do { static const micronet_conv_params p = {{__VA_ARGS__, -3, \\
+  -128, 127}, weights, channels, 0}; COUNT(kernel(&p, in, out, scratch)); } while (0)
 #define GROUPED(pixels, in_c, out_c, groups) do { \\
-  static const micronet_conv2d_grouped_1x1_params p = {pixels, \\
-  in_c, out_c, groups, -3, -128, 127, (const int16_t *)weights, channels}; \\
+  static const micronet_conv2d_grouped_1x1_params p = {{pixels, \\
+  in_c, out_c, groups, -3, -128, 127}, (const int16_t *)weights, channels}; \\
   COUNT(micronet_conv2d_grouped_1x1(&p, in, out, scratch)); } while (0)
-#define DENSE(in_c, out_c) do { static const micronet_fully_connected_params p = {in_c, out_c, \\
-  -3, -128, 127, 0x55555555, 640, 7, weights, doubled_bias}; \\
+#define DENSE(in_c, out_c) do { static const micronet_fully_connected_params p = {{in_c, out_c, \\
+  -3, -128, 127, 0x55555555, 640, 7}, weights, doubled_bias}; \\
   COUNT(micronet_fully_connected(&p, in, out, scratch)); } while (0)
 #define POOL(pixels, c) COUNT(micronet_global_average_pool(pixels, c, in, out))
 #define LOOKUP(count) COUNT(micronet_lookup(weights, count, in, out))
-#define ADD(count) do { static const micronet_add_params p = {count, count, count, 0x55555555, \\
-  640, 22, -128, 127, (const int32_t *)weights}; COUNT(micronet_add(&p, in, out, out)); } while (0)
+#define ADD(count) do { static const micronet_add_params p = {{count, count, count, 0x55555555, \\
+  640, 22, -128, 127}, (const int32_t *)weights}; COUNT(micronet_add(&p, in, out, out)); } while (0)
 #define DYSHIFTMAX(pixels, c, branches) do { \\
-  static const micronet_dyshiftmax_params p = {pixels, c, branches, -3, -3, \\
-  {{4000000, -64}, {4000000, 0}, {4000000, -64}, {4000000, 0}}, shift, 0}; \\
+  static const micronet_dyshiftmax_params p = {{pixels, c, branches, -3, -3, \\
+  {{4000000, -64}, {4000000, 0}, {4000000, -64}, {4000000, 0}}}, shift, 0}; \\
   const int8_t *k[4] = {weights, weights + c, weights + 2 * c, weights + 3 * c}; \\
   for (int i = 0; i < c; ++i) shift[i] = (uint16_t)((i + c / 4 + 1) % c); \\
   COUNT(micronet_dyshiftmax(&p, in, k, out, 0, 0)); } while (0)

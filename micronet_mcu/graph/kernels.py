@@ -82,6 +82,9 @@ KERNELS = {
     )
 }  # fmt: skip
 
+# The operators of TFLM that run them, each once.
+CUSTOM_OPS = tuple(dict.fromkeys(row.custom_op for row in KERNELS.values() if row.custom_op))
+
 
 def kernel(name: str) -> Kernel:
     """The row of micronet_<name>."""

@@ -1,7 +1,8 @@
 """The parameter structs of the C kernels, written once.
 
-From here come `tflm/kernels/include/micronet_params.h`, the initialisers in compiled models, the
-options of the custom operators for TFLM, and the structures by which Python calls the kernels.
+From here come `tflm/kernels/include/micronet_params.h` (see `params_header`), the initialisers in
+compiled models, the options of the custom operators for TFLM, and the structures by which Python
+calls the kernels.
 """
 
 import ctypes
@@ -33,11 +34,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Struct:
-    """A struct of C.
+    """A struct of C. One with pointers begins with a struct of its numbers, called `shape`: these
+    bytes are the options of a custom operator.
 
     Attributes:
-        name: in C.
-        fields: in their order.
+        name: in C; "..._params" where there are pointers.
+        fields: numbers first, then pointers.
         comment: what C readers are told.
     """
 
@@ -45,8 +47,21 @@ class Struct:
     fields: tuple[Field, ...]
     comment: str
 
+    @property
+    def shape(self) -> "Struct | None":
+        """The struct of its numbers; None where there are no pointers."""
+        if not self.pointers:
+            return None
+        numbers = tuple(field for field in self.fields if not field.is_pointer)
+        return Struct(f"{self.name.removesuffix('_params')}_shape", numbers, "Its numbers.")
+
+    @property
+    def pointers(self) -> tuple[Field, ...]:
+        """Those of its fields that are pointers."""
+        return tuple(field for field in self.fields if field.is_pointer)
+
     def members(self) -> Iterator[tuple[str, Field]]:
-        """(name, field) of every member."""
+        """(name, field) of every number and every pointer."""
         for field in self.fields:
             for name in field.names:
                 yield name, field
@@ -253,9 +268,22 @@ _CTYPES = {
 
 @cache
 def structure(struct: Struct) -> type[ctypes.Structure]:
-    """The struct as ctypes has it on this machine; pointers are `c_void_p`."""
-    members = [(name, _ctype(field)) for name, field in struct.members()]
-    return type(struct.name, (ctypes.Structure,), {"_fields_": members})
+    """The struct as ctypes has it on this machine; pointers are `c_void_p`. The members of `shape`
+    may be named as if they were the struct's own.
+
+    Example:
+
+    >>> params = structure(CONV)(in_h=8, clamp_max=127)
+    >>> params.shape.in_h, ctypes.sizeof(params.shape)
+    (8, 28)
+    """
+    if struct.shape is None:
+        members = [(name, _ctype(field)) for name, field in struct.members()]
+        return type(struct.name, (ctypes.Structure,), {"_fields_": members})
+    members = [("shape", structure(struct.shape))]
+    members += [(name, ctypes.c_void_p) for field in struct.pointers for name in field.names]
+    body = {"_anonymous_": ("shape",), "_fields_": members}
+    return type(struct.name, (ctypes.Structure,), body)
 
 
 def _ctype(field: Field):

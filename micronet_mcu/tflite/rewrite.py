@@ -8,7 +8,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 
 from micronet_mcu.tflite.reader import parse_model
 
-ModelT = schema.ModelT
+ModelT, OperatorT = schema.ModelT, schema.OperatorT
 
 # What converters align weights to. Python's packing keeps 4 bytes, and a board that reads its
 # flash in place may fault on less than an operator expects.

@@ -62,11 +62,18 @@ class _Constants:
         return self._known[key]
 
     def params(self, params: Params, name: str) -> str:
+        ctype, shape = params.struct.name, params.struct.shape
         items = [
-            f".{field} = {self._field(value, f'{name}_{field}')}"
-            for field, value in params.values.items()
+            f".{member} = {self._field(params.values[member], f'{name}_{member}')}"
+            for member, field in params.struct.members()
+            if shape is None or field.is_pointer
         ]
-        ctype = params.struct.name
+        if shape is not None:
+            numbers = [
+                f".{member} = {self._field(params.values[member], '')}"
+                for member, _ in shape.members()
+            ]
+            items.insert(0, f".shape = {{{', '.join(numbers)}}}")
         key = (ctype, *items)
         if key not in self._known:
             self._known[key] = name

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from micronet_mcu.graph.kernels import CUSTOM_OPS
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.tflite.rewrite import add_tensor, constant, operator_code, pack, unpack
-from micronet_mcu.to_tflm.fused_ops import CUSTOM_NAME
 from micronet_mcu.to_tflm.interpreter import measure_arena
-from micronet_mcu.to_tflm.kernel_ops import NAMES
 
 
 def measure_fused_arena(model: bytes) -> int:
@@ -34,8 +33,7 @@ def measure_fused_arena(model: bytes) -> int:
     >>> measure_fused_arena(fuse(flatbuffer, layers="all")) > 0
     True
     """
-    ours = {CUSTOM_NAME, *NAMES}
-    if not any(operator.custom_name in ours for operator in read_model(model).operators):
+    if not any(operator.custom_name in CUSTOM_OPS for operator in read_model(model).operators):
         return measure_arena(model)
     objects = unpack(model)
     maximum = operator_code(objects, "MAXIMUM")
@@ -43,7 +41,7 @@ def measure_fused_arena(model: bytes) -> int:
     for operator in objects.subgraphs[0].operators:
         code = objects.operatorCodes[operator.opcodeIndex]
         name = code.customCode.decode() if code.customCode else None
-        if name in ours:
+        if name in CUSTOM_OPS:
             operator.opcodeIndex, operator.customOptions = maximum, None
             shape = tuple(objects.subgraphs[0].tensors[operator.outputs[0]].shape)
             if shape not in zeros:

@@ -2,26 +2,13 @@
 
 The operator is called ``MicroNetDYShiftMax``. Inputs: x [1, H, W, C], then a1, b1 and, with two
 branches, a2, b2 of C values each; one output of x's shape; all int8. Its ``custom_options`` are the
-numbers that the kernel takes (`tflm/kernels/include/micronet_kernels.h`), little-endian, naturally
-aligned:
-
-    offset  type       field
-    0       uint8      version: 1
-    1       uint8      branches: 1 or 2
-    2       uint8      permuted: 1 if `source` is there
-    3       uint8      0
-    4       uint16     channels C
-    6       int8       zero point of x
-    7       int8       zero point of the output
-    8       int32[4]   multiplier of a1, b1, a2, b2
-    24      int32[4]   zero point of a1, b1, a2, b2
-    40      uint16[C]  shift
-    40+2C   uint16[C]  source, if permuted
+bytes of a micronet_dyshiftmax_shape (`tflm/kernels/include/micronet_params.h`), little-endian; then
+uint16[C] shift; then, if the output's channels are permuted, uint16[C] source.
 """
 
 from __future__ import annotations
 
-import struct
+import ctypes
 from typing import NamedTuple
 
 import numpy as np
@@ -37,13 +24,14 @@ from micronet_mcu.graph.passes.dy_shift_max import fuse_dy_shift_max
 from micronet_mcu.graph.passes.gathers import absorb_shuffles
 from micronet_mcu.graph.passes.zero_taps import cut_zero_taps
 from micronet_mcu.graph.read import partial_graph_of, read_model
+from micronet_mcu.graph.structs import DYSHIFTMAX, structure
 from micronet_mcu.tflite.rewrite import operator_code, pack, unpack
 from micronet_mcu.to_tflm.kernel_ops import kernel_operator, kernel_step
 
 CUSTOM_NAME = "MicroNetDYShiftMax"
 LAYERS = ("none", "coefficients", "all")
 _LAYERS = Conv2D | DepthwiseConv2D | FullyConnected
-_HEADER = struct.Struct("<BBBBHbb4i4i")
+_SHAPE = structure(DYSHIFTMAX.shape)
 
 
 def fuse(model: bytes, layers: str = "coefficients") -> bytes:
@@ -109,15 +97,8 @@ def _dy_shift_max_operator(objects: schema.ModelT, node: DYShiftMax) -> schema.O
 
 def custom_options(node: DYShiftMax) -> bytes:
     """The operator's ``custom_options``."""
-    numbers = node.numbers()
-    header = _HEADER.pack(
-        1, numbers["branches"], node.permutes, 0, numbers["channels"],
-        numbers["input_zero_point"], numbers["output_zero_point"],
-        *(pair[0] for pair in numbers["coefficient"]),
-        *(pair[1] for pair in numbers["coefficient"]),
-    )  # fmt: skip
     tables = (node.shift, node.source) if node.permutes else (node.shift,)
-    return header + b"".join(table.astype("<u2").tobytes() for table in tables)
+    return bytes(_SHAPE(**node.numbers())) + b"".join(t.astype("<u2").tobytes() for t in tables)
 
 
 class CustomOptions(NamedTuple):
@@ -134,12 +115,19 @@ class CustomOptions(NamedTuple):
 
 def parse_custom_options(options: bytes) -> CustomOptions:
     """What `custom_options` packed; the caller vouches for the bytes."""
-    _, branches, permuted, _, channels, zero_in, zero_out, *numbers = _HEADER.unpack_from(options)
-    tables = np.frombuffer(options[_HEADER.size :], "<u2").astype(np.int64).reshape(-1, channels)
-    source = tables[1] if permuted else np.arange(channels)
-    used = 2 * branches
-    multipliers, zero_points = tuple(numbers[:used]), tuple(numbers[4 : 4 + used])
-    return CustomOptions(branches, zero_in, zero_out, multipliers, zero_points, tables[0], source)
+    shape = _SHAPE.from_buffer_copy(options)
+    tables = np.frombuffer(options[ctypes.sizeof(_SHAPE) :], "<u2").astype(np.int64)
+    shift, *source = tables.reshape(-1, shape.channels)
+    used = shape.coefficient[: 2 * shape.branches]
+    return CustomOptions(
+        shape.branches,
+        shape.input_zero_point,
+        shape.output_zero_point,
+        tuple(one.multiplier for one in used),
+        tuple(one.zero_point for one in used),
+        shift,
+        source[0] if source else np.arange(shape.channels),
+    )
 
 
 def _coefficient_layers(graph: Graph) -> set[Node]:

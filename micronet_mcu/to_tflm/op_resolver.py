@@ -7,14 +7,18 @@ from pathlib import Path
 
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
+from micronet_mcu.graph.kernels import CUSTOM_OPS
 from micronet_mcu.graph.ops import OPS
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_tflm.fused_ops import CUSTOM_NAME
-from micronet_mcu.to_tflm.kernel_ops import NAMES
 
 # Custom operators: the function of tflm/micronet that adds them, and its header.
-_CUSTOM = {CUSTOM_NAME: ("AddDYShiftMax", "dy_shift_max_op.h")} | {
-    name: (f"Add{name.removeprefix('MicroNet')}", "kernel_ops.h") for name in NAMES
+_CUSTOM = {
+    name: (
+        f"Add{name.removeprefix('MicroNet')}",
+        "dy_shift_max_op.h" if name == CUSTOM_NAME else "kernel_ops.h",
+    )
+    for name in CUSTOM_OPS
 }
 
 

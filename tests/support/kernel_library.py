@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from paths import TFLM
 
+from micronet_mcu.graph import structs
+
 KERNELS = TFLM / "kernels"
 SOURCES = sorted(KERNELS.glob("*/*.c"))
 INCLUDE = KERNELS / "include"
@@ -28,125 +30,19 @@ def library(reference: bool) -> c.CDLL:
     return c.CDLL(str(path))
 
 
-class Channel(c.Structure):
-    _fields_ = [(name, c.c_int32) for name in ("doubled_bias", "multiplier", "offset", "shift")]
-
-
-_GEOMETRY = [
-    *("in_h", "in_w", "in_c", "out_h", "out_w", "out_c"),
-    *("kernel_h", "kernel_w", "stride_h", "stride_w"),
-]
-
-
-class Conv(c.Structure):
-    _fields_ = [
-        *[(name, c.c_int16) for name in (*_GEOMETRY, "pad_top", "pad_left", "input_zero_point")],
-        ("clamp_min", c.c_int8),
-        ("clamp_max", c.c_int8),
-        ("weights", c.c_void_p),
-        ("channels", c.c_void_p),
-        ("source", c.c_void_p),
-    ]
-
-
-class ConvPlain(c.Structure):
-    _fields_ = [
-        *[(name, c.c_int16) for name in (*_GEOMETRY, "dilation_h", "dilation_w")],
-        *[(name, c.c_int16) for name in ("pad_top", "pad_left", "groups")],
-        *[(name, c.c_int16) for name in ("input_zero_point", "output_zero_point")],
-        ("clamp_min", c.c_int8),
-        ("clamp_max", c.c_int8),
-        *[(name, c.c_void_p) for name in ("weights", "bias", "multiplier", "shift")],
-    ]
-
-
-class Grouped(c.Structure):
-    _fields_ = [
-        ("pixels", c.c_int32),
-        *[(name, c.c_int16) for name in ("in_c", "out_c", "groups", "input_zero_point")],
-        ("clamp_min", c.c_int8),
-        ("clamp_max", c.c_int8),
-        ("doubled_weights", c.c_void_p),
-        ("channels", c.c_void_p),
-    ]
-
-
-class Dense(c.Structure):
-    _fields_ = [
-        *[(name, c.c_int16) for name in ("in_c", "out_c", "input_zero_point")],
-        ("clamp_min", c.c_int8),
-        ("clamp_max", c.c_int8),
-        *[(name, c.c_int32) for name in ("multiplier", "offset", "shift")],
-        ("weights", c.c_void_p),
-        ("doubled_bias", c.c_void_p),
-    ]
-
-
-class Coefficient(c.Structure):
-    _fields_ = [("multiplier", c.c_int32), ("zero_point", c.c_int32)]
-
-
-class DyShiftMax(c.Structure):
-    _fields_ = [
-        ("pixels", c.c_int32),
-        *[
-            (n, c.c_int16)
-            for n in ("channels", "branches", "input_zero_point", "output_zero_point")
-        ],
-        ("coefficient", Coefficient * 4),
-        ("shift", c.c_void_p),
-        ("source", c.c_void_p),
-    ]
-
-
-class Pool(c.Structure):
-    _fields_ = [
-        *[
-            (name, c.c_int16)
-            for name in ["in_h", "in_w", "channels", "out_h", "out_w", *_GEOMETRY[6:8]]
-        ],
-        *[(name, c.c_int16) for name in ("stride_h", "stride_w", "pad_top", "pad_left")],
-        ("clamp_min", c.c_int8),
-        ("clamp_max", c.c_int8),
-    ]
-
-
-class Binary(c.Structure):
-    _fields_ = [
-        *[(name, c.c_int32) for name in ("count", "in1_count", "in2_count")],
-        *[(n, c.c_int16) for n in ("in1_zero_point", "in2_zero_point", "output_zero_point")],
-        ("clamp_min", c.c_int8),
-        ("clamp_max", c.c_int8),
-        *[(name, c.c_int32) for name in ("in1_multiplier", "in2_multiplier", "out_multiplier")],
-        *[(name, c.c_int8) for name in ("in1_shift", "in2_shift", "out_shift")],
-    ]
-
-
-class Add(c.Structure):
-    _fields_ = [
-        *[(name, c.c_int32) for name in ("count", "in1_count", "in2_count")],
-        *[(name, c.c_int32) for name in ("multiplier", "offset", "shift")],
-        ("clamp_min", c.c_int8),
-        ("clamp_max", c.c_int8),
-        ("table", c.c_void_p),
-    ]
-
-
-class Softmax(c.Structure):
-    _fields_ = [
-        (name, c.c_int32)
-        for name in ("rows", "depth", "input_multiplier", "input_left_shift", "diff_min")
-    ]
-
-
-class Pad(c.Structure):
-    _fields_ = [
-        *[
-            (n, c.c_int16)
-            for n in [*_GEOMETRY[:3], "top", "bottom", "left", "right", "front", "back"]
-        ],
-        ("value", c.c_int8),
-    ]
+# The parameter structs, from the table that the C header is made of.
+Channel = structs.structure(structs.CHANNEL)
+Conv = structs.structure(structs.CONV)
+ConvPlain = structs.structure(structs.CONV_PLAIN)
+Grouped = structs.structure(structs.CONV2D_GROUPED_1X1)
+Dense = structs.structure(structs.FULLY_CONNECTED)
+Coefficient = structs.structure(structs.COEFFICIENT)
+DyShiftMax = structs.structure(structs.DYSHIFTMAX)
+Pool = structs.structure(structs.POOL)
+Binary = structs.structure(structs.BINARY)
+Add = structs.structure(structs.ADD)
+Softmax = structs.structure(structs.SOFTMAX)
+Pad = structs.structure(structs.PAD)
 
 
 def pointer(array: np.ndarray | None):
@@ -235,9 +131,12 @@ def add_params(plain: Binary) -> tuple[Add, np.ndarray] | None:
     table = 2 * np.array(scaled, np.int64) - plain.in1_zero_point * 2**20
     table = table.astype(np.int32)
     offset = plain.output_zero_point * 2**shift + 2 ** (shift - 1)
-    sizes = plain.count, plain.in1_count, plain.in2_count
-    tail = plain.out_multiplier, offset, shift
-    return Add(*sizes, *tail, plain.clamp_min, plain.clamp_max, pointer(table)), table
+    params = Add(
+        count=plain.count, in1_count=plain.in1_count, in2_count=plain.in2_count,
+        multiplier=plain.out_multiplier, offset=offset, shift=shift,
+        clamp_min=plain.clamp_min, clamp_max=plain.clamp_max, table=pointer(table),
+    )  # fmt: skip
+    return params, table
 
 
 def grouped_weights(rows: np.ndarray) -> np.ndarray:

@@ -12,44 +12,15 @@ namespace {
 #error "custom_options are little-endian and read in place"
 #endif
 
-constexpr uint16_t kVersion = 1;
-
-// custom_options, field by field as in the file.
-struct Geometry {
-  uint16_t version;
-  int16_t in_h, in_w, in_c, out_h, out_w, out_c;
-  int16_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, input_zero_point;
-  int8_t clamp_min, clamp_max;
-  int16_t zero;
-};
-static_assert(sizeof(Geometry) == 32, "no padding: the layout is that of the file");
-
-struct Grouped {
-  uint16_t version;
-  int16_t in_c, out_c, groups, input_zero_point;
-  int8_t clamp_min, clamp_max;
-  int32_t pixels;
-};
-static_assert(sizeof(Grouped) == 16, "no padding: the layout is that of the file");
-
-struct Dense {
-  uint16_t version;
-  int16_t in_c, out_c, input_zero_point;
-  int8_t clamp_min, clamp_max;
-  int16_t zero;
-  int32_t multiplier, offset, shift;
-};
-static_assert(sizeof(Dense) == 24, "no padding: the layout is that of the file");
-
-template <typename Options>
-const Options* OptionsOf(const TfLiteNode* node) {
+// The options of an operator are its kernel's numbers: a struct of micronet_params.h, read in place.
+template <typename Shape>
+const Shape* ShapeOf(const TfLiteNode* node) {
   const void* data = node->custom_initial_data;
-  if (data == nullptr || node->custom_initial_data_size != static_cast<int>(sizeof(Options)) ||
-      reinterpret_cast<uintptr_t>(data) % alignof(Options) != 0) {
+  if (data == nullptr || node->custom_initial_data_size != static_cast<int>(sizeof(Shape)) ||
+      reinterpret_cast<uintptr_t>(data) % alignof(Shape) != 0) {
     return nullptr;
   }
-  const Options* options = static_cast<const Options*>(data);
-  return options->version == kVersion ? options : nullptr;
+  return static_cast<const Shape*>(data);
 }
 
 int32_t Count(const TfLiteEvalTensor* tensor) {
@@ -88,33 +59,14 @@ int8_t* Output(TfLiteContext* context, TfLiteNode* node, int index) {
 // --- convolutions -------------------------------------------------------------------------------
 
 micronet_conv_params ConvOf(TfLiteContext* context, TfLiteNode* node) {
-  const Geometry* g = static_cast<const Geometry*>(node->custom_initial_data);
-  micronet_conv_params conv = {};
-  conv.in_h = g->in_h;
-  conv.in_w = g->in_w;
-  conv.in_c = g->in_c;
-  conv.out_h = g->out_h;
-  conv.out_w = g->out_w;
-  conv.out_c = g->out_c;
-  conv.kernel_h = g->kernel_h;
-  conv.kernel_w = g->kernel_w;
-  conv.stride_h = g->stride_h;
-  conv.stride_w = g->stride_w;
-  conv.pad_top = g->pad_top;
-  conv.pad_left = g->pad_left;
-  conv.input_zero_point = g->input_zero_point;
-  conv.clamp_min = g->clamp_min;
-  conv.clamp_max = g->clamp_max;
-  conv.weights = Input<int8_t>(context, node, 1);
-  conv.channels = Input<micronet_channel>(context, node, 2);
-  return conv;
+  return {*ShapeOf<micronet_conv_shape>(node), Input<int8_t>(context, node, 1),
+          Input<micronet_channel>(context, node, 2), nullptr};
 }
 
-// `depth`: input channels that a filter sees.
 TfLiteStatus PrepareConv(TfLiteContext* context, TfLiteNode* node, const char* name, bool depthwise,
                          bool has_scratch) {
-  const Geometry* g = OptionsOf<Geometry>(node);
-  if (g == nullptr) return Refuse(name, "version or size of its options");
+  const micronet_conv_shape* g = ShapeOf<micronet_conv_shape>(node);
+  if (g == nullptr) return Refuse(name, "size or place of its options");
   const bool positive = g->in_h > 0 && g->in_w > 0 && g->in_c > 0 && g->out_h > 0 && g->out_w > 0 &&
                         g->out_c > 0 && g->kernel_h > 0 && g->kernel_w > 0 && g->stride_h > 0 &&
                         g->stride_w > 0;
@@ -140,7 +92,7 @@ TfLiteStatus InvokeConv2D(TfLiteContext* context, TfLiteNode* node) {
 TfLiteStatus PrepareColumnRGB(TfLiteContext* context, TfLiteNode* node) {
   const char* name = "MicroNetConv2DColumnRGB";
   if (PrepareConv(context, node, name, false, false) != kTfLiteOk) return kTfLiteError;
-  const Geometry* g = OptionsOf<Geometry>(node);
+  const micronet_conv_shape* g = ShapeOf<micronet_conv_shape>(node);
   const bool column = g->in_c == 3 && g->kernel_w == 1 && g->stride_w == 1 && g->pad_left == 0 &&
                       g->out_w == g->in_w && g->kernel_h <= 8;
   return column ? kTfLiteOk : Refuse(name, "its options");
@@ -166,8 +118,8 @@ TfLiteStatus InvokeDepthwise(TfLiteContext* context, TfLiteNode* node) {
 
 TfLiteStatus PrepareGrouped(TfLiteContext* context, TfLiteNode* node) {
   const char* name = "MicroNetGroupedConv2D";
-  const Grouped* g = OptionsOf<Grouped>(node);
-  if (g == nullptr) return Refuse(name, "version or size of its options");
+  const micronet_conv2d_grouped_1x1_shape* g = ShapeOf<micronet_conv2d_grouped_1x1_shape>(node);
+  if (g == nullptr) return Refuse(name, "size or place of its options");
   if (g->groups < 1 || g->in_c < 1 || g->out_c < 1 || g->pixels < 1 || g->in_c % g->groups != 0 ||
       g->out_c % g->groups != 0) {
     return Refuse(name, "its options");
@@ -180,17 +132,9 @@ TfLiteStatus PrepareGrouped(TfLiteContext* context, TfLiteNode* node) {
 }
 
 TfLiteStatus InvokeGrouped(TfLiteContext* context, TfLiteNode* node) {
-  const Grouped* g = static_cast<const Grouped*>(node->custom_initial_data);
-  micronet_conv2d_grouped_1x1_params grouped = {};
-  grouped.pixels = g->pixels;
-  grouped.in_c = g->in_c;
-  grouped.out_c = g->out_c;
-  grouped.groups = g->groups;
-  grouped.input_zero_point = g->input_zero_point;
-  grouped.clamp_min = g->clamp_min;
-  grouped.clamp_max = g->clamp_max;
-  grouped.doubled_weights = Input<int16_t>(context, node, 1);
-  grouped.channels = Input<micronet_channel>(context, node, 2);
+  const micronet_conv2d_grouped_1x1_params grouped = {
+      *ShapeOf<micronet_conv2d_grouped_1x1_shape>(node), Input<int16_t>(context, node, 1),
+      Input<micronet_channel>(context, node, 2)};
   micronet_conv2d_grouped_1x1(&grouped, Input<int8_t>(context, node, 0), Output(context, node, 0),
                               Output(context, node, 1));
   return kTfLiteOk;
@@ -200,8 +144,8 @@ TfLiteStatus InvokeGrouped(TfLiteContext* context, TfLiteNode* node) {
 
 TfLiteStatus PrepareDense(TfLiteContext* context, TfLiteNode* node) {
   const char* name = "MicroNetFullyConnected";
-  const Dense* d = OptionsOf<Dense>(node);
-  if (d == nullptr) return Refuse(name, "version or size of its options");
+  const micronet_fully_connected_shape* d = ShapeOf<micronet_fully_connected_shape>(node);
+  if (d == nullptr) return Refuse(name, "size or place of its options");
   if (d->in_c < 1 || d->out_c < 1) return Refuse(name, "its options");
   const bool fit = SizesAre(context, node, d->in_c, d->in_c * d->out_c, d->out_c, d->out_c,
                             static_cast<int32_t>(MICRONET_FULLY_CONNECTED_SCRATCH(d->in_c)));
@@ -209,18 +153,9 @@ TfLiteStatus PrepareDense(TfLiteContext* context, TfLiteNode* node) {
 }
 
 TfLiteStatus InvokeDense(TfLiteContext* context, TfLiteNode* node) {
-  const Dense* d = static_cast<const Dense*>(node->custom_initial_data);
-  micronet_fully_connected_params dense = {};
-  dense.in_c = d->in_c;
-  dense.out_c = d->out_c;
-  dense.input_zero_point = d->input_zero_point;
-  dense.clamp_min = d->clamp_min;
-  dense.clamp_max = d->clamp_max;
-  dense.multiplier = d->multiplier;
-  dense.offset = d->offset;
-  dense.shift = d->shift;
-  dense.weights = Input<int8_t>(context, node, 1);
-  dense.doubled_bias = Input<int32_t>(context, node, 2);
+  const micronet_fully_connected_params dense = {*ShapeOf<micronet_fully_connected_shape>(node),
+                                                 Input<int8_t>(context, node, 1),
+                                                 Input<int32_t>(context, node, 2)};
   micronet_fully_connected(&dense, Input<int8_t>(context, node, 0), Output(context, node, 0),
                            Output(context, node, 1));
   return kTfLiteOk;

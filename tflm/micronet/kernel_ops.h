@@ -1,5 +1,5 @@
 // Custom operators for layers with weights: the kernels of tflm/kernels, their numbers from flash.
-// micronet_keras/convert/kernel_ops.py makes them and describes what they store.
+// micronet_mcu/to_tflm/kernel_ops.py makes them and describes what they store.
 #ifndef MICRONET_KERNEL_OPS_H_
 #define MICRONET_KERNEL_OPS_H_
 

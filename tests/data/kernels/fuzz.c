@@ -157,30 +157,30 @@ static void random_clamp(int8_t *low, int8_t *high) {
 static int8_t *run_plain(const micronet_conv_params *p, const quantization *q, int groups,
                          int output_zero_point, const int8_t *weights, const int8_t *in,
                          int depthwise) {
-  const micronet_conv_plain_params plain = {p->in_h,
-                                     p->in_w,
-                                     p->in_c,
-                                     p->out_h,
-                                     p->out_w,
-                                     p->out_c,
-                                     p->kernel_h,
-                                     p->kernel_w,
-                                     p->stride_h,
-                                     p->stride_w,
+  const micronet_conv_plain_params plain = {{p->shape.in_h,
+                                     p->shape.in_w,
+                                     p->shape.in_c,
+                                     p->shape.out_h,
+                                     p->shape.out_w,
+                                     p->shape.out_c,
+                                     p->shape.kernel_h,
+                                     p->shape.kernel_w,
+                                     p->shape.stride_h,
+                                     p->shape.stride_w,
                                      1,
                                      1,
-                                     p->pad_top,
-                                     p->pad_left,
+                                     p->shape.pad_top,
+                                     p->shape.pad_left,
                                      (int16_t)groups,
-                                     p->input_zero_point,
+                                     p->shape.input_zero_point,
                                      (int16_t)output_zero_point,
-                                     p->clamp_min,
-                                     p->clamp_max,
+                                     p->shape.clamp_min,
+                                     p->shape.clamp_max},
                                      weights,
                                      q->bias,
                                      q->multiplier,
                                      q->shift};
-  int8_t *out = take((size_t)p->out_h * p->out_w * p->out_c, 1);
+  int8_t *out = take((size_t)p->shape.out_h * p->shape.out_w * p->shape.out_c, 1);
   if (depthwise) {
     micronet_depthwise_plain(&plain, in, out);
   } else {
@@ -208,20 +208,20 @@ static micronet_conv_params random_conv(int kernel_h, int kernel_w, int in_c, in
   micronet_conv_params p;
   memset(&p, 0, sizeof p);
   int pad_top, pad_left;
-  p.in_h = (int16_t)between(1, most);
-  p.in_w = (int16_t)between(1, most);
-  p.kernel_h = (int16_t)kernel_h;
-  p.kernel_w = (int16_t)kernel_w;
-  p.stride_h = (int16_t)between(1, 2);
-  p.stride_w = (int16_t)between(1, 2);
-  p.in_c = (int16_t)in_c;
-  p.out_c = (int16_t)out_c;
-  p.out_h = (int16_t)extent(p.in_h, kernel_h, p.stride_h, &pad_top);
-  p.out_w = (int16_t)extent(p.in_w, kernel_w, p.stride_w, &pad_left);
-  p.pad_top = (int16_t)pad_top;
-  p.pad_left = (int16_t)pad_left;
-  p.input_zero_point = (int16_t)between(-128, 127);
-  random_clamp(&p.clamp_min, &p.clamp_max);
+  p.shape.in_h = (int16_t)between(1, most);
+  p.shape.in_w = (int16_t)between(1, most);
+  p.shape.kernel_h = (int16_t)kernel_h;
+  p.shape.kernel_w = (int16_t)kernel_w;
+  p.shape.stride_h = (int16_t)between(1, 2);
+  p.shape.stride_w = (int16_t)between(1, 2);
+  p.shape.in_c = (int16_t)in_c;
+  p.shape.out_c = (int16_t)out_c;
+  p.shape.out_h = (int16_t)extent(p.shape.in_h, kernel_h, p.shape.stride_h, &pad_top);
+  p.shape.out_w = (int16_t)extent(p.shape.in_w, kernel_w, p.shape.stride_w, &pad_left);
+  p.shape.pad_top = (int16_t)pad_top;
+  p.shape.pad_left = (int16_t)pad_left;
+  p.shape.input_zero_point = (int16_t)between(-128, 127);
+  random_clamp(&p.shape.clamp_min, &p.shape.clamp_max);
   return p;
 }
 
@@ -232,14 +232,14 @@ static void conv_case(void) {
   const int in_c = between(1, 21);
   const int out_c = between(1, 9);
   micronet_conv_params p = random_conv(kernel_h, kernel_w, in_c, out_c, 9);
-  if (one && chance(2)) p.in_h = p.in_w = p.out_h = p.out_w = 1, p.pad_top = p.pad_left = 0;
-  const int patch = p.kernel_h * p.kernel_w * p.in_c;
+  if (one && chance(2)) p.shape.in_h = p.shape.in_w = p.shape.out_h = p.shape.out_w = 1, p.shape.pad_top = p.shape.pad_left = 0;
+  const int patch = p.shape.kernel_h * p.shape.kernel_w * p.shape.in_c;
   const int zero_point = between(-128, 127);
-  const quantization q = random_quantization(p.out_c, patch * 127 * 255, zero_point, chance(4));
-  const int8_t *in = random_int8((size_t)p.in_h * p.in_w * p.in_c, -128);
-  p.weights = random_int8((size_t)p.out_c * patch, -127);
+  const quantization q = random_quantization(p.shape.out_c, patch * 127 * 255, zero_point, chance(4));
+  const int8_t *in = random_int8((size_t)p.shape.in_h * p.shape.in_w * p.shape.in_c, -128);
+  p.weights = random_int8((size_t)p.shape.out_c * patch, -127);
   p.channels = q.records;
-  const size_t n = (size_t)p.out_h * p.out_w * p.out_c;
+  const size_t n = (size_t)p.shape.out_h * p.shape.out_w * p.shape.out_c;
   int8_t *out = take(n, 1);
   micronet_conv2d(&p, in, out, take(MICRONET_CONV2D_SCRATCH((size_t)patch), 8));
   expect_same("conv2d differs from its plain form", out,
@@ -251,15 +251,15 @@ static void column_case(void) {
   const int kernel_h = between(1, 4);
   const int out_c = between(1, 6);
   micronet_conv_params p = random_conv(kernel_h, 1, 3, out_c, 15);
-  p.stride_w = 1;
-  p.pad_left = 0;
-  p.out_w = p.in_w;
+  p.shape.stride_w = 1;
+  p.shape.pad_left = 0;
+  p.shape.out_w = p.shape.in_w;
   const int zero_point = between(-128, 127);
-  const quantization q = random_quantization(p.out_c, 3 * p.kernel_h * 127 * 255, zero_point, 0);
-  p.weights = random_int8((size_t)p.out_c * p.kernel_h * 3, -127);
+  const quantization q = random_quantization(p.shape.out_c, 3 * p.shape.kernel_h * 127 * 255, zero_point, 0);
+  p.weights = random_int8((size_t)p.shape.out_c * p.shape.kernel_h * 3, -127);
   p.channels = q.records;
-  const size_t n = (size_t)p.out_h * p.out_w * p.out_c;
-  const size_t in_size = (size_t)p.in_h * p.in_w * 3;
+  const size_t n = (size_t)p.shape.out_h * p.shape.out_w * p.shape.out_c;
+  const size_t in_size = (size_t)p.shape.in_h * p.shape.in_w * 3;
   const int8_t *in = random_int8(in_size, -128);
   int8_t *out = take(n, 1);
   micronet_conv2d_column_rgb(&p, in, out);
@@ -268,10 +268,10 @@ static void column_case(void) {
   add_to_checksum(out, n);
 
   /* Output laid over the input rows that are used up, as tight as the interface allows. */
-  const int32_t out_row = p.out_w * p.out_c, in_row = p.in_w * 3;
+  const int32_t out_row = p.shape.out_w * p.shape.out_c, in_row = p.shape.in_w * 3;
   int32_t lead = 0;
-  for (int y = 0; y < p.out_h; ++y) {
-    const int first = y * p.stride_h - p.pad_top;
+  for (int y = 0; y < p.shape.out_h; ++y) {
+    const int first = y * p.shape.stride_h - p.shape.pad_top;
     const int32_t need = (y + 1) * out_row - (first > 0 ? first : 0) * in_row;
     if (need > lead) lead = need;
   }
@@ -291,24 +291,24 @@ static void depthwise_case(void) {
   const int with_source = chance(3);
   const int out_c = with_source ? between(1, 20) : in_c * one_of(multipliers, 6);
   micronet_conv_params p = random_conv(kernel_h, kernel_w, in_c, out_c, chance(4) ? 20 : 11);
-  const int taps = p.kernel_h * p.kernel_w;
+  const int taps = p.shape.kernel_h * p.shape.kernel_w;
   const int zero_point = between(-128, 127);
-  const quantization q = random_quantization(p.out_c, taps * 127 * 255, zero_point, 0);
-  const int8_t *in = random_int8((size_t)p.in_h * p.in_w * p.in_c, -128);
-  p.weights = random_int8((size_t)p.out_c * taps, -127);
+  const quantization q = random_quantization(p.shape.out_c, taps * 127 * 255, zero_point, 0);
+  const int8_t *in = random_int8((size_t)p.shape.in_h * p.shape.in_w * p.shape.in_c, -128);
+  p.weights = random_int8((size_t)p.shape.out_c * taps, -127);
   p.channels = q.records;
-  const size_t n = (size_t)p.out_h * p.out_w * p.out_c;
+  const size_t n = (size_t)p.shape.out_h * p.shape.out_w * p.shape.out_c;
   int8_t *out = take(n, 1);
   micronet_conv_params plain = p;
   const int8_t *plain_in = in;
   if (with_source) {
-    const int pixels = p.in_h * p.in_w;
+    const int pixels = p.shape.in_h * p.shape.in_w;
     uint16_t *source = take(2 * (size_t)out_c, 2);
     for (int o = 0; o < out_c; ++o) source[o] = (uint16_t)between(0, in_c - 1);
     p.source = source;
     int8_t *gathered = take((size_t)pixels * (size_t)out_c, 1);
     micronet_gather_channels(pixels, in_c, out_c, source, in, gathered);
-    plain.in_c = p.out_c;
+    plain.shape.in_c = p.shape.out_c;
     plain_in = gathered;
   }
   micronet_depthwise(&p, in, out);
@@ -320,67 +320,67 @@ static void depthwise_case(void) {
 static void grouped_case(void) {
   static const int inputs[] = {4, 4, 8, 8, 12, 12, 16, 1, 2, 3, 5, 6, 10, 20, 24, 32, 72};
   const int group_in = one_of(inputs, 17), group_out = between(1, 9), groups = between(1, 5);
-  micronet_conv_params shape = random_conv(1, 1, group_in * groups, group_out * groups, 5);
-  shape.stride_h = shape.stride_w = 1;
-  shape.pad_top = shape.pad_left = 0;
-  shape.out_h = shape.in_h;
-  shape.out_w = shape.in_w;
+  micronet_conv_params like = random_conv(1, 1, group_in * groups, group_out * groups, 5);
+  like.shape.stride_h = like.shape.stride_w = 1;
+  like.shape.pad_top = like.shape.pad_left = 0;
+  like.shape.out_h = like.shape.in_h;
+  like.shape.out_w = like.shape.in_w;
   const int zero_point = between(-128, 127);
-  const quantization q = random_quantization(shape.out_c, group_in * 127 * 255, zero_point, 0);
-  const int8_t *weights = random_int8((size_t)shape.out_c * group_in, -127);
+  const quantization q = random_quantization(like.shape.out_c, group_in * 127 * 255, zero_point, 0);
+  const int8_t *weights = random_int8((size_t)like.shape.out_c * group_in, -127);
   const int row = MICRONET_ROUND_UP_4(group_in);
-  int16_t *doubled_weights = take(2 * (size_t)(shape.out_c * row), 4);
-  for (int o = 0; o < shape.out_c; ++o) {
+  int16_t *doubled_weights = take(2 * (size_t)(like.shape.out_c * row), 4);
+  for (int o = 0; o < like.shape.out_c; ++o) {
     for (int i = 0; i < row; ++i) {
       static const int order[] = {0, 2, 1, 3};
       const int source = (i & ~3) + order[i & 3];
       doubled_weights[o * row + i] = (int16_t)(source < group_in ? 2 * weights[o * group_in + source] : 0);
     }
   }
-  const micronet_conv2d_grouped_1x1_params p = {shape.in_h * shape.in_w,
-                              shape.in_c,
-                              shape.out_c,
+  const micronet_conv2d_grouped_1x1_params p = {{like.shape.in_h * like.shape.in_w,
+                              like.shape.in_c,
+                              like.shape.out_c,
                               (int16_t)groups,
-                              shape.input_zero_point,
-                              shape.clamp_min,
-                              shape.clamp_max,
+                              like.shape.input_zero_point,
+                              like.shape.clamp_min,
+                              like.shape.clamp_max},
                               doubled_weights,
                               q.records};
-  const int8_t *in = random_int8((size_t)p.pixels * p.in_c, -128);
-  const size_t n = (size_t)p.pixels * p.out_c;
+  const int8_t *in = random_int8((size_t)p.shape.pixels * p.shape.in_c, -128);
+  const size_t n = (size_t)p.shape.pixels * p.shape.out_c;
   int8_t *out = take(n, 1);
   micronet_conv2d_grouped_1x1(&p, in, out, take(MICRONET_CONV2D_GROUPED_1X1_SCRATCH((size_t)group_in), 8));
   expect_same("grouped 1x1 differs from its plain form", out,
-              run_plain(&shape, &q, groups, zero_point, weights, in, 0), n);
+              run_plain(&like, &q, groups, zero_point, weights, in, 0), n);
   add_to_checksum(out, n);
 }
 
 static void fully_connected_case(void) {
   const int in_c = between(1, 70);
   const int out_c = between(1, 33);
-  micronet_conv_params shape = random_conv(1, 1, in_c, out_c, 1);
-  shape.pad_top = shape.pad_left = 0;
-  shape.out_h = shape.out_w = 1;
+  micronet_conv_params like = random_conv(1, 1, in_c, out_c, 1);
+  like.shape.pad_top = like.shape.pad_left = 0;
+  like.shape.out_h = like.shape.out_w = 1;
   const int zero_point = between(-128, 127);
-  const quantization q = random_quantization(shape.out_c, shape.in_c * 127 * 255, zero_point, 1);
-  int32_t *doubled_bias = take(4 * (size_t)shape.out_c, 4);
-  for (int o = 0; o < shape.out_c; ++o) doubled_bias[o] = q.records[o].doubled_bias;
-  const micronet_fully_connected_params p = {shape.in_c,
-                            shape.out_c,
-                            shape.input_zero_point,
-                            shape.clamp_min,
-                            shape.clamp_max,
+  const quantization q = random_quantization(like.shape.out_c, like.shape.in_c * 127 * 255, zero_point, 1);
+  int32_t *doubled_bias = take(4 * (size_t)like.shape.out_c, 4);
+  for (int o = 0; o < like.shape.out_c; ++o) doubled_bias[o] = q.records[o].doubled_bias;
+  const micronet_fully_connected_params p = {{like.shape.in_c,
+                            like.shape.out_c,
+                            like.shape.input_zero_point,
+                            like.shape.clamp_min,
+                            like.shape.clamp_max,
                             q.records[0].multiplier,
                             q.records[0].offset,
-                            q.records[0].shift,
-                            random_int8((size_t)shape.in_c * shape.out_c, -127),
+                            q.records[0].shift},
+                            random_int8((size_t)like.shape.in_c * like.shape.out_c, -127),
                             doubled_bias};
-  const int8_t *in = random_int8((size_t)p.in_c, -128);
-  int8_t *out = take((size_t)p.out_c, 1);
-  micronet_fully_connected(&p, in, out, take(MICRONET_FULLY_CONNECTED_SCRATCH((size_t)p.in_c), 8));
+  const int8_t *in = random_int8((size_t)p.shape.in_c, -128);
+  int8_t *out = take((size_t)p.shape.out_c, 1);
+  micronet_fully_connected(&p, in, out, take(MICRONET_FULLY_CONNECTED_SCRATCH((size_t)p.shape.in_c), 8));
   expect_same("fully connected differs from its plain form", out,
-              run_plain(&shape, &q, 1, zero_point, p.weights, in, 0), (size_t)p.out_c);
-  add_to_checksum(out, (size_t)p.out_c);
+              run_plain(&like, &q, 1, zero_point, p.weights, in, 0), (size_t)p.shape.out_c);
+  add_to_checksum(out, (size_t)p.shape.out_c);
 }
 
 static void shuffle(uint16_t *p, int n) {
@@ -396,35 +396,35 @@ static void shuffle(uint16_t *p, int n) {
 static void dyshiftmax_case(void) {
   micronet_dyshiftmax_params p;
   memset(&p, 0, sizeof p);
-  p.pixels = between(1, 20);
-  p.channels = (int16_t)(chance(2) ? 4 * between(1, 8) : between(1, 30));
-  p.branches = (int16_t)between(1, 2);
-  p.input_zero_point = (int16_t)between(-128, 127);
-  p.output_zero_point = (int16_t)between(-128, 127);
+  p.shape.pixels = between(1, 20);
+  p.shape.channels = (int16_t)(chance(2) ? 4 * between(1, 8) : between(1, 30));
+  p.shape.branches = (int16_t)between(1, 2);
+  p.shape.input_zero_point = (int16_t)between(-128, 127);
+  p.shape.output_zero_point = (int16_t)between(-128, 127);
   for (int i = 0; i < 4; ++i) {
-    p.coefficient[i].multiplier = between(1, 8380000);
-    p.coefficient[i].zero_point = i % 2 ? between(-10, 10) : between(-70, -58);
+    p.shape.coefficient[i].multiplier = between(1, 8380000);
+    p.shape.coefficient[i].zero_point = i % 2 ? between(-10, 10) : between(-70, -58);
   }
-  uint16_t *shift = take(2 * (size_t)p.channels, 2), *source = take(2 * (size_t)p.channels, 2);
-  shuffle(shift, p.channels);
-  shuffle(source, p.channels);
+  uint16_t *shift = take(2 * (size_t)p.shape.channels, 2), *source = take(2 * (size_t)p.shape.channels, 2);
+  shuffle(shift, p.shape.channels);
+  shuffle(source, p.shape.channels);
   p.shift = shift;
   p.source = chance(2) ? source : NULL;
-  const size_t n = (size_t)p.pixels * p.channels;
+  const size_t n = (size_t)p.shape.pixels * p.shape.channels;
   const int8_t *in = random_int8(n, -128);
   const int8_t *coefficients[4];
-  for (int i = 0; i < 4; ++i) coefficients[i] = random_int8((size_t)p.channels, -128);
+  for (int i = 0; i < 4; ++i) coefficients[i] = random_int8((size_t)p.shape.channels, -128);
   /* Both branches' coefficients may differ by at most 32767 steps of 2^-12. */
   for (int i = 0; i < 2; ++i) {
-    if (p.coefficient[i].multiplier > 8000000) p.coefficient[i].multiplier = 8000000;
-    p.coefficient[i + 2] = p.coefficient[i];
+    if (p.shape.coefficient[i].multiplier > 8000000) p.shape.coefficient[i].multiplier = 8000000;
+    p.shape.coefficient[i + 2] = p.shape.coefficient[i];
   }
   int8_t *out = take(n, 1);
   micronet_dyshiftmax(&p, in, coefficients, out, NULL, 0);
   add_to_checksum(out, n);
   int8_t *in_place = take(n, 1);
   memcpy(in_place, in, n);
-  const size_t scratch = MICRONET_DYSHIFTMAX_SCRATCH((size_t)p.channels) * (size_t)between(1, 5);
+  const size_t scratch = MICRONET_DYSHIFTMAX_SCRATCH((size_t)p.shape.channels) * (size_t)between(1, 5);
   micronet_dyshiftmax(&p, in_place, coefficients, in_place, take(scratch, 8), scratch);
   expect_same("dyshiftmax in place differs", in_place, out, n);
 }
@@ -433,11 +433,11 @@ static void pool_case(void) {
   const int kernel_h = between(1, 4);
   const int kernel_w = between(1, 4);
   const micronet_conv_params c = random_conv(kernel_h, kernel_w, 1, 1, 9);
-  micronet_pool_params p = {c.in_h,     c.in_w,     (int16_t)between(1, 19),
-                     c.out_h,    c.out_w,    c.kernel_h,
-                     c.kernel_w, c.stride_h, c.stride_w,
-                     c.pad_top,  c.pad_left, c.clamp_min,
-                     c.clamp_max};
+  micronet_pool_params p = {c.shape.in_h,     c.shape.in_w,     (int16_t)between(1, 19),
+                     c.shape.out_h,    c.shape.out_w,    c.shape.kernel_h,
+                     c.shape.kernel_w, c.shape.stride_h, c.shape.stride_w,
+                     c.shape.pad_top,  c.shape.pad_left, c.shape.clamp_min,
+                     c.shape.clamp_max};
   /* A window that is wholly outside of the image has no mean. */
   if (p.pad_top >= p.kernel_h) p.pad_top = 0;
   if (p.pad_left >= p.kernel_w) p.pad_left = 0;
@@ -473,14 +473,14 @@ static void add_case(const micronet_binary_params *like, const int8_t *a, const 
     const int64_t scaled = (high + half - (high < 0)) >> -p.in2_shift;
     table[q + 128] = (int32_t)(2 * scaled - (int64_t)p.in1_zero_point * (1 << 20));
   }
-  const micronet_add_params fast = {p.count,
+  const micronet_add_params fast = {{p.count,
                                     p.in1_count,
                                     p.in2_count,
                                     p.out_multiplier,
                                     p.output_zero_point * (1 << r) + (1 << (r - 1)),
                                     r,
                                     p.clamp_min,
-                                    p.clamp_max,
+                                    p.clamp_max},
                                     table};
   const size_t n = (size_t)p.count;
   int8_t *plain = take(n, 1);

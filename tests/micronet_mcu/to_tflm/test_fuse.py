@@ -9,11 +9,11 @@ import tiny_tflite
 import wheel_ops
 
 from micronet_mcu.errors import UserError
+from micronet_mcu.graph.kernels import CUSTOM_OPS
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_c import compile_model, host
 from micronet_mcu.to_tflm import Interpreter, measure_fused_arena
 from micronet_mcu.to_tflm.fused_ops import CUSTOM_NAME, fuse
-from micronet_mcu.to_tflm.kernel_ops import NAMES
 from micronet_mcu.to_tflm.run_fused import run_fused
 
 
@@ -54,7 +54,7 @@ def test_dense_layers_of_coefficients_become_operators_too(model):
 def test_layers_become_operators_of_the_kernels(model):
     after = names(fuse(model, layers="all"))
     assert not {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"} & set(after)
-    assert sum(after[name] for name in NAMES) == sum(
+    assert sum(after[name] for name in CUSTOM_OPS if name != CUSTOM_NAME) == sum(
         names(model)[name] for name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
     )
 
@@ -107,20 +107,22 @@ def test_options_hold_what_the_kernel_takes(model):
     operator = next(o for o in read_model(fuse(model)).operators if o.custom_name == CUSTOM_NAME)
     parsed = read_model(fuse(model))
     channels = parsed.tensors[operator.inputs[0]].shape[3]
-    version, branches, permuted, zero, count = struct.unpack_from("<BBBBH", operator.custom_options)
-    assert (version, branches, permuted, zero, count) == (1, 2, 1, 0, channels)
+    pixels, count, branches, *zeros = struct.unpack_from("<ihhhh", operator.custom_options)
+    x, y = (parsed.tensors[i] for i in (operator.inputs[0], operator.outputs[0]))
+    assert (pixels * count, count, branches) == (x.size, channels, 2)
+    assert zeros == [int(x.zero_point[0]), int(y.zero_point[0])]
     assert len(operator.inputs) == 1 + 2 * branches
-    assert len(operator.custom_options) == 40 + 4 * channels
-    zero_points = struct.unpack_from("<4i", operator.custom_options, 24)
+    assert len(operator.custom_options) == 44 + 4 * channels
+    zero_points = struct.unpack_from("<8i", operator.custom_options, 12)[1::2]
     assert zero_points == tuple(int(parsed.tensors[i].zero_point[0]) for i in operator.inputs[1:])
-    tables = np.frombuffer(operator.custom_options[40:], "<u2").reshape(2, channels)
+    tables = np.frombuffer(operator.custom_options[44:], "<u2").reshape(2, channels)
     assert all(sorted(table) == list(range(channels)) for table in tables)
 
 
 @pytest.mark.parametrize(
     ("place", "value"),
-    [(0, 2), (1, 3), (4, 15), (40, 255)],
-    ids=["version", "branches", "channels", "index"],
+    [(0, 2), (6, 3), (4, 15), (44, 255)],
+    ids=["pixels", "branches", "channels", "index"],
 )
 def test_tflm_refuses_damaged_options(model, images, place, value):
     operator = next(o for o in read_model(fuse(model)).operators if o.custom_name == CUSTOM_NAME)

@@ -45,8 +45,8 @@ static MICRONET_NOINLINE void two_by_two(int32_t patch, const int16_t *wide, con
 }
 
 void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
-  const int32_t patch = p->kernel_h * p->kernel_w * p->in_c;
-  const int32_t pixels = (int32_t)p->out_h * p->out_w;
+  const int32_t patch = p->shape.kernel_h * p->shape.kernel_w * p->shape.in_c;
+  const int32_t pixels = (int32_t)p->shape.out_h * p->shape.out_w;
   const int direct = micronet_is_direct(p);
   int16_t *wide = (int16_t *)scratch;
   int8_t *gathered = (int8_t *)(wide + 2 * MICRONET_ROUND_UP_4(patch));
@@ -60,24 +60,24 @@ void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *ou
       } else {
         micronet_gather_patch(p, in, y, x, gathered);
         source = gathered;
-        if (++x == p->out_w) {
+        if (++x == p->shape.out_w) {
           x = 0;
           ++y;
         }
       }
-      micronet_widen(source, patch, p->input_zero_point, 1, 8, wide + 4 * i);
+      micronet_widen(source, patch, p->shape.input_zero_point, 1, 8, wide + 4 * i);
     }
-    int8_t *out0 = out + pixel * p->out_c;
-    int8_t *out1 = n == 2 ? out0 + p->out_c : out0;
+    int8_t *out0 = out + pixel * p->shape.out_c;
+    int8_t *out1 = n == 2 ? out0 + p->shape.out_c : out0;
     const int8_t *w = p->weights;
-    for (int o = 0; o < p->out_c; o += 2) {
-      const int second = o + 1 < p->out_c;
+    for (int o = 0; o < p->shape.out_c; o += 2) {
+      const int second = o + 1 < p->shape.out_c;
       two_by_two(patch, wide, w, second ? patch : 0, &p->channels[o], &p->channels[o + second],
                  out0 + o, out1 + o, second);
       w += 2 * patch;
     }
   }
-  micronet_apply_clamp(pixels * p->out_c, p->clamp_min, p->clamp_max, out);
+  micronet_apply_clamp(pixels * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
 }
 
 #endif

@@ -57,22 +57,22 @@ static void column_row(const row_weights *w, int rows, int32_t in_pitch, int32_t
 }
 
 void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
-  const int32_t in_pitch = 3 * p->in_w;
-  for (int y = 0; y < p->out_h; ++y, out += p->out_w * p->out_c) {
-    const int start = y * p->stride_h - p->pad_top;
+  const int32_t in_pitch = 3 * p->shape.in_w;
+  for (int y = 0; y < p->shape.out_h; ++y, out += p->shape.out_w * p->shape.out_c) {
+    const int start = y * p->shape.stride_h - p->shape.pad_top;
     const int first = start < 0 ? -start : 0;
-    const int end = start + p->kernel_h > p->in_h ? p->in_h - start : p->kernel_h;
+    const int end = start + p->shape.kernel_h > p->shape.in_h ? p->shape.in_h - start : p->shape.kernel_h;
     const int8_t *w = p->weights;
-    for (int o = 0; o < p->out_c; ++o, w += 3 * p->kernel_h) {
+    for (int o = 0; o < p->shape.out_c; ++o, w += 3 * p->shape.kernel_h) {
       row_weights rows[MICRONET_MOST_COLUMN_ROWS];
       for (int r = first; r < end; ++r) {
         rows[r - first].outer = micronet_make_pair(2 * w[3 * r], 2 * w[3 * r + 2]);
         rows[r - first].middle = micronet_make_pair(2 * w[3 * r + 1], 0);
       }
-      column_row(rows, end - first, in_pitch, p->input_zero_point, &p->channels[o], p->out_w,
-                 in + (start + first) * in_pitch, out + o, p->out_c);
+      column_row(rows, end - first, in_pitch, p->shape.input_zero_point, &p->channels[o], p->shape.out_w,
+                 in + (start + first) * in_pitch, out + o, p->shape.out_c);
     }
-    micronet_apply_clamp((int32_t)p->out_w * p->out_c, p->clamp_min, p->clamp_max, out);
+    micronet_apply_clamp((int32_t)p->shape.out_w * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
   }
 }
 

@@ -64,16 +64,16 @@ static MICRONET_NOINLINE void group_of_any(const int8_t *in, int32_t inputs, int
 
 void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
                                  int8_t *out, void *scratch) {
-  const int group_in = p->in_c / p->groups;
-  const int group_out = p->out_c / p->groups;
+  const int group_in = p->shape.in_c / p->shape.groups;
+  const int group_out = p->shape.out_c / p->shape.groups;
   const int32_t row = group_out * MICRONET_ROUND_UP_4(group_in);
   const micronet_pair minus_zero_point =
-      micronet_make_pair(-p->input_zero_point, -p->input_zero_point);
+      micronet_make_pair(-p->shape.input_zero_point, -p->shape.input_zero_point);
   int8_t *const start = out;
-  for (int32_t pixel = 0; pixel < p->pixels; ++pixel) {
+  for (int32_t pixel = 0; pixel < p->shape.pixels; ++pixel) {
     const int16_t *w = p->doubled_weights;
     const micronet_channel *record = p->channels;
-    for (int group = 0; group < p->groups; ++group) {
+    for (int group = 0; group < p->shape.groups; ++group) {
       const int8_t *out_end = out + group_out;
       switch (group_in) {
         case 4:
@@ -86,7 +86,7 @@ void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, co
           group_of_12(in, minus_zero_point, w, record, out, out_end);
           break;
         default:
-          group_of_any(in, group_in, p->input_zero_point, w, record, out, out_end,
+          group_of_any(in, group_in, p->shape.input_zero_point, w, record, out, out_end,
                        (int16_t *)scratch);
       }
       in += group_in;
@@ -95,7 +95,7 @@ void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, co
       record += group_out;
     }
   }
-  micronet_apply_clamp(p->pixels * p->out_c, p->clamp_min, p->clamp_max, start);
+  micronet_apply_clamp(p->shape.pixels * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, start);
 }
 
 #endif

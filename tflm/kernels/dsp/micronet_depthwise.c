@@ -105,9 +105,9 @@ static MICRONET_NOINLINE void quads_of_one_input(const window *v, int32_t channe
 /* Any multiplier, any source. */
 static MICRONET_NOINLINE void one_by_one(const window *v, const micronet_conv_params *p,
                                          int8_t *out) {
-  const int32_t zero_point = p->input_zero_point;
+  const int32_t zero_point = p->shape.input_zero_point;
   const micronet_channel *record = p->channels;
-  for (int32_t channel = 0; channel < p->out_c; ++channel, ++record) {
+  for (int32_t channel = 0; channel < p->shape.out_c; ++channel, ++record) {
     int32_t doubled_acc = record->doubled_bias;
     const int8_t *x = v->x + micronet_source(p, channel), *w = v->w + channel;
     for (int32_t m = v->outer; m > 0; --m, x += v->x_outer, w += v->w_outer) {
@@ -120,16 +120,16 @@ static MICRONET_NOINLINE void one_by_one(const window *v, const micronet_conv_pa
 }
 
 static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
-  const int32_t in_c = p->in_c, out_c = p->out_c, multiplier = out_c / in_c;
-  const int32_t in_pitch = p->in_w * in_c, w_pitch = p->kernel_w * out_c;
-  for (int y = 0; y < p->out_h; ++y) {
-    const int top = y * p->stride_h - p->pad_top;
+  const int32_t in_c = p->shape.in_c, out_c = p->shape.out_c, multiplier = out_c / in_c;
+  const int32_t in_pitch = p->shape.in_w * in_c, w_pitch = p->shape.kernel_w * out_c;
+  for (int y = 0; y < p->shape.out_h; ++y) {
+    const int top = y * p->shape.stride_h - p->shape.pad_top;
     const int ky = top < 0 ? -top : 0;
-    const int rows = (top + p->kernel_h > p->in_h ? p->in_h - top : p->kernel_h) - ky;
-    for (int x = 0; x < p->out_w; ++x, out += out_c) {
-      const int left = x * p->stride_w - p->pad_left;
+    const int rows = (top + p->shape.kernel_h > p->shape.in_h ? p->shape.in_h - top : p->shape.kernel_h) - ky;
+    for (int x = 0; x < p->shape.out_w; ++x, out += out_c) {
+      const int left = x * p->shape.stride_w - p->shape.pad_left;
       const int kx = left < 0 ? -left : 0;
-      const int columns = (left + p->kernel_w > p->in_w ? p->in_w - left : p->kernel_w) - kx;
+      const int columns = (left + p->shape.kernel_w > p->shape.in_w ? p->shape.in_w - left : p->shape.kernel_w) - kx;
       window v = {in + (top + ky) * in_pitch + (left + kx) * in_c,
                   p->weights + ky * w_pitch + kx * out_c,
                   columns,
@@ -146,9 +146,9 @@ static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, in
       if (p->source) {
         one_by_one(&v, p, out);
       } else if (multiplier == 1 && out_c % 4 == 0) {
-        quads_of_inputs(&v, out_c, p->input_zero_point, p->channels, out);
+        quads_of_inputs(&v, out_c, p->shape.input_zero_point, p->channels, out);
       } else if (multiplier % 4 == 0) {
-        quads_of_one_input(&v, out_c, p->input_zero_point, p->channels, out, multiplier);
+        quads_of_one_input(&v, out_c, p->shape.input_zero_point, p->channels, out, multiplier);
       } else {
         one_by_one(&v, p, out);
       }
@@ -159,7 +159,7 @@ static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, in
 void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   if (micronet_depthwise_along_an_axis(p, in, out)) return;
   depthwise_pixels(p, in, out);
-  micronet_apply_clamp((int32_t)p->out_h * p->out_w * p->out_c, p->clamp_min, p->clamp_max, out);
+  micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
 }
 
 #endif

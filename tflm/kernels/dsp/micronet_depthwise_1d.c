@@ -77,7 +77,7 @@ static void set_weights(strip *s, const int16_t *w, int32_t taps) {
 
 static void depthwise_strips(const micronet_conv_params *p, int taps, const micronet_axis *along,
                              const micronet_axis *across, const int8_t *in, int8_t *out) {
-  const int32_t out_c = p->out_c, zero_point = p->input_zero_point;
+  const int32_t out_c = p->shape.out_c, zero_point = p->shape.input_zero_point;
   const micronet_channel *record = p->channels;
   strip whole;
   whole.tap_step = along->in_pitch;
@@ -190,7 +190,7 @@ static MICRONET_NOINLINE void quads_of_pixel(const int8_t *x, const int8_t *w, i
 
 static void depthwise_quads(const micronet_conv_params *p, int taps, const micronet_axis *along,
                             const micronet_axis *across, const int8_t *in, int8_t *out) {
-  const micronet_pair minus = micronet_make_pair(-p->input_zero_point, -p->input_zero_point);
+  const micronet_pair minus = micronet_make_pair(-p->shape.input_zero_point, -p->shape.input_zero_point);
   for (int i = 0; i < along->out; ++i) {
     const int32_t start = i * along->stride - along->pad;
     const int32_t first = start < 0 ? -start : 0;
@@ -198,8 +198,8 @@ static void depthwise_quads(const micronet_conv_params *p, int taps, const micro
     const int8_t *x = in + (start + first) * along->in_pitch;
     int8_t *to = out + i * along->out_pitch;
     for (int j = 0; j < across->out; ++j) {
-      quads_of_pixel(x, p->weights + first * p->out_c, end - first, along->in_pitch, p->out_c,
-                     minus, p->channels, to, to + p->out_c);
+      quads_of_pixel(x, p->weights + first * p->shape.out_c, end - first, along->in_pitch, p->shape.out_c,
+                     minus, p->channels, to, to + p->shape.out_c);
       x += across->stride * across->in_pitch;
       to += across->out_pitch;
     }
@@ -210,14 +210,14 @@ static void depthwise_quads(const micronet_conv_params *p, int taps, const micro
 #define SMALLEST_MAP 7
 
 int micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
-  const micronet_axis vertical = {p->in_h,    p->out_h,          p->stride_h,
-                                  p->pad_top, p->in_w * p->in_c, p->out_w * p->out_c};
-  const micronet_axis horizontal = {p->in_w, p->out_w, p->stride_w, p->pad_left, p->in_c, p->out_c};
-  const micronet_axis *const along = p->kernel_w == 1 ? &vertical : &horizontal;
-  const micronet_axis *const across = p->kernel_w == 1 ? &horizontal : &vertical;
-  const int taps = p->kernel_w == 1 ? p->kernel_h : p->kernel_w;
-  const int quads = p->out_c == p->in_c && p->out_c % 4 == 0 && !p->source;
-  if (p->kernel_w != 1 && p->kernel_h != 1) return 0;
+  const micronet_axis vertical = {p->shape.in_h,    p->shape.out_h,          p->shape.stride_h,
+                                  p->shape.pad_top, p->shape.in_w * p->shape.in_c, p->shape.out_w * p->shape.out_c};
+  const micronet_axis horizontal = {p->shape.in_w, p->shape.out_w, p->shape.stride_w, p->shape.pad_left, p->shape.in_c, p->shape.out_c};
+  const micronet_axis *const along = p->shape.kernel_w == 1 ? &vertical : &horizontal;
+  const micronet_axis *const across = p->shape.kernel_w == 1 ? &horizontal : &vertical;
+  const int taps = p->shape.kernel_w == 1 ? p->shape.kernel_h : p->shape.kernel_w;
+  const int quads = p->shape.out_c == p->shape.in_c && p->shape.out_c % 4 == 0 && !p->source;
+  if (p->shape.kernel_w != 1 && p->shape.kernel_h != 1) return 0;
   /* Every output sees the image, and across the kernel nothing is padded. */
   if (along->pad >= taps || (along->out - 1) * along->stride - along->pad >= along->in ||
       across->pad != 0 || (across->out - 1) * across->stride >= across->in) {
@@ -230,7 +230,7 @@ int micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t
   } else if (!micronet_depthwise_lines(p, taps, along, across, in, out)) {
     return 0;
   }
-  micronet_apply_clamp((int32_t)p->out_h * p->out_w * p->out_c, p->clamp_min, p->clamp_max, out);
+  micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
   return 1;
 }
 

@@ -146,12 +146,12 @@ int micronet_depthwise_lines(const micronet_conv_params *p, int taps, const micr
   if (taps > MOST_TAPS || along->stride > 2 || at_once == 0 || inputs <= 0) return 0;
   void (*const run)(const walk *, const int8_t *, const micronet_channel *, const int16_t *,
                     int8_t *) = along->stride == 2 ? walk_apart : walk_all;
-  for (int32_t i = 0; i < at_once * pitch; ++i) lines[i] = p->input_zero_point;
+  for (int32_t i = 0; i < at_once * pitch; ++i) lines[i] = p->shape.input_zero_point;
   const int32_t count = along->out, even = count & ~1;
   const int32_t apart = along->stride == 2;
   walk k = {taps,
-            p->out_c,
-            p->input_zero_point,
+            p->shape.out_c,
+            p->shape.input_zero_point,
             at_once,
             count >> 1,
             count & 1,
@@ -162,7 +162,7 @@ int micronet_depthwise_lines(const micronet_conv_params *p, int taps, const micr
   const int32_t in_skip = line_step - (inputs & ~1) * along->in_pitch,
                 to_skip = pitch - (inputs & ~1);
   int32_t held = -1; /* the channel that the buffer holds */
-  for (int o = 0; o < p->out_c; ++o) {
+  for (int o = 0; o < p->shape.out_c; ++o) {
     const int32_t channel = micronet_source(p, o);
     const int8_t *from = in + channel;
     int8_t *to = out + o;

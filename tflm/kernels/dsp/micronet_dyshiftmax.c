@@ -32,11 +32,11 @@ MICRONET_INLINE int32_t widen(const widening *w, int8_t q) {
 
 void micronet_dyshiftmax_apply(const micronet_dyshiftmax_params *p, int32_t pixels,
                                const int8_t *in, const int8_t *const coefficients[4], int8_t *out) {
-  const int32_t step = p->channels, odd = pixels & 1, zero_point = p->input_zero_point;
-  const int32_t rounding = p->output_zero_point * (1 << 12) + (1 << 11);
+  const int32_t step = p->shape.channels, odd = pixels & 1, zero_point = p->shape.input_zero_point;
+  const int32_t rounding = p->shape.output_zero_point * (1 << 12) + (1 << 11);
   widening wide[4];
   for (int k = 0; k < 4; ++k) {
-    const micronet_coefficient *c = &p->coefficient[k];
+    const micronet_coefficient *c = &p->shape.coefficient[k];
     wide[k].multiplier = c->multiplier;
     wide[k].offset = (1 << 15) - c->zero_point * c->multiplier;
   }
@@ -49,7 +49,7 @@ void micronet_dyshiftmax_apply(const micronet_dyshiftmax_params *p, int32_t pixe
     const int32_t a = widen(&wide[0], coefficients[0][c]);
     const int32_t b = widen(&wide[1], coefficients[1][c]);
     int32_t i = -pixels * step; /* counting up to 0 saves a comparison */
-    if (p->branches == 1) {
+    if (p->shape.branches == 1) {
       const micronet_pair ab = micronet_pkhbt((uint32_t)a, (uint32_t)b);
       const int32_t base = rounding - zero_point * (a + b);
       APPLY_TO_ALL(micronet_smlad(u, ab, base));

@@ -37,7 +37,7 @@ ROW(row_two_below, 2, 0)
 static MICRONET_NOINLINE void four_rows(const micronet_fully_connected_params *p,
                                         const int16_t *wide, const int8_t *w,
                                         const int32_t *doubled_bias, int8_t *out) {
-  const int32_t in_c = p->in_c;
+  const int32_t in_c = p->shape.in_c;
   const int8_t *const end = w + (in_c & ~3);
   const int8_t *w3 = w + 3 * in_c;
   int32_t acc0 = doubled_bias[0], acc1 = doubled_bias[1], acc2 = doubled_bias[2],
@@ -56,30 +56,30 @@ static MICRONET_NOINLINE void four_rows(const micronet_fully_connected_params *p
     acc2 += w[2 * in_c + i] * x;
     acc3 += w3[i] * x;
   }
-  out[0] = micronet_requantize(acc0, p->multiplier, p->offset, p->shift);
-  out[1] = micronet_requantize(acc1, p->multiplier, p->offset, p->shift);
-  out[2] = micronet_requantize(acc2, p->multiplier, p->offset, p->shift);
-  out[3] = micronet_requantize(acc3, p->multiplier, p->offset, p->shift);
+  out[0] = micronet_requantize(acc0, p->shape.multiplier, p->shape.offset, p->shape.shift);
+  out[1] = micronet_requantize(acc1, p->shape.multiplier, p->shape.offset, p->shape.shift);
+  out[2] = micronet_requantize(acc2, p->shape.multiplier, p->shape.offset, p->shape.shift);
+  out[3] = micronet_requantize(acc3, p->shape.multiplier, p->shape.offset, p->shape.shift);
 }
 
 static int8_t one_row(const micronet_fully_connected_params *p, const int16_t *wide,
                       const int8_t *w, int32_t acc0) {
-  const int8_t *const end = w + (p->in_c & ~3);
+  const int8_t *const end = w + (p->shape.in_c & ~3);
   while (w != end) acc0 = row_here(&w, 0, micronet_next_four(&wide), acc0);
-  for (int i = 0; i < (p->in_c & 3); ++i) acc0 += w[i] * wide[(i & 1) << 1 | i >> 1];
-  return micronet_requantize(acc0, p->multiplier, p->offset, p->shift);
+  for (int i = 0; i < (p->shape.in_c & 3); ++i) acc0 += w[i] * wide[(i & 1) << 1 | i >> 1];
+  return micronet_requantize(acc0, p->shape.multiplier, p->shape.offset, p->shape.shift);
 }
 
 void micronet_fully_connected(const micronet_fully_connected_params *p, const int8_t *in,
                               int8_t *out, void *scratch) {
   int16_t *wide = (int16_t *)scratch;
-  micronet_widen(in, p->in_c, p->input_zero_point, 1, 4, wide);
+  micronet_widen(in, p->shape.in_c, p->shape.input_zero_point, 1, 4, wide);
   const int8_t *w = p->weights;
   int o = 0;
-  for (; o + 4 <= p->out_c; o += 4, w += 4 * p->in_c)
+  for (; o + 4 <= p->shape.out_c; o += 4, w += 4 * p->shape.in_c)
     four_rows(p, wide, w, p->doubled_bias + o, out + o);
-  for (; o < p->out_c; ++o, w += p->in_c) out[o] = one_row(p, wide, w, p->doubled_bias[o]);
-  micronet_apply_clamp(p->out_c, p->clamp_min, p->clamp_max, out);
+  for (; o < p->shape.out_c; ++o, w += p->shape.in_c) out[o] = one_row(p, wide, w, p->doubled_bias[o]);
+  micronet_apply_clamp(p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
 }
 
 #endif

@@ -6,11 +6,11 @@
 
 /* Pixel by pixel, four output channels at a time. */
 void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch) {
-  const int32_t patch = p->kernel_h * p->kernel_w * p->in_c;
+  const int32_t patch = p->shape.kernel_h * p->shape.kernel_w * p->shape.in_c;
   const int direct = micronet_is_direct(p);
   int8_t *const start = out;
-  for (int y = 0; y < p->out_h; ++y) {
-    for (int x = 0; x < p->out_w; ++x, out += p->out_c) {
+  for (int y = 0; y < p->shape.out_h; ++y) {
+    for (int x = 0; x < p->shape.out_w; ++x, out += p->shape.out_c) {
       const int8_t *v = in;
       if (direct) {
         in += patch;
@@ -18,11 +18,11 @@ void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *ou
         micronet_gather_patch(p, in, y, x, (int8_t *)scratch);
         v = (const int8_t *)scratch;
       }
-      for (int32_t o = 0; o < p->out_c; o += 4) {
-        const int32_t left = p->out_c - o;
+      for (int32_t o = 0; o < p->shape.out_c; o += 4) {
+        const int32_t left = p->shape.out_c - o;
         const micronet_records r = micronet_load_records(p->channels + o, left);
         int32x4_t doubled_acc =
-            micronet_four_rows(v, p->weights + (size_t)o * patch, patch, left, p->input_zero_point);
+            micronet_four_rows(v, p->weights + (size_t)o * patch, patch, left, p->shape.input_zero_point);
         doubled_acc = vaddq_s32(doubled_acc, r.doubled_bias);
         micronet_store4(out + o,
                         micronet_requantize4(doubled_acc, r.multiplier, r.offset, r.minus_shift),
@@ -30,7 +30,7 @@ void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *ou
       }
     }
   }
-  micronet_apply_clamp((int32_t)(out - start), p->clamp_min, p->clamp_max, start);
+  micronet_apply_clamp((int32_t)(out - start), p->shape.clamp_min, p->shape.clamp_max, start);
 }
 
 #endif

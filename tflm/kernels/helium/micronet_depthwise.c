@@ -46,11 +46,11 @@ static void depthwise_lines(const micronet_conv_params *p, int taps, const micro
   const uint32x4_t places = vidupq_n_u32(0, 1);
   const uint32x4_t at = vmulq_n_u32(places, (uint32_t)in_step);
   const uint32x4_t out_at = vmulq_n_u32(places, (uint32_t)across->out_pitch);
-  for (int o = 0; o < p->out_c; ++o) {
+  for (int o = 0; o < p->shape.out_c; ++o) {
     const micronet_channel *record = &p->channels[o];
     int32_t w2[MOST_TAPS], sum = 0;
     for (int t = 0; t < taps; ++t) {
-      w2[t] = 2 * p->weights[t * p->out_c + o];
+      w2[t] = 2 * p->weights[t * p->shape.out_c + o];
       sum += w2[t];
     }
     const int8_t *x = in + micronet_source(p, o) - along->pad * pitch;
@@ -62,7 +62,7 @@ static void depthwise_lines(const micronet_conv_params *p, int taps, const micro
       int32_t inside = sum;
       for (int32_t t = 0; t < first; ++t) inside -= w2[t];
       for (int32_t t = first + n; t < taps; ++t) inside -= w2[t];
-      const int32_t doubled_bias = record->doubled_bias - p->input_zero_point * inside;
+      const int32_t doubled_bias = record->doubled_bias - p->shape.input_zero_point * inside;
       const int8_t *from = x + first * pitch;
       if (n == 3) {
         line(3, from, pitch, w2 + first, doubled_bias, record, count, at, out_at, 4 * in_step,
@@ -103,7 +103,7 @@ static MICRONET_NOINLINE void fours_of_inputs(const int8_t *x, const int8_t *w, 
 static int32x4_t any_inputs(const micronet_conv_params *p, const int8_t *x, const int8_t *w,
                             int32_t o, int32_t rows, int32_t columns, int32_t in_pitch,
                             int32_t w_pitch) {
-  const int32_t in_c = p->in_c, out_c = p->out_c, zero_point = p->input_zero_point;
+  const int32_t in_c = p->shape.in_c, out_c = p->shape.out_c, zero_point = p->shape.input_zero_point;
   const mve_pred16_t lanes = vctp32q((uint32_t)(out_c - o));
   uint32_t channels[4] = {0};
   for (int i = 0; i < 4 && o + i < out_c; ++i) channels[i] = (uint32_t)micronet_source(p, o + i);
@@ -121,17 +121,17 @@ static int32x4_t any_inputs(const micronet_conv_params *p, const int8_t *x, cons
 
 /* Pixel by pixel, four channels at once, any multiplier. */
 static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
-  const int32_t in_c = p->in_c, out_c = p->out_c, in_pitch = p->in_w * in_c,
-                w_pitch = p->kernel_w * out_c;
+  const int32_t in_c = p->shape.in_c, out_c = p->shape.out_c, in_pitch = p->shape.in_w * in_c,
+                w_pitch = p->shape.kernel_w * out_c;
   const int one_to_one = out_c == in_c && !p->source;
-  for (int y = 0; y < p->out_h; ++y) {
-    const int top = y * p->stride_h - p->pad_top;
+  for (int y = 0; y < p->shape.out_h; ++y) {
+    const int top = y * p->shape.stride_h - p->shape.pad_top;
     const int y0 = top < 0 ? -top : 0;
-    const int y1 = top + p->kernel_h > p->in_h ? p->in_h - top : p->kernel_h;
-    for (int x = 0; x < p->out_w; ++x, out += out_c) {
-      const int left = x * p->stride_w - p->pad_left;
+    const int y1 = top + p->shape.kernel_h > p->shape.in_h ? p->shape.in_h - top : p->shape.kernel_h;
+    for (int x = 0; x < p->shape.out_w; ++x, out += out_c) {
+      const int left = x * p->shape.stride_w - p->shape.pad_left;
       const int x0 = left < 0 ? -left : 0;
-      const int x1 = left + p->kernel_w > p->in_w ? p->in_w - left : p->kernel_w;
+      const int x1 = left + p->shape.kernel_w > p->shape.in_w ? p->shape.in_w - left : p->shape.kernel_w;
       const int8_t *const corner = in + (top + y0) * in_pitch + (left + x0) * in_c;
       const int8_t *const w_corner = p->weights + y0 * w_pitch + x0 * out_c;
       const int32_t rows = y1 - y0, columns = x1 - x0;
@@ -139,11 +139,11 @@ static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, in
       if (one_to_one) {
         o = out_c & ~3;
         if (columns == 1) { /* a column: its taps are the inner ones */
-          fours_of_inputs(corner, w_corner, rows, 1, in_pitch, w_pitch, 0, 0, p->input_zero_point,
+          fours_of_inputs(corner, w_corner, rows, 1, in_pitch, w_pitch, 0, 0, p->shape.input_zero_point,
                           p->channels, out, out + o);
         } else {
           fours_of_inputs(corner, w_corner, columns, rows, in_c, out_c, in_pitch - columns * in_c,
-                          w_pitch - columns * out_c, p->input_zero_point, p->channels, out,
+                          w_pitch - columns * out_c, p->shape.input_zero_point, p->channels, out,
                           out + o);
         }
       }
@@ -165,21 +165,21 @@ static int lines_fit(const micronet_conv_params *p, const micronet_axis *along, 
   return taps <= MOST_TAPS && along->pad < taps &&
          (along->out - 1) * along->stride - along->pad < along->in && across->pad == 0 &&
          (across->out - 1) * across->stride < across->in &&
-         (across->out > 6 || p->source || p->out_c != p->in_c || p->out_c % 4 != 0);
+         (across->out > 6 || p->source || p->shape.out_c != p->shape.in_c || p->shape.out_c % 4 != 0);
 }
 
 void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
-  const micronet_axis vertical = {p->in_h,    p->out_h,          p->stride_h,
-                                  p->pad_top, p->in_w * p->in_c, p->out_w * p->out_c};
-  const micronet_axis horizontal = {p->in_w, p->out_w, p->stride_w, p->pad_left, p->in_c, p->out_c};
-  if (p->kernel_w == 1 && lines_fit(p, &vertical, p->kernel_h, &horizontal)) {
-    depthwise_lines(p, p->kernel_h, &vertical, &horizontal, in, out);
-  } else if (p->kernel_h == 1 && lines_fit(p, &horizontal, p->kernel_w, &vertical)) {
-    depthwise_lines(p, p->kernel_w, &horizontal, &vertical, in, out);
+  const micronet_axis vertical = {p->shape.in_h,    p->shape.out_h,          p->shape.stride_h,
+                                  p->shape.pad_top, p->shape.in_w * p->shape.in_c, p->shape.out_w * p->shape.out_c};
+  const micronet_axis horizontal = {p->shape.in_w, p->shape.out_w, p->shape.stride_w, p->shape.pad_left, p->shape.in_c, p->shape.out_c};
+  if (p->shape.kernel_w == 1 && lines_fit(p, &vertical, p->shape.kernel_h, &horizontal)) {
+    depthwise_lines(p, p->shape.kernel_h, &vertical, &horizontal, in, out);
+  } else if (p->shape.kernel_h == 1 && lines_fit(p, &horizontal, p->shape.kernel_w, &vertical)) {
+    depthwise_lines(p, p->shape.kernel_w, &horizontal, &vertical, in, out);
   } else {
     depthwise_pixels(p, in, out);
   }
-  micronet_apply_clamp((int32_t)p->out_h * p->out_w * p->out_c, p->clamp_min, p->clamp_max, out);
+  micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
 }
 
 void micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out) {

@@ -60,29 +60,29 @@ static int32x4_t widen_coefficients(const micronet_coefficient *c, const int8_t 
 
 void micronet_dyshiftmax_apply(const micronet_dyshiftmax_params *p, int32_t pixels,
                                const int8_t *in, const int8_t *const coefficients[4], int8_t *out) {
-  const int32_t channels = p->channels;
-  const int16_t minus = (int16_t)(-8 * p->input_zero_point), zero_point = p->output_zero_point;
+  const int32_t channels = p->shape.channels;
+  const int16_t minus = (int16_t)(-8 * p->shape.input_zero_point), zero_point = p->shape.output_zero_point;
   for (int32_t j = 0; j < channels; j += 4) {
     const mve_pred16_t lanes = vctp32q((uint32_t)(channels - j));
     const uint32x4_t c = p->source ? vldrhq_z_u32(p->source + j, lanes)
                                    : vaddq_n_u32(vidupq_n_u32(0, 1), (uint32_t)j);
     const uint32x4_t c2 = vldrhq_gather_shifted_offset_z_u32(p->shift, c, lanes);
     const uint16x8_t at = vreinterpretq_u16_u32(vsliq_n_u32(c, c2, 16));
-    const int32x4_t a1 = widen_coefficients(&p->coefficient[0], coefficients[0], c, lanes);
-    const int32x4_t b1 = widen_coefficients(&p->coefficient[1], coefficients[1], c, lanes);
+    const int32x4_t a1 = widen_coefficients(&p->shape.coefficient[0], coefficients[0], c, lanes);
+    const int32x4_t b1 = widen_coefficients(&p->shape.coefficient[1], coefficients[1], c, lanes);
     const int16x8_t ab1 = vreinterpretq_s16_s32(vsliq_n_s32(a1, b1, 16));
     /* Lanes beyond the last channel read channel 0 and are not stored. */
     int16x8_t ba2 = ab1;
-    if (p->branches == 2) {
-      const int32x4_t a2 = widen_coefficients(&p->coefficient[2], coefficients[2], c, lanes);
-      const int32x4_t b2 = widen_coefficients(&p->coefficient[3], coefficients[3], c, lanes);
+    if (p->shape.branches == 2) {
+      const int32x4_t a2 = widen_coefficients(&p->shape.coefficient[2], coefficients[2], c, lanes);
+      const int32x4_t b2 = widen_coefficients(&p->shape.coefficient[3], coefficients[3], c, lanes);
       ba2 = vreinterpretq_s16_s32(vsliq_n_s32(b2, a2, 16));
     }
     if (j + 4 <= channels) {
-      (p->branches == 1 ? four_of_one_branch : four_of_two_branches)(
+      (p->shape.branches == 1 ? four_of_one_branch : four_of_two_branches)(
           lanes, pixels, channels, at, minus, ab1, ba2, zero_point, in, out + j);
     } else {
-      (p->branches == 1 ? some_of_one_branch : some_of_two_branches)(
+      (p->shape.branches == 1 ? some_of_one_branch : some_of_two_branches)(
           lanes, pixels, channels, at, minus, ab1, ba2, zero_point, in, out + j);
     }
   }

@@ -17,24 +17,24 @@ MICRONET_INLINE void micronet_copy(int8_t *to, const int8_t *from, int32_t count
 /* The patch of one output pixel as int8, in the order of the weights. */
 MICRONET_INLINE void micronet_gather_patch(const micronet_conv_params *p, const int8_t *in, int y,
                                            int x, int8_t *patch) {
-  const int32_t run = p->kernel_w * p->in_c; /* one row of the kernel */
-  const int left = x * p->stride_w - p->pad_left;
+  const int32_t run = p->shape.kernel_w * p->shape.in_c; /* one row of the kernel */
+  const int left = x * p->shape.stride_w - p->shape.pad_left;
   const int first = left < 0 ? -left : 0;
-  const int end = left + p->kernel_w > p->in_w ? p->in_w - left : p->kernel_w;
-  int in_y = y * p->stride_h - p->pad_top;
-  for (int ky = 0; ky < p->kernel_h; ++ky, ++in_y, patch += run) {
-    const int inside = in_y >= 0 && in_y < p->in_h && end > first;
-    if (!inside || end - first < p->kernel_w) memset(patch, p->input_zero_point, (size_t)run);
+  const int end = left + p->shape.kernel_w > p->shape.in_w ? p->shape.in_w - left : p->shape.kernel_w;
+  int in_y = y * p->shape.stride_h - p->shape.pad_top;
+  for (int ky = 0; ky < p->shape.kernel_h; ++ky, ++in_y, patch += run) {
+    const int inside = in_y >= 0 && in_y < p->shape.in_h && end > first;
+    if (!inside || end - first < p->shape.kernel_w) memset(patch, p->shape.input_zero_point, (size_t)run);
     if (inside) {
-      micronet_copy(patch + first * p->in_c, in + ((size_t)in_y * p->in_w + left + first) * p->in_c,
-                    (end - first) * p->in_c);
+      micronet_copy(patch + first * p->shape.in_c, in + ((size_t)in_y * p->shape.in_w + left + first) * p->shape.in_c,
+                    (end - first) * p->shape.in_c);
     }
   }
 }
 
 MICRONET_INLINE int micronet_is_direct(const micronet_conv_params *p) {
-  return p->kernel_h == 1 && p->kernel_w == 1 && p->stride_h == 1 && p->stride_w == 1 &&
-         p->pad_top == 0 && p->pad_left == 0;
+  return p->shape.kernel_h == 1 && p->shape.kernel_w == 1 && p->shape.stride_h == 1 && p->shape.stride_w == 1 &&
+         p->shape.pad_top == 0 && p->shape.pad_left == 0;
 }
 
 #endif /* MICRONET_CONV2D_H_ */

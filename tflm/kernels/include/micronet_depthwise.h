@@ -12,7 +12,7 @@ typedef struct {
 
 /* The input channel of an output channel. */
 MICRONET_INLINE int32_t micronet_source(const micronet_conv_params *p, int32_t o) {
-  return p->source ? p->source[o] : o / (p->out_c / p->in_c);
+  return p->source ? p->source[o] : o / (p->shape.out_c / p->shape.in_c);
 }
 
 /* kx1 and 1xk kernels, for Armv7E-M; returns 0, with nothing done, for others and for those that it

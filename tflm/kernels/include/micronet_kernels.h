@@ -53,37 +53,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "micronet_params.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define MICRONET_ROUND_UP_4(n) (((n) + 3) & ~3)
 
-typedef struct {
-  int32_t doubled_bias;
-  int32_t multiplier;
-  int32_t offset;
-  int32_t shift;
-} micronet_channel;
-
 /* ------------------------------------------------------------------------------------------
  * Convolutions. SAME and VALID are resolved by the caller: output (y, x) starts at input row
  * y * stride_h - pad_top, column x * stride_w - pad_left; taps outside of the input count as real
  * zeros.
  * ------------------------------------------------------------------------------------------ */
-
-typedef struct {
-  int16_t in_h, in_w, in_c;
-  int16_t out_h, out_w, out_c;
-  int16_t kernel_h, kernel_w;
-  int16_t stride_h, stride_w;
-  int16_t pad_top, pad_left;
-  int16_t input_zero_point;
-  int8_t clamp_min, clamp_max;
-  const int8_t *weights;            /* int8, the layout of the flatbuffer (see each kernel) */
-  const micronet_channel *channels; /* out_c records */
-  const uint16_t *source;           /* only read by micronet_depthwise */
-} micronet_conv_params;
 
 /* CONV_2D, one group, any kernel; dense 1x1 too.
  * weights: [out_c][kernel_h][kernel_w][in_c] as in the flatbuffer.
@@ -121,19 +103,8 @@ void micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8
 typedef void (*micronet_depthwise_kernel)(const micronet_conv_params *p, const int8_t *in,
                                           int8_t *out);
 
-/* Output channels whose scales do not fit into a record, with numbers as in the flatbuffer:
- * channel: `count` of them, rising; weights: [count][kernel_h][kernel_w]; bias, multiplier, shift
- * (TensorFlow Lite's, positive to the left): one for each. */
-typedef struct {
-  int16_t count, output_zero_point;
-  const uint16_t *channel;
-  const int8_t *weights;
-  const int32_t *bias, *multiplier;
-  const int8_t *shift;
-} micronet_depthwise_wide_params;
-
-/* `rest` computes all channels but those of `wide`, for which `p` may hold any record; they follow.
- */
+/* The same where some channels' scales do not fit into a record. `rest` computes all channels but
+ * those of `wide`, for which `p` may hold any record; they follow. */
 void micronet_depthwise_wide(const micronet_conv_params *p,
                              const micronet_depthwise_wide_params *wide,
                              micronet_depthwise_kernel rest, const int8_t *in, int8_t *out);
@@ -146,15 +117,6 @@ void micronet_depthwise_wide(const micronet_conv_params *p,
  * 3.)
  * scratch: MICRONET_CONV2D_GROUPED_1X1_SCRATCH(in_c / groups) bytes.
  */
-typedef struct {
-  int32_t pixels;
-  int16_t in_c, out_c, groups;
-  int16_t input_zero_point;
-  int8_t clamp_min, clamp_max;
-  const int16_t *doubled_weights;
-  const micronet_channel *channels;
-} micronet_conv2d_grouped_1x1_params;
-
 #define MICRONET_CONV2D_GROUPED_1X1_SCRATCH(in_per_group) (2 * MICRONET_ROUND_UP_4(in_per_group))
 void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
                                  int8_t *out, void *scratch);
@@ -168,15 +130,6 @@ void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, co
  * Beware: TFLM takes the product of the per-tensor scales in float32: (m, s) of (double)(scale_in *
  * scale_w) / scale_out. Every convolution, and per-channel FULLY_CONNECTED, takes it in double.
  */
-typedef struct {
-  int16_t in_c, out_c;
-  int16_t input_zero_point;
-  int8_t clamp_min, clamp_max;
-  int32_t multiplier, offset, shift;
-  const int8_t *weights;
-  const int32_t *doubled_bias;
-} micronet_fully_connected_params;
-
 #define MICRONET_FULLY_CONNECTED_SCRATCH(in_c) (2 * MICRONET_ROUND_UP_4(in_c))
 void micronet_fully_connected(const micronet_fully_connected_params *p, const int8_t *in,
                               int8_t *out, void *scratch);
@@ -186,22 +139,6 @@ void micronet_fully_connected(const micronet_fully_connected_params *p, const in
  * TensorFlow Lite's, positive to the left. bias may be NULL. groups = 1 for an ordinary
  * convolution. FULLY_CONNECTED is a conv2d of one pixel with a 1x1 kernel.
  */
-typedef struct {
-  int16_t in_h, in_w, in_c;
-  int16_t out_h, out_w, out_c;
-  int16_t kernel_h, kernel_w;
-  int16_t stride_h, stride_w;
-  int16_t dilation_h, dilation_w;
-  int16_t pad_top, pad_left;
-  int16_t groups;
-  int16_t input_zero_point, output_zero_point;
-  int8_t clamp_min, clamp_max;
-  const int8_t *weights;
-  const int32_t *bias;
-  const int32_t *multiplier;
-  const int8_t *shift;
-} micronet_conv_plain_params;
-
 void micronet_conv2d_plain(const micronet_conv_plain_params *p, const int8_t *in, int8_t *out);
 /* groups is not read; the multiplier is out_c / in_c. */
 void micronet_depthwise_plain(const micronet_conv_plain_params *p, const int8_t *in, int8_t *out);
@@ -233,21 +170,6 @@ void micronet_depthwise_plain(const micronet_conv_plain_params *p, const int8_t 
  * and 0.
  * ------------------------------------------------------------------------------------------ */
 
-typedef struct {
-  int32_t multiplier;
-  int32_t zero_point;
-} micronet_coefficient;
-
-typedef struct {
-  int32_t pixels;
-  int16_t channels;
-  int16_t branches; /* 1 or 2 */
-  int16_t input_zero_point, output_zero_point;
-  micronet_coefficient coefficient[4]; /* of a1, b1, a2, b2 */
-  const uint16_t *shift;               /* channels entries */
-  const uint16_t *source;              /* channels entries, or NULL */
-} micronet_dyshiftmax_params;
-
 #define MICRONET_DYSHIFTMAX_SCRATCH(channels) (channels)
 /* coefficients: pointers to a1, b1 (and a2, b2), `channels` int8 values each. */
 void micronet_dyshiftmax(const micronet_dyshiftmax_params *p, const int8_t *in,
@@ -257,15 +179,6 @@ void micronet_dyshiftmax(const micronet_dyshiftmax_params *p, const int8_t *in,
 /* ------------------------------------------------------------------------------------------
  * Pooling
  * ------------------------------------------------------------------------------------------ */
-
-typedef struct {
-  int16_t in_h, in_w, channels;
-  int16_t out_h, out_w;
-  int16_t kernel_h, kernel_w;
-  int16_t stride_h, stride_w;
-  int16_t pad_top, pad_left;
-  int8_t clamp_min, clamp_max;
-} micronet_pool_params;
 
 /* AVERAGE_POOL_2D: the mean of the taps inside of the image, halves away from zero. */
 void micronet_average_pool(const micronet_pool_params *p, const int8_t *in, int8_t *out);
@@ -279,12 +192,6 @@ void micronet_max_pool(const micronet_pool_params *p, const int8_t *in, int8_t *
  * s = min(floor(log2(pixels)), 31 + shift), TensorFlow Lite's division by the count is
  * multiplier = (m * 2^s) / pixels, rounded down, and shift - s in the place of shift.
  */
-typedef struct {
-  int32_t pixels, channels;
-  int32_t input_offset, multiplier;
-  int16_t shift, output_zero_point;
-} micronet_mean_params;
-
 void micronet_mean(const micronet_mean_params *p, const int8_t *in, int8_t *out);
 
 /* RESIZE_BILINEAR, input and output of one scale. Row y of the output lies start_h + y * step_h
@@ -292,12 +199,6 @@ void micronet_mean(const micronet_mean_params *p, const int8_t *in, int8_t *out)
  * step = (1024 * in + out / 2) / out, or with aligned corners (and out > 1) the same of in - 1 and
  * out - 1; start = step / 2 - 512 with half pixel centres, else 0.
  */
-typedef struct {
-  int16_t in_h, in_w, channels;
-  int16_t out_h, out_w;
-  int32_t step_h, step_w, start_h, start_w;
-} micronet_resize_bilinear_params;
-
 void micronet_resize_bilinear(const micronet_resize_bilinear_params *p, const int8_t *in,
                               int8_t *out);
 
@@ -319,13 +220,6 @@ void micronet_resize_bilinear(const micronet_resize_bilinear_params *p, const in
  * offset and shift are a record's, of twice_max / (2^20 * scale_out). One input has `count` values.
  * `out` may be an input.
  */
-typedef struct {
-  int32_t count, in1_count, in2_count;
-  int32_t multiplier, offset, shift;
-  int8_t clamp_min, clamp_max;
-  const int32_t *table; /* 256 values */
-} micronet_add_params;
-
 void micronet_add(const micronet_add_params *p, const int8_t *in1, const int8_t *in2, int8_t *out);
 
 /* MUL: (m, s) of scale1 * scale2 / scale_out in out_multiplier, out_shift; in1_multiplier ..
@@ -333,14 +227,6 @@ void micronet_add(const micronet_add_params *p, const int8_t *in1, const int8_t 
  * twice_max, (m, s) of twice_max / (2^20 * scale_out). Shifts are TensorFlow Lite's (positive to
  * the left).
  */
-typedef struct {
-  int32_t count, in1_count, in2_count;
-  int16_t in1_zero_point, in2_zero_point, output_zero_point;
-  int8_t clamp_min, clamp_max;
-  int32_t in1_multiplier, in2_multiplier, out_multiplier;
-  int8_t in1_shift, in2_shift, out_shift;
-} micronet_binary_params;
-
 void micronet_add_plain(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
                         int8_t *out);
 void micronet_mul(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
@@ -361,11 +247,6 @@ void micronet_clamp(int32_t count, int lowest, int highest, const int8_t *in, in
 /* SOFTMAX over the last axis; output scale 1 / 256, zero point -128.
  * (input_multiplier, input_left_shift) of min(beta * scale_in * 2^26, 2^31 - 1);
  * diff_min = -floor(31 * 2^26 / 2^input_left_shift). */
-typedef struct {
-  int32_t rows, depth;
-  int32_t input_multiplier, input_left_shift, diff_min;
-} micronet_softmax_params;
-
 void micronet_softmax(const micronet_softmax_params *p, const int8_t *in, int8_t *out);
 
 /* ------------------------------------------------------------------------------------------
@@ -377,12 +258,6 @@ void micronet_gather_channels(int32_t pixels, int32_t in_c, int32_t out_c, const
                               const int8_t *in, int8_t *out);
 
 /* PAD of height, width and channels with the zero point. */
-typedef struct {
-  int16_t in_h, in_w, in_c;
-  int16_t top, bottom, left, right, front, back; /* front, back: channels */
-  int8_t value;
-} micronet_pad_params;
-
 void micronet_pad(const micronet_pad_params *p, const int8_t *in, int8_t *out);
 
 #ifdef __cplusplus

@@ -8,23 +8,23 @@
  *                             middle two of every four exchanged */
 void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
                                  int8_t *out, void *scratch) {
-  const int group_in = p->in_c / p->groups;
-  const int group_out = p->out_c / p->groups;
+  const int group_in = p->shape.in_c / p->shape.groups;
+  const int group_out = p->shape.out_c / p->shape.groups;
   const int row = MICRONET_ROUND_UP_4(group_in);
   (void)scratch;
-  for (int32_t pixel = 0; pixel < p->pixels; ++pixel) {
-    for (int o = 0; o < p->out_c; ++o) {
+  for (int32_t pixel = 0; pixel < p->shape.pixels; ++pixel) {
+    for (int o = 0; o < p->shape.out_c; ++o) {
       const micronet_channel *record = &p->channels[o];
       const int16_t *w = p->doubled_weights + (size_t)o * row;
-      const int8_t *v = in + (size_t)pixel * p->in_c + o / group_out * group_in;
+      const int8_t *v = in + (size_t)pixel * p->shape.in_c + o / group_out * group_in;
       int32_t acc = record->doubled_bias;
       for (int i = 0; i < group_in; ++i)
-        acc += w[(i & ~3) | (i & 1) << 1 | (i & 2) >> 1] * (v[i] - p->input_zero_point);
-      out[(size_t)pixel * p->out_c + o] =
+        acc += w[(i & ~3) | (i & 1) << 1 | (i & 2) >> 1] * (v[i] - p->shape.input_zero_point);
+      out[(size_t)pixel * p->shape.out_c + o] =
           micronet_requantize(acc, record->multiplier, record->offset, record->shift);
     }
   }
-  micronet_apply_clamp(p->pixels * p->out_c, p->clamp_min, p->clamp_max, out);
+  micronet_apply_clamp(p->shape.pixels * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
 }
 
 #endif
