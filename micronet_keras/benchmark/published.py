@@ -97,8 +97,7 @@ TABLES: Mapping[str, tuple[tuple[str, ...], tuple[Row, ...]]] = {
                 "MAdds; operators; flatbuffer",
                 _BOTH_TASKS,
                 tuple(
-                    f"{{{i}[madds]:.1M}}; {{{i}[operators]}}; {{{i}[flash_bytes]:.0KB}}"
-                    for i in (0, 1)
+                    f"{{{i}[madds]:M}}; {{{i}[operators]}}; {{{i}[flash_bytes]:KB}}" for i in (0, 1)
                 ),
             ),
             Row("training on two cores", _BOTH_TASKS, ("{0[training]}", "{1[training]}")),
@@ -106,8 +105,8 @@ TABLES: Mapping[str, tuple[tuple[str, ...], tuple[Row, ...]]] = {
                 "float",
                 _BOTH_TASKS,
                 (
-                    "AP {0[float_AP]:%}, AP50 {0[float_AP50]:%}",
-                    "OKS AP {1[float_AP]:%} ({1[flip_AP]:%} with the flip test), "
+                    "AP {0[float_AP]:AP}, AP50 {0[float_AP50]:AP}",
+                    "OKS AP {1[float_AP]:AP} ({1[flip_AP]:AP} with the flip test), "
                     "error {1[float_error]} heatmap cells",
                 ),
             ),
@@ -115,8 +114,8 @@ TABLES: Mapping[str, tuple[tuple[str, ...], tuple[Row, ...]]] = {
                 "int8 on TFLM, PTQ",
                 _BOTH_TASKS,
                 (
-                    "AP {0[int8_AP]:%}, AP50 {0[int8_AP50]:%}",
-                    "OKS AP {1[int8_AP]:%}, error {1[int8_error]} heatmap cells",
+                    "AP {0[int8_AP]:AP}, AP50 {0[int8_AP50]:AP}",
+                    "OKS AP {1[int8_AP]:AP}, error {1[int8_error]} heatmap cells",
                 ),
             ),
         ),
@@ -130,7 +129,7 @@ TABLES: Mapping[str, tuple[tuple[str, ...], tuple[Row, ...]]] = {
             Row(
                 "AP, AP50 on the test split",
                 _BOTH_HEADS,
-                tuple(f"{{{i}[AP]:%}}, {{{i}[AP50]:%}}" for i in (0, 1)),
+                tuple(f"{{{i}[AP]:AP}}, {{{i}[AP50]:AP}}" for i in (0, 1)),
             ),
         ),
     ),
@@ -146,15 +145,17 @@ TABLES: Mapping[str, tuple[tuple[str, ...], tuple[Row, ...]]] = {
 
 
 class _Units(string.Formatter):
-    """`M`: millions, `KB`: 1000 bytes, `%`: per cent; what Python's formats do not have."""
+    """`M`: millions, `KB`: 1000 bytes, `%`: per cent, `AP`: the same without the sign."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        if format_spec.endswith("KB"):
-            return f"{value / 1000:{format_spec[:-2] or '.1'}f} KB"
-        if format_spec.endswith("M"):
-            return f"{value / 1e6:{format_spec[:-1] or '.2'}f}M"
+        if format_spec == "KB":
+            return f"{value / 1000:.{1 if value < 1e5 else 0}f} KB"
+        if format_spec == "M":
+            return f"{value / 1e6:.{2 if value < 1e7 else 1}f}M"
         if format_spec == "%":
             return f"{100 * value:.1f} %"
+        if format_spec == "AP":
+            return f"{100 * value:.1f}"
         return str(super().format_field(value, format_spec))
 
 
