@@ -19,6 +19,7 @@ from paths import ROOT
 
 # Why an example is not run: it needs what no machine of the tests has.
 NOT_RUN = {
+    "micronet_keras.benchmark.runner.Runner": "minutes of training",
     "micronet_keras.models.pytorch.load_pytorch_checkpoint": "the authors' file, by download",
     "micronet_mcu.firmware.serial_client.BoardClient": "a board at a serial port",
 }
@@ -34,7 +35,15 @@ NEEDS = {
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 # Being replaced by micronet_keras.tasks, whose examples are run.
-LATER = ("benchmark", "detection", "evaluate", "keypoints", "train", "classification.py")
+LATER = (
+    "backbones.py",
+    "keypoint_baseline.py",
+    "detection",
+    "evaluate",
+    "keypoints",
+    "train",
+    "classification.py",
+)
 
 MODULES = sorted(
     path

@@ -115,9 +115,9 @@ def main(argv: list[str]) -> int:
     )
     failed = []
     for number, run in enumerate(runs, start=1):
-        print(f"run {number} of {len(runs)}: {run.name}", flush=True)
         try:
             if _STAGE.value != "measure":
+                print(f"run {number} of {len(runs)}: {run.name}", flush=True)
                 runner.train(run)
             if _STAGE.value != "train":
                 runner.measure(run)
