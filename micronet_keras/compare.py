@@ -62,7 +62,9 @@ def compare(
 
     Example:
 
-    >>> compare("out/m0", "out/m0/int8/model.tflite").summary["int8_accuracy"]
+    >>> result = compare("out/m0", "out/m0/int8/model.tflite")
+    >>> 0 <= result.summary["int8_accuracy"] <= 1
+    True
     """
     if not isinstance(run, Run):
         run = read_run(run, tasks)

@@ -48,7 +48,9 @@ def deploy(
 
     Example:
 
-    >>> deploy("out/int8", QuantizedGraph.load("out/quantized.npz"), fuse="activations")
+    >>> made = deploy("out/int8", QuantizedGraph.load("quantized.npz"), fuse="activations")
+    >>> sorted(path.name for path in Path("out/int8").iterdir())
+    ['model.tflite', 'model_data.cc', 'model_data.h', 'op_resolver.h']
     """
     sample = quantized.sample
     if sample is None:

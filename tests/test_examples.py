@@ -21,6 +21,9 @@ from paths import ROOT
 NOT_RUN = {
     "micronet_keras.benchmark.runner.Runner": "minutes of training",
     "micronet_keras.models.pytorch.load_pytorch_checkpoint": "the authors' file, by download",
+    "micronet_keras.tasks.keypoints.coco.CocoKeypoints": "COCO's files, by download",
+    "micronet_keras.tasks.keypoints.coco.read_coco": "COCO's files, by download",
+    "micronet_keras.tasks.keypoints.oks.oks_average_precision": "COCO's files, by download",
     "micronet_mcu.firmware.serial_client.BoardClient": "a board at a serial port",
 }
 SLOW = {
@@ -34,16 +37,8 @@ NEEDS = {
 }
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
-# Being replaced by micronet_keras.tasks, whose examples are run.
-LATER = (
-    "backbones.py",
-    "keypoint_baseline.py",
-    "detection",
-    "evaluate",
-    "keypoints",
-    "train",
-    "classification.py",
-)
+# Their examples train for hours.
+LATER = ("backbones.py",)
 
 MODULES = sorted(
     path

@@ -25,14 +25,15 @@ def MobileNetV3SmallKeypoints(  # noqa: N802 (a builder)
         weights: of the backbone: None, "imagenet" or a file, as `keras.applications` takes it.
 
     Returns:
-        A functional model as `KeypointModel` gives it, and with the same input.
+        A functional model as a `MicroNetPoseEstimator`, and with the same input.
 
     Raises:
         ValueError: a side is not a multiple of 32.
 
     Example:
 
-    >>> count_madds(MobileNetV3SmallKeypoints()).total
+    >>> MobileNetV3SmallKeypoints((64, 32, 3)).output_shape
+    (None, 16, 8, 17)
     """
     if any(side is None or side % 32 for side in input_shape[:2]):
         raise ValueError(

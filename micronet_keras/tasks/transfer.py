@@ -30,7 +30,9 @@ def transfer_weights(
 
     Example:
 
-    >>> transfer_weights(MicroNetM0(classes=5), "out/m0/best.keras", skip_head=True)
+    >>> keras.saving.save_model(micronet_keras.MicroNetM0((64, 64, 3), classes=3), "m0.keras")
+    >>> model = micronet_keras.MicroNetM0((64, 64, 3), classes=5)
+    >>> transfer_weights(model, "m0.keras", skip_head=True)
     ['logits_dense', 'logits_bn']
     """
     origin = model.name if isinstance(source, keras.Model) else str(source)

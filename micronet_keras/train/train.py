@@ -72,11 +72,16 @@ def train(
 
     Example:
 
-    >>> task = CLASSIFICATION
-    >>> config = replace(task.recipes["quick"], image_size=32, epochs=2)
-    >>> make_repeatable(config.training)
-    >>> model = task.build("m0", source, config)
-    >>> train(task, model, source, config, "out/m0").summary["test_accuracy"]
+    >>> from micronet_keras.tasks import CLASSIFICATION, replace
+    >>> recipe = CLASSIFICATION.recipes["quick"]
+    >>> config = replace(recipe, image_size=32, batch_size=20, epochs=2)
+    >>> model = keras.Sequential([
+    ...     keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3),
+    ...     keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)])
+    >>> result = train(CLASSIFICATION, model, source, config, "out/run")
+    Epoch 1/2...
+    >>> 0 <= result.summary["test_accuracy"] <= 1
+    True
     """
     task.check(model, source, config)
     splits = source.splits

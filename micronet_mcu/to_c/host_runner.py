@@ -28,7 +28,8 @@ class HostRunner(Int8Runner):
 
     Example:
 
-    >>> HostRunner("model.tflite").predict(images)
+    >>> HostRunner("model.tflite").predict(images).shape
+    (8, 4)
     """
 
     def __init__(self, model: str | os.PathLike | bytes, fuse: bool = True):

@@ -11,10 +11,8 @@ import wheel_ops
 from PIL import Image
 from script_runner import ScriptRunner
 from small_micronet import images, small_micronet
+from small_run import make_run
 
-from micronet_keras.data import load_dataset
-from micronet_keras.tasks import CLASSIFICATION, replace
-from micronet_keras.train.train import run_settings
 from micronet_mcu.to_tflm import Interpreter
 from micronet_mcu.to_tflm.op_resolver import op_resolver_header, operators_of
 
@@ -33,17 +31,6 @@ def script(name):
 
 
 quantize, convert, evaluate = script("quantize"), script("convert"), script("evaluate")
-
-
-def make_run(folder, model, pictures, **settings):
-    """The folder of a run that ended with this model."""
-    folder.mkdir()
-    config = replace(CLASSIFICATION.recipes["quick"], image_size=32, batch_size=8, **settings)
-    source = load_dataset(str(pictures))
-    stored = run_settings(CLASSIFICATION, source, source.splits, config, {"model": "small"})
-    (folder / "config.json").write_text(json.dumps(stored))
-    model.save(folder / "best.keras")
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -85,6 +85,13 @@ def source():
     return load_dataset("pictures")
 
 
+def scenes():
+    """A dataset of drawn people with boxes and keypoints, two in each split."""
+    import stick_figures
+
+    return stick_figures.figures(train=2, validation=2, test=2)
+
+
 READY = MappingProxyType(
     {
         made.__name__: made
@@ -98,17 +105,37 @@ READY = MappingProxyType(
             interpreter,
             image,
             source,
+            scenes,
         )
     }
 )
 
 _MAIN_C = '#include "board.h"\nint main(void) { return 0; }\n'
 
+
+def finished_run(folder: Path) -> None:
+    """A run of `small_micronet` on the two classes of `pictures`, and its int8 form."""
+    import small_micronet
+    from small_run import make_run
+
+    from micronet_keras.quantize import convert, post_training_quantize
+
+    pictures = folder.parents[1] / "pictures"
+    if not pictures.exists():
+        picture_folders.red_and_green(pictures)
+    trained = small_micronet.small_micronet(classes=2)
+    make_run(folder, trained, pictures)
+    (folder / "int8").mkdir()
+    int8 = convert(post_training_quantize(trained, [images()]))
+    (folder / "int8" / "model.tflite").write_bytes(int8)
+
+
 FILES = MappingProxyType(
     {
         "model.tflite": lambda path: path.write_bytes(flatbuffer()),
         "quantized.npz": lambda path: quantized().save(path),
         "pictures": lambda path: picture_folders.red_and_green(path),
+        "out/m0": finished_run,
         "main.c": lambda path: path.write_text(_MAIN_C),
     }
 )

@@ -97,7 +97,8 @@ def check_annotations(source: Source, split: str, on_bad_annotation: str) -> Ann
 
     Example:
 
-    >>> print(check_annotations(source, "train", "skip").summary())
+    >>> check_annotations(scenes, "train", "skip").problems
+    ()
     """
     if on_bad_annotation not in ("skip", "error"):
         raise ValueError(

@@ -47,7 +47,11 @@ def average_precision(
 
     Example:
 
-    >>> average_precision([truth], [detections], classes=10)["AP50"]
+    >>> boxes, labels = np.array([[2.0, 2, 40, 30]]), np.array([3])
+    >>> truth = GroundTruth(boxes, labels, crowd=np.array([False]))
+    >>> found = Detections(boxes + 1, np.array([0.9]), labels)
+    >>> round(average_precision([truth], [found], classes=10)["AP50"], 3)
+    1.0
     """
     if len(truth) != len(found):
         raise ValueError(

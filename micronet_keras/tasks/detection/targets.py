@@ -52,8 +52,9 @@ def train_batches(
 
     Example:
 
-    >>> source = load_dataset("micronet_shapes/multi")
-    >>> images, objects = next(iter(train_batches(source, "train", 128, 32, seed=1)))
+    >>> images, objects = next(iter(train_batches(scenes, "train", 64, 2, seed=1)))
+    >>> images.shape[:3], objects.shape[-1]
+    (TensorShape([2, 64, 64]), 5)
     """
     if not 0 < smallest_window <= largest_window:
         raise ValueError(

@@ -86,7 +86,8 @@ def load_people(source: data.Source, split: str, on_bad_annotation: str = "skip"
 
     Example:
 
-    >>> print(load_people(source, "test").summary())
+    >>> print(load_people(scenes, "test").summary())
+    figures, test: 2 examples
     """
     if on_bad_annotation not in ON_BAD:
         raise ValueError(
