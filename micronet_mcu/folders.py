@@ -78,6 +78,27 @@ def replacing_folder(path: str | os.PathLike, owner: Owner, force: bool = False)
         mark(temporary, owner.command, written)
 
 
+def claim(folder: str | os.PathLike, owner: Owner) -> None:
+    """Marks a folder that a command writes single files into, beside those of others.
+
+    Raises:
+        UserError: it has no marker of this command, but files of the names that it writes; or it
+            cannot be written.
+    """
+    files.check_writable(folder, inside=True)
+    place = Path(folder)
+    marker = marker_of(place)
+    if marker is None or marker["command"] != owner.command:
+        for name in owner.known:
+            if os.path.lexists(place / name):
+                raise UserError(
+                    f"{place / name} exists, and nothing says that {owner.command} wrote it (no "
+                    f"{MARKER}); name another output, or move it away"
+                )
+    if marker is None:
+        mark(place, owner.command, [])
+
+
 def mark(folder: Path, command: str, written: list[str]) -> None:
     """Writes the marker: which command of which version wrote which files here."""
     content = {"command": command, "version": __version__, "files": written}

@@ -40,7 +40,7 @@ from micronet_keras.benchmark import (
 )
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
-from micronet_mcu.files import read_bytes, replacing
+from micronet_mcu.files import check_writable, read_bytes, replacing
 
 _SUITE = flags.DEFINE_string("suite", "classification", "name of a suite, or a .json file")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
@@ -101,11 +101,13 @@ def report(page: Path, folder: Path) -> None:
 
 def main(argv: list[str]) -> int:
     del argv
+    check_writable(_REPORT.value)
     if _REPORT.value:
         report(Path(_REPORT.value), Path(_RESULTS.value))
         return 0
     suite = read_suite(_SUITE.value)
     runs = chosen_runs(suite)
+    check_writable(_RESULTS.value, _OUT.value, inside=True)
     runner = Runner(
         suite,
         data.load_dataset(suite.dataset, _DATA_DIR.value),

@@ -25,6 +25,7 @@ from micronet_keras.tasks import DETECTION, DetectionConfig, TrainConfig, replac
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
+from micronet_mcu.folders import Owner, claim
 
 _DATASET = flags.DEFINE_string(
     "dataset", "micronet_shapes/multi", "a TFDS name with objects/bbox and objects/label"
@@ -36,12 +37,16 @@ for _config in (TrainConfig, DetectionConfig):
     define_flags(_config, __name__, when_absent="that of the preset quick")
 
 
+OWNER = Owner("compare_detectors", ("comparison.json",))
+
+
 def main(argv: list[str]) -> None:
     del argv
     try:
         config = replace(DETECTION.recipes["quick"], **given_flags(TrainConfig, DetectionConfig))
     except ValueError as error:
         raise UserError(str(error)) from error
+    claim(_OUT.value, OWNER)
     source = data.load_dataset(_DATASET.value, _DATA_DIR.value)
     rows = compare_backbones(source, config, _OUT.value, _FORCE.value)
     for name in rows[0]:

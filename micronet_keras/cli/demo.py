@@ -24,14 +24,30 @@ from micronet_keras.tasks import CLASSIFICATION
 from micronet_keras.train import make_repeatable, train
 from micronet_mcu.cli import script
 from micronet_mcu.files import replacing
+from micronet_mcu.folders import Owner, claim
+from micronet_mcu.locks import locked
 
 _OUT = flags.DEFINE_string("out", "out/demo", "the folder to write")
 _DATA_DIR = flags.DEFINE_string("data_dir", "out/data", "where the drawn dataset is kept")
 
 
+OWNER = Owner(
+    "demo",
+    ("model.keras", "model.tflite", "model_data.h", "model_data.cc", "op_resolver.h",
+     "training_curve.png", "confusion_matrix.png", "summary.json"),
+)  # fmt: skip
+
+
 def main(argv: list[str]) -> None:
     del argv
-    out, task = Path(_OUT.value), CLASSIFICATION
+    out = Path(_OUT.value)
+    with locked(out):
+        claim(out, OWNER)
+        _demo(out)
+
+
+def _demo(out: Path) -> None:
+    task = CLASSIFICATION
     run = out / "train"
     config = task.recipes["quick"]
     make_repeatable(config.training)

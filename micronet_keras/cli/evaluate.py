@@ -23,7 +23,7 @@ from micronet_keras.compare import compare
 from micronet_keras.data import load_dataset
 from micronet_keras.train import read_run
 from micronet_mcu.cli import script
-from micronet_mcu.files import replacing
+from micronet_mcu.files import check_writable, replacing
 
 _TFLITE = flags.DEFINE_string("tflite", None, "the int8 .tflite file", required=True)
 _DATASET = flags.DEFINE_string("dataset", None, "instead of the run's; with the same classes")
@@ -38,6 +38,7 @@ _PICTURE = flags.DEFINE_string(
 
 
 def main(argv: list[str]) -> None:
+    check_writable(_JSON.value, _PICTURE.value)
     run = read_run(script.argument(argv, "RUN"))
     result = compare(
         run,

@@ -14,7 +14,7 @@ from absl import flags
 from micronet_keras.models import CONFIGS, MicroNet, imagenet_path, load_pytorch_checkpoint
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
-from micronet_mcu.files import refuse_existing, replacing
+from micronet_mcu.files import check_writable, refuse_existing, replacing
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("model", None, sorted(CONFIGS), "Which network the checkpoint is of.")
@@ -40,9 +40,10 @@ def main(argv):
             f"--classes={FLAGS.classes} is not ImageNet's number: name another place with --output"
         )
     refuse_existing(output, FLAGS.force)
+    check_writable(output)
     model = MicroNet(CONFIGS[FLAGS.model], classes=FLAGS.classes)
     load_pytorch_checkpoint(model, FLAGS.checkpoint)
-    with replacing(output) as temporary:
+    with replacing(output, FLAGS.force) as temporary:
         if output.endswith(".keras"):
             model.save(temporary)
         else:

@@ -26,10 +26,11 @@ from absl import flags
 from micronet_keras.data import load_dataset
 from micronet_keras.quantize import QuantizeConfig, quantize
 from micronet_keras.settings import define_flags, given_flags
-from micronet_keras.train import read_run
+from micronet_keras.train import Run, read_run
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
-from micronet_mcu.files import refuse_existing
+from micronet_mcu.files import check_writable, refuse_existing
+from micronet_mcu.locks import locked
 
 _MODE = flags.DEFINE_enum("mode", "qat", ["qat", "ptq"], "with fine-tuning or without")
 _DATASET = flags.DEFINE_string("dataset", None, "instead of the run's; with the same classes")
@@ -43,7 +44,15 @@ def main(argv: list[str]) -> None:
     folder = script.argument(argv, "RUN")
     run = read_run(folder)
     out = Path(_OUT.value or Path(folder, f"{_MODE.value}.npz"))
-    refuse_existing(out, _FORCE.value)
+    backup = out.with_name(f"{out.name}.unfinished")
+    check_writable(out)
+    with locked(backup):
+        refuse_existing(out, _FORCE.value)
+        _quantize(run, out, backup)
+    print(f"{out}: {_MODE.value.upper()} of {run.folder.best}; next: scripts/convert.py")
+
+
+def _quantize(run: Run, out: Path, backup: Path) -> None:
     try:
         config = QuantizeConfig(**given_flags(QuantizeConfig))
     except ValueError as error:
@@ -51,13 +60,11 @@ def main(argv: list[str]) -> None:
     if _MODE.value == "ptq":
         config = dataclasses.replace(config, epochs=0)
     keras.utils.set_random_seed(config.seed)
-    backup = out.with_name(f"{out.name}.unfinished")
     source = load_dataset(_DATASET.value or run.dataset, _DATA_DIR.value or run.data_dir)
     quantized = quantize(run, config, backup=backup, source=source)
-    quantized.save(out)
+    quantized.save(out, _FORCE.value)
     # Not before the result is safe: a full disk must not cost the epochs.
     shutil.rmtree(backup, ignore_errors=True)
-    print(f"{out}: {_MODE.value.upper()} of {run.folder.best}; next: scripts/convert.py")
 
 
 def run() -> None:

@@ -17,7 +17,7 @@ from absl import flags
 from micronet_keras.data import eval_batches, load_dataset
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
-from micronet_mcu.files import replacing
+from micronet_mcu.files import check_writable, replacing
 from micronet_mcu.firmware import BoardClient, open_port
 
 _PORT = flags.DEFINE_string("port", None, "the board's serial port", required=True)
@@ -35,6 +35,7 @@ _QUIET = flags.DEFINE_boolean("quiet", False, "no progress")
 
 def main(argv: list[str]) -> None:
     del argv
+    check_writable(_JSON.value)
     source = load_dataset(_DATASET.value, _DATA_DIR.value)
     with open_port(_PORT.value, _BAUD.value) as port:
         board = BoardClient(port)

@@ -45,6 +45,8 @@ from micronet_keras.tasks import NETWORKS, TASKS, TrainConfig, replace, with_bat
 from micronet_keras.train import make_repeatable, train
 from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
+from micronet_mcu.files import check_writable
+from micronet_mcu.locks import locked
 
 PRESETS = sorted({name for task in TASKS.values() for name in task.recipes})
 
@@ -110,6 +112,9 @@ def main(argv: list[str]) -> None:
     del argv
     config = config_from_flags()
     task = TASKS[_TASK.value]
+    check_writable(_OUT.value, inside=True)
+    with locked(_OUT.value):
+        pass  # Said at once when another process is at it, not after reading the data.
     source = data.load_dataset(_DATASET.value or task.dataset, _DATA_DIR.value)
     policy = keras.config.dtype_policy()
     make_repeatable(config.training)

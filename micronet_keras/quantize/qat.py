@@ -144,7 +144,7 @@ def fine_tune(
         The history of the epochs that ran now: one list for each metric.
 
     Raises:
-        UserError: the loss is not a number any more, or `backup` cannot be written.
+        UserError: the loss is not a number any more, or `backup` cannot be written or is damaged.
     """
     schedule = tf_keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps_per_epoch)
     optimizer = tf_keras.optimizers.SGD(schedule, momentum=0.9)
@@ -155,7 +155,10 @@ def fine_tune(
         return qat.preprocess(pixels), targets
 
     watched = validation.map(prepared)
-    backups = _Backups(qat, optimizer, backup)
+    try:
+        backups = _Backups(qat, optimizer, backup)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"the state in {backup} is damaged; remove it: {error}") from error
     try:
         if not backups.epochs_done:
             started = qat.evaluate(watched, verbose=0, return_dict=True)
@@ -170,7 +173,7 @@ def fine_tune(
             callbacks=[backups],
         )
         backups.restore_best()
-    except (OSError, tf.errors.OpError) as error:
+    except (OSError, AssertionError, tf.errors.OpError) as error:
         raise UserError(f"cannot use {backup} for the state of the training: {error}") from error
     return history.history
 

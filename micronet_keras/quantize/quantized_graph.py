@@ -42,11 +42,11 @@ class QuantizedGraph:
     sample: np.ndarray | None = None
     task: str = ""
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes one ``.npz`` file.
+    def save(self, path: str | os.PathLike, force: bool = True) -> None:
+        """Writes one ``.npz`` file; without `force` no other is replaced.
 
         Raises:
-            UserError: the file cannot be written.
+            UserError: the file cannot be written, or exists and `force` is not set.
         """
         arrays: dict[str, np.ndarray] = {}
         listing = {
@@ -60,7 +60,7 @@ class QuantizedGraph:
         if self.sample is not None:
             arrays["sample"] = self.sample
         arrays["listing"] = np.frombuffer(json.dumps(listing).encode(), np.uint8)
-        with replacing(path) as temporary, open(temporary, "wb") as file:
+        with replacing(path, force) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **arrays)
 
     @staticmethod

@@ -17,6 +17,7 @@ from micronet_keras.train.loop import run_training
 from micronet_keras.train.plot import plot_history
 from micronet_keras.train.run_folder import RunFolder
 from micronet_mcu.errors import UserError
+from micronet_mcu.locks import locked
 
 
 class TrainResult(NamedTuple):
@@ -67,8 +68,8 @@ def train(
 
     Raises:
         UserError: the model does not fit images or classes; the dataset has no such split or too
-            few examples; the folder holds a run with other settings or cannot be written; the loss
-            is not finite any more.
+            few examples; the folder holds a run with other settings, cannot be written or is in
+            use by another process; the loss is not finite any more.
 
     Example:
 
@@ -83,6 +84,11 @@ def train(
     >>> 0 <= result.summary["test_accuracy"] <= 1
     True
     """
+    with locked(out_dir):
+        return _train(task, model, source, config, out_dir, settings, force, after_epoch)
+
+
+def _train(task, model, source, config, out_dir, settings, force, after_epoch) -> TrainResult:
     task.check(model, source, config)
     splits = source.splits
     source = with_validation(source, config.training)
