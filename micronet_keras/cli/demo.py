@@ -23,7 +23,7 @@ from micronet_keras.quantize import QuantizeConfig, QuantizedGraph, quantize
 from micronet_keras.tasks import CLASSIFICATION
 from micronet_keras.train import make_repeatable, train
 from micronet_mcu.cli import script
-from micronet_mcu.files import replacing
+from micronet_mcu.files import check_writable, replacing
 from micronet_mcu.folders import Owner, claim
 from micronet_mcu.locks import locked
 
@@ -40,6 +40,7 @@ OWNER = Owner(
 
 def main(argv: list[str]) -> None:
     del argv
+    check_writable(_OUT.value, inside=True)
     out = Path(_OUT.value)
     with locked(out):
         claim(out, OWNER)

@@ -40,9 +40,9 @@ _FORCE = flags.DEFINE_boolean("force", False, "replace --json when it exists")
 def main(argv: list[str]) -> None:
     model = _model(argv)
     chosen = [board.find(name) for name in _BOARDS.value]
+    check_writable(_JSON.value)
     if _JSON.value:
         refuse_existing(_JSON.value, _FORCE.value)
-        check_writable(_JSON.value)
     with tempfile.TemporaryDirectory() as folder:
         compiled = compile_model(model, Path(folder) / "c", fuse=_FUSE.value)
         costs = {
