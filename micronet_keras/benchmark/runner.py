@@ -95,6 +95,8 @@ class Runner:
     def measure(self, run: Run) -> dict | None:
         """Adds to the record of a trained run what the network costs in int8, once.
 
+        What could not be had is tried again when the code is another one.
+
         Returns:
             The record; None where the run is not trained yet.
 
@@ -104,7 +106,7 @@ class Runner:
         record = read_record(self.path(run))
         if record is None or record["state"] != "finished":
             return None
-        if "int8" not in record["figures"]:
+        if _to_measure(record["figures"]):
             recipe = replace(ClassificationConfig(), **record["recipe"])
             model = read_keras(RunFolder(self.checkpoints / run.name).best)
             found = measure(model, with_validation(self.source, recipe.training), recipe)
@@ -202,6 +204,15 @@ class Runner:
     def _check_time(self) -> None:
         if self._end is not None and time.monotonic() > self._end:
             raise OutOfTime
+
+
+def _to_measure(figures: dict) -> bool:
+    """Whether figures are not there yet, or lacked something with another commit."""
+    parts = [figures.get(part) for part in ("int8", "cortex_m4")]
+    if None in parts:
+        return True
+    missing = any("missing" in part for part in parts if part)
+    return missing and figures["measured_with"]["commit"] != environment()["commit"]
 
 
 def _accuracy(trial: dict) -> float:

@@ -111,3 +111,15 @@ def test_int8_is_measured_once_and_only_of_finished_runs(suite, finished, tmp_pa
     before = whole.path(run).read_bytes()
     assert whole.measure(run) == record
     assert whole.path(run).read_bytes() == before
+
+
+@pytest.mark.slow
+def test_what_was_missing_is_measured_again_by_other_code(finished):
+    whole, run = finished
+    record = whole.measure(run)
+    record["figures"]["cortex_m4"] = {"missing": "a kernel"}
+    whole.path(run).write_text(json.dumps(record))
+    assert whole.measure(run)["figures"]["cortex_m4"] == {"missing": "a kernel"}
+    record["figures"]["measured_with"]["commit"] = "another"
+    whole.path(run).write_text(json.dumps(record))
+    assert whole.measure(run)["figures"]["cortex_m4"] != {"missing": "a kernel"}
