@@ -42,8 +42,9 @@ def lower(model: keras.Model, normalization: str | None = "imagenet") -> Graph:
             "softmax", "linear"), Softmax, Add, GlobalAveragePooling2D, Flatten, Dropout,
             UpSampling2D(interpolation="bilinear"); of a fixed image size.
         normalization: "imagenet" when the model takes what `preprocess_input` returns: the graph
-            then takes pixels, and the int8 input is ``pixel - 128``. None: it takes what the model
-            takes.
+            then takes pixels, and the int8 input is ``pixel - 128``. "pixels" when the model takes
+            pixels, 0 to 255, itself: the same int8 input. None: the graph takes what the model
+            takes, of any range.
 
     Returns:
         The graph. Its outputs are the model's, in order; of a `MicroNetObjectDetector` they are its
@@ -62,8 +63,12 @@ def lower(model: keras.Model, normalization: str | None = "imagenet") -> Graph:
     graph = _Lowering(model).graph
     if normalization == "imagenet":
         folding.take_pixels(graph, imagenet.MEAN, imagenet.STD)
+    elif normalization == "pixels":
+        graph.replace(dataclasses.replace(graph.input, pixel_scale=1.0, pixel_zero=0))
     elif normalization is not None:
-        raise ValueError(f'normalization must be "imagenet" or None. Received: {normalization!r}')
+        raise ValueError(
+            f'normalization must be "imagenet", "pixels" or None. Received: {normalization!r}'
+        )
     return fuse_relu6(fold_permutations(graph))
 
 

@@ -24,6 +24,10 @@ from micronet_keras.tasks.task import Task
 from micronet_keras.train.run import Run, read_run
 from micronet_mcu.errors import UserError
 
+# What the model takes, see `TrainConfig.preprocessing`, as `lower` calls it; the int8 input is
+# pixel - 128 in either case.
+_NORMALIZATION = {"imagenet": "imagenet", "none": "pixels"}
+
 
 @documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,7 +97,7 @@ def quantize(
     settings = _fine_tuning(run, config)
     task.check(model, source, settings)
     try:
-        graph = lower(model, normalization=_normalization(settings))
+        graph = lower(model, normalization=_NORMALIZATION[settings.training.preprocessing])
     except ValueError as error:
         raise UserError(f"{run.folder.best} cannot be quantized: {error}") from error
     images = calibration_images(task, source, settings, config.calibration_images)
@@ -117,10 +121,6 @@ def _fine_tuning(run: Run, config: QuantizeConfig):
         warmup_epochs=0,
         seed=config.seed,
     )
-
-
-def _normalization(settings) -> str | None:
-    return None if settings.training.preprocessing == "none" else settings.training.preprocessing
 
 
 def calibration_images(task: Task, source: Source, config: Any, count: int) -> list[np.ndarray]:
