@@ -5,8 +5,10 @@ import io
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from small_micronet import row
 
 from micronet_keras.data import Source
+from micronet_keras.models import MicroNet, MicroNetConfig, MicroNetObjectDetector
 
 SIZE = 64
 CLASS_NAMES = ["bright", "dark"]
@@ -86,3 +88,26 @@ def make_source(splits, spoil=None, crowd=False, class_names=CLASS_NAMES):
         read=read,
         object_class_names=class_names,
     )
+
+
+# Down to stride 32, as small as it can be.
+BACKBONE = MicroNetConfig(
+    name="tiny",
+    rows=(
+        row(2, 8, 3, (2, 2), (0, 4, 2, 2), (0, 0, 0)),
+        row(2, 12, 3, (2, 2), (0, 4, 2, 2), (0, 2, 0)),
+        row(2, 16, 3, (2, 2), (0, 4, 4, 4), (0, 0, 0)),
+        row(2, 24, 3, (1, 2), (4, 4, 4, 4), (0, 0, 0)),
+        row(1, 48, 3, (1, 2), (4, 4, 0, 0), (0, 0, 0)),
+    ),
+    stem_groups=(2, 2),
+    hidden_units=16,
+    dropout_rate=0.0,
+)
+
+
+def tiny_detector(classes=2, size=SIZE, **head):
+    """A detector of one level of 8 x 8 places at 64 x 64 pixels."""
+    backbone = MicroNet(BACKBONE, input_shape=(size, size, 3), include_top=False)
+    head = {"strides": (8,), "width": 16, "blocks": 1, **head}
+    return MicroNetObjectDetector(backbone, classes, **head)

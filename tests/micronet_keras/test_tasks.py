@@ -1,0 +1,227 @@
+"""Every task through every step, by the same calls, from training to the files of a firmware."""
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_tasks import CASES, SPLITS, Noted, with_broken_image
+
+from micronet_keras.compare import compare
+from micronet_keras.deploy import deploy
+from micronet_keras.quantize import (
+    QuantizeConfig,
+    QuantizedGraph,
+    convert,
+    post_training_quantize,
+    quantize,
+)
+from micronet_keras.tasks import TASKS, replace
+from micronet_keras.train import make_repeatable, read_run, train
+from micronet_mcu.errors import UserError
+
+RUN_FILES = {
+    "best.keras", "last.keras", "config.json", "history.csv", "tensorboard", "curve.png",
+    "predictions.png", "summary.json",
+}  # fmt: skip
+FIRMWARE = {"model.tflite", "model_data.h", "model_data.cc", "op_resolver.h"}
+SETTINGS = QuantizeConfig(batch_size=8, calibration_images=16, seed=3)
+
+
+def train_case(case, folder):
+    make_repeatable(case.config.training)
+    model = case.build()
+    return model, train(case.task, model, case.source(), case.config, folder)
+
+
+class Trained:
+    """A case that was trained; what follows from it is made when first asked for."""
+
+    def __init__(self, case, folder):
+        self.case, self.folder, self.source = case, folder, case.source()
+        self.model, self.result = train_case(case, folder)
+        # The task as the fine-tuning meets it.
+        self.noted = Noted(case.task)
+        self.quantized = functools.cache(self._quantized)
+        self.compared = functools.cache(self._compared)
+
+    def _quantized(self, epochs):
+        settings = dataclasses.replace(SETTINGS, epochs=epochs)
+        tasks = {self.case.task.name: self.noted.task}
+        return quantize(self.folder, settings, source=self.source, tasks=tasks, verbose=0)
+
+    def _compared(self, epochs):
+        flatbuffer = convert(self.quantized(epochs))
+        # What is compiled has one output.
+        compiled = len(self.quantized(epochs).graph.outputs) == 1
+        return compare(self.folder, flatbuffer, source=self.source, compiled=compiled)
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def run(request, tmp_path_factory):
+    return Trained(CASES[request.param], tmp_path_factory.mktemp(request.param) / "run")
+
+
+def test_there_is_a_case_for_every_task():
+    assert list(CASES) == list(TASKS)
+
+
+@pytest.mark.slow
+def test_a_run_has_the_same_files_whatever_the_task(run):
+    task, result = run.case.task, run.result
+    assert {path.name for path in run.folder.iterdir()} == RUN_FILES
+    assert result.trained and len(result.history) == 2
+    assert result.summary == json.loads((run.folder / "summary.json").read_text())
+    assert result.summary["task"] == task.name
+    monitored = [row[f"val_{task.monitor}"] for row in result.history]
+    assert result.summary[f"best_val_{task.monitor}"] == max(monitored)
+    tested = {name for name in result.summary if name.startswith("test_")}
+    assert tested == {f"test_{name}" for name in run.case.figures}
+    for picture in ("predictions.png", "curve.png"):
+        assert np.asarray(Image.open(run.folder / picture)).ndim == 3
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_not_run_again(run):
+    before = {path.name: path.stat().st_mtime_ns for path in run.folder.iterdir()}
+    other, again = train_case(run.case, run.folder)
+    assert not again.trained and again.summary == run.result.summary
+    assert again.history == run.result.history
+    assert before == {path.name: path.stat().st_mtime_ns for path in run.folder.iterdir()}
+    for ours, theirs in zip(other.weights, run.model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.slow
+def test_a_run_is_read_back_as_it_was(run):
+    read = read_run(run.folder)
+    assert read.task is run.case.task and read.config == run.case.config
+    assert read.class_names == run.case.task.class_names(run.source)
+    assert read.dataset == run.source.name
+    again = read.model()
+    assert type(again) is type(run.model) and again.name == run.model.name
+    pixels = np.random.RandomState(0).standard_normal((2, *again.input_shape[1:])).astype("float32")
+    np.testing.assert_array_equal(again(pixels), run.model(pixels))
+
+
+@pytest.mark.slow
+def test_the_test_figures_are_those_of_the_saved_model(run):
+    read = read_run(run.folder)
+    task, config = read.task, read.config
+    examples = task.examples(read.source(run.source), "test", config)
+    measured = task.measure(task.predictor(read.model(), config), examples, config)
+    assert tuple(measured.figures) == run.case.figures and measured.count == SPLITS["test"]
+    for name, value in measured.figures.items():
+        assert run.result.summary[f"test_{name}"] == pytest.approx(value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_quantized_graphs_remember_task_and_classes(run, epochs, tmp_path):
+    quantized = run.quantized(epochs)
+    assert quantized.task == run.case.task.name
+    assert list(quantized.class_names) == run.case.task.class_names(run.source)
+    assert quantized.sample.shape == run.model.input_shape[1:]
+    assert quantized.sample.dtype == np.uint8
+    quantized.save(tmp_path / "graph.npz")
+    assert convert(QuantizedGraph.load(tmp_path / "graph.npz")) == convert(quantized)
+    # Nothing of the fine-tuning stays in the run's folder.
+    assert {path.name for path in run.folder.iterdir()} == RUN_FILES
+
+
+@pytest.mark.slow
+def test_fine_tuning_sees_the_batches_of_the_run(run):
+    """Neither mirrored nor cropped otherwise: only length, batches and order are its own."""
+    run.quantized(1)
+    (config, batches), *others = run.noted.trained_on
+    assert not others
+    wanted = replace(run.case.config, epochs=1, batch_size=8, warmup_epochs=0, seed=SETTINGS.seed)
+    assert config == wanted
+    examples = run.case.task.examples(run.source, "train", wanted)
+
+    def made(config):
+        data = run.case.task.batches(examples, config, training=True)
+        return [pixels for pixels, _ in data.as_numpy_iterator()]
+
+    assert len(batches) == 4
+    np.testing.assert_array_equal([pixels for pixels, _ in batches], made(wanted))
+    # What a mirror would have made of them.
+    assert (np.array(made(replace(wanted, flip=True))) != np.array(made(wanted))).any()
+
+
+@pytest.mark.slow
+def test_fine_tuning_has_the_loss_of_the_run(run):
+    run.quantized(1)
+    assert len(run.noted.losses) == 1 and run.noted.loss_calls > 0
+    config = run.noted.losses[0].get_config()
+    assert config == run.case.task.loss(run.model, run.case.config).get_config()
+    for name, value in run.case.loss.items():
+        assert config[name] == value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_int8_is_near_to_float(run, epochs):
+    result = run.compared(epochs)
+    forms = list(result.measured)
+    assert forms in (["float", "int8", "c"], ["float", "int8"])
+    assert result.summary["images"] == SPLITS["test"]
+    assert result.summary["flash_bytes"] == len(convert(run.quantized(epochs)))
+    assert result.summary["arena_bytes"] > 1000
+    for name in run.case.figures:
+        for form in forms:
+            assert result.summary[f"{form}_{name}"] == result.measured[form].figures[name]
+        assert result.summary[f"float_{name}"] == run.result.summary[f"test_{name}"]
+    figure, least, apart = run.case.near
+    assert result.summary[f"float_{figure}"] >= least
+    assert abs(result.summary[f"float_{figure}"] - result.summary[f"int8_{figure}"]) <= apart
+
+
+@pytest.mark.slow
+def test_compiled_code_says_what_tflm_says(run):
+    if run.case.task.name == "detection":
+        with pytest.raises(UserError, match="output"):
+            compare(run.folder, convert(run.quantized(0)), source=run.source, compiled=True)
+        return
+    summary = run.compared(0).summary
+    if run.case.task.name == "classification":
+        # No DY-ShiftMax, whose kernel rounds once where TFLM rounds thrice.
+        outputs = [run.compared(0).measured[form].outputs for form in ("int8", "c")]
+        np.testing.assert_array_equal(*outputs)
+        assert summary["c_agreement"] == 1 and summary["c_sqnr_db"] == float("inf")
+    figure, _, apart = run.case.near
+    assert abs(summary[f"c_{figure}"] - summary[f"int8_{figure}"]) <= apart
+
+
+@pytest.mark.slow
+def test_what_is_counted_is_what_was_looked_at(run):
+    flatbuffer = convert(run.quantized(0))
+    few = compare(run.folder, flatbuffer, source=run.source, limit=5)
+    broken = with_broken_image(run.source, "test", 3)
+    without = compare(run.folder, flatbuffer, source=broken)
+    for result, count in ((few, 5), (without, SPLITS["test"] - 1)):
+        assert result.summary["images"] == count
+        assert {measured.count for measured in result.measured.values()} == {count}
+
+
+@pytest.mark.slow
+def test_deployed_files_are_those_of_the_task(run, tmp_path):
+    made = deploy(tmp_path, run.quantized(0))
+    extra = {"model_detector.h"} if run.case.task.name == "detection" else set()
+    assert {path.name for path in tmp_path.iterdir()} == FIRMWARE | extra
+    assert Path(tmp_path, "model.tflite").read_bytes() == made.flatbuffer
+
+
+def test_two_outputs_make_no_detector(tmp_path):
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(8, 3, 2, "same")(image)
+    # Shaped like the scores and boxes of a level.
+    maps = [keras.layers.Conv2D(channels, 1)(x) for channels in (2, 4)]
+    pixels = np.random.RandomState(0).randint(0, 256, (4, 16, 16, 3)).astype("uint8")
+    made = deploy(tmp_path, post_training_quantize(keras.Model(image, maps), [pixels]))
+    assert len(made.outputs) == 2
+    assert {path.name for path in tmp_path.iterdir()} == FIRMWARE
