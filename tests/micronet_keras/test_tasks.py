@@ -23,6 +23,8 @@ from micronet_keras.quantize import (
 from micronet_keras.tasks import TASKS, replace
 from micronet_keras.train import make_repeatable, read_run, train
 from micronet_mcu.errors import UserError
+from micronet_mcu.to_c.host_runner import HostRunner
+from micronet_mcu.to_tflm import Interpreter
 
 RUN_FILES = {
     "best.keras", "last.keras", "config.json", "history.csv", "tensorboard", "curve.png",
@@ -64,6 +66,18 @@ class Trained:
 @pytest.fixture(scope="module", params=TASKS)
 def run(request, tmp_path_factory):
     return Trained(CASES[request.param], tmp_path_factory.mktemp(request.param) / "run")
+
+
+def images_of(run):
+    """A batch of whole test images, uint8."""
+    examples = run.case.task.examples(run.source, "test", run.case.config)
+    batches = run.case.task.batches(examples, run.case.config, training=False)
+    return next(batches.as_numpy_iterator())[0]
+
+
+def said(run, runner, pixels):
+    """The numbers of a model's answers that another form of it should come near to."""
+    return run.case.say(run.case.task.predictor(runner, run.case.config)(pixels))
 
 
 def test_there_is_a_case_for_every_task():
@@ -166,35 +180,37 @@ def test_fine_tuning_has_the_loss_of_the_run(run):
 @pytest.mark.slow
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_int8_is_near_to_float(run, epochs):
-    result = run.compared(epochs)
+    result, flatbuffer = run.compared(epochs), convert(run.quantized(epochs))
     forms = list(result.measured)
     assert forms in (["float", "int8", "c"], ["float", "int8"])
     assert result.summary["images"] == SPLITS["test"]
-    assert result.summary["flash_bytes"] == len(convert(run.quantized(epochs)))
+    assert result.summary["flash_bytes"] == len(flatbuffer)
     assert result.summary["arena_bytes"] > 1000
     for name in run.case.figures:
         for form in forms:
             assert result.summary[f"{form}_{name}"] == result.measured[form].figures[name]
         assert result.summary[f"float_{name}"] == run.result.summary[f"test_{name}"]
-    figure, least, apart = run.case.near
-    assert result.summary[f"float_{figure}"] >= least
-    assert abs(result.summary[f"float_{figure}"] - result.summary[f"int8_{figure}"]) <= apart
+    pixels = images_of(run)
+    expected, found = said(run, run.model, pixels), said(run, Interpreter(flatbuffer), pixels)
+    assert np.abs(expected).max() > run.case.apart
+    np.testing.assert_allclose(found, expected, atol=run.case.apart)
 
 
 @pytest.mark.slow
 def test_compiled_code_says_what_tflm_says(run):
+    flatbuffer = convert(run.quantized(0))
     if run.case.task.name == "detection":
         with pytest.raises(UserError, match="output"):
-            compare(run.folder, convert(run.quantized(0)), source=run.source, compiled=True)
+            compare(run.folder, flatbuffer, source=run.source, compiled=True)
         return
-    summary = run.compared(0).summary
+    pixels = images_of(run)
+    on_tflm, in_c = (said(run, form(flatbuffer), pixels) for form in (Interpreter, HostRunner))
     if run.case.task.name == "classification":
         # No DY-ShiftMax, whose kernel rounds once where TFLM rounds thrice.
-        outputs = [run.compared(0).measured[form].outputs for form in ("int8", "c")]
-        np.testing.assert_array_equal(*outputs)
+        np.testing.assert_array_equal(in_c, on_tflm)
+        summary = run.compared(0).summary
         assert summary["c_agreement"] == 1 and summary["c_sqnr_db"] == float("inf")
-    figure, _, apart = run.case.near
-    assert abs(summary[f"c_{figure}"] - summary[f"int8_{figure}"]) <= apart
+    np.testing.assert_allclose(in_c, on_tflm, atol=run.case.apart / 2)
 
 
 @pytest.mark.slow
