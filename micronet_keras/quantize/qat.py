@@ -7,6 +7,7 @@ model is fine-tuned.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 
@@ -83,7 +84,8 @@ def quantize_aware(
             with. Without them the first hundreds of steps would be clipped (tfmot starts at -6 ..
             6).
         join: makes one tensor of the outputs, in operations of TensorFlow, for a loss that needs
-            all of them. Without it a model of several outputs gives a list.
+            all of them. Without it a detector's maps are packed as in the Keras model, and another
+            model of several outputs gives a list.
 
     Example:
 
@@ -99,11 +101,23 @@ def quantize_aware(
     outputs = emit(graph, builder)
     if join is not None:
         outputs = [join(outputs)]
+    elif graph.packed_classes is not None:
+        outputs = [_packed(outputs, graph.packed_classes)]
     qat = QuantizeAwareModel(builder.image, outputs[0] if len(outputs) == 1 else outputs)
     qat.template = graph
     qat.range_quantizers = builder.range_quantizers
     qat.trained = builder.trained
     return qat
+
+
+def _packed(maps: Sequence[tf.Tensor], classes: int) -> tf.Tensor:
+    """What `micronet_keras.layers.PackLevels` gives, for a loss of all places together."""
+    rows = []
+    for scores, boxes in zip(maps[::2], maps[1::2], strict=True):
+        places = math.prod(boxes.shape[1:]) // 4
+        parts = [tf.reshape(scores, (-1, places, classes)), tf.reshape(boxes, (-1, places, 4))]
+        rows.append(tf.concat(parts, axis=2))
+    return tf.concat(rows, axis=1)
 
 
 def fine_tune(
