@@ -6,12 +6,20 @@ import subprocess
 import numpy as np
 import pytest
 from paths import TFLM
+from small_micronet import randomized
 from tiny_detection import SIZE, make_source, spoiled, tiny_detector
 
 from micronet_keras.compare import compare
 from micronet_keras.deploy import deploy
 from micronet_keras.lower import lower
-from micronet_keras.quantize import QuantizeConfig, convert, post_training_quantize, quantize
+from micronet_keras.models import preprocess_input
+from micronet_keras.quantize import (
+    QuantizeConfig,
+    convert,
+    post_training_quantize,
+    quantize,
+    quantize_aware,
+)
 from micronet_keras.tasks import DETECTION, DetectionConfig, TrainConfig, replace
 from micronet_keras.train import make_repeatable, read_run, train
 from micronet_mcu.errors import UserError
@@ -105,6 +113,20 @@ def test_outputs_keep_their_order_when_shapes_are_equal():
     for raw, tensor, expected in zip(outputs, interpreter.outputs, (2.5, 6.5), strict=True):
         real = (raw.astype(float) - tensor.zero_point[0]) * tensor.scale[0]
         assert real.mean() == pytest.approx(expected, abs=0.5)
+
+
+def test_fine_tuning_sees_the_maps_packed_as_keras_packs_them():
+    model = randomized(tiny_detector(3, strides=(8, 16)))
+    for name in ("p3_scores", "p3_boxes", "p4_scores", "p4_boxes"):
+        kernel = model.get_layer(name).kernel
+        kernel.assign(kernel * 100)
+    pixels = np.random.RandomState(0).randint(0, 256, (4, SIZE, SIZE, 3)).astype("uint8")
+    qat = quantize_aware(model, [pixels])
+    expected = np.asarray(model(preprocess_input(pixels.astype("float32"))))
+    found = np.asarray(qat(qat.preprocess(pixels)))
+    assert found.shape == expected.shape == (4, 64 + 16, 7)
+    # Not equal, for it is rounded; but no number is taken for another's.
+    assert np.abs(found - expected).mean() < 0.05 * expected.std(axis=1).mean()
 
 
 @pytest.mark.parametrize(
