@@ -12,7 +12,7 @@ from micronet_keras.models import preprocess_input
 from micronet_keras.quantize import QuantizeConfig, convert, quantize
 from micronet_keras.tasks import CLASSIFICATION, ClassificationConfig, TrainConfig, replace
 from micronet_keras.train import train
-from micronet_mcu.tflite import read_model
+from micronet_mcu import read_model
 
 CONFIG = ClassificationConfig(
     training=TrainConfig(

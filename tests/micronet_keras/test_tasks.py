@@ -28,7 +28,7 @@ from micronet_mcu.to_tflm import Interpreter
 
 RUN_FILES = {
     "best.keras", "last.keras", "config.json", "history.csv", "tensorboard", "curve.png",
-    "predictions.png", "summary.json",
+    "predictions.png", "summary.json", ".micronet.json",
 }  # fmt: skip
 FIRMWARE = {"model.tflite", "model_data.h", "model_data.cc", "op_resolver.h"}
 SETTINGS = QuantizeConfig(batch_size=8, calibration_images=16, seed=3)

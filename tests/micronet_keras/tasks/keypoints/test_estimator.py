@@ -11,8 +11,8 @@ from micronet_keras.quantize import QuantizeConfig, convert, post_training_quant
 from micronet_keras.tasks import KEYPOINTS, KeypointConfig, TrainConfig, replace
 from micronet_keras.tasks.keypoints.skeleton import MIRRORED
 from micronet_keras.train import make_repeatable, train
+from micronet_mcu import read_model
 from micronet_mcu.errors import UserError
-from micronet_mcu.tflite import read_model
 
 CONFIG = KeypointConfig(
     training=TrainConfig(
