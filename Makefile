@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
 INSTALLED = $(VENV)/.installed
+C_FILES = $(shell find micronet_mcu tests tflm -name '*.[ch]' -o -name '*.cc' -o -name '*.ino')
 
 .PHONY: help install demo test lint lock clean
 
@@ -27,6 +28,7 @@ lint: install  ## style, types, and which package imports which
 	$(RUN) -m ruff format --check .
 	$(VENV)/bin/lint-imports --no-logo --no-cache
 	$(RUN) -m mypy
+	$(VENV)/bin/clang-format --dry-run --Werror $(C_FILES)
 
 test: lint  ## style and tests
 	$(RUN) -m pytest -n 2 --dist loadfile

@@ -1,8 +1,8 @@
 /* From the int8 outputs of a detector to a list of objects: decoding and suppression of doubles.
  *
  * Whole numbers only, no allocation, no recursion, no dependency: the result is the same on every
- * machine, and the same as that of micronet_keras.detection.Int8Decoder. Sigmoid and softplus are
- * tables; micronet_keras.detection.write_c_detector writes them with everything else that is
+ * machine, and the same as that of micronet_mcu.decode.Int8Decoder. Sigmoid and softplus are
+ * tables; micronet_mcu.decode.write_c_detector writes them with everything else that is
  * constant for a model.
  */
 #ifndef MICRONET_DETECTION_H_
@@ -21,8 +21,8 @@ typedef struct {
   int16_t stride; /* pixels of the image from one place to the next, 1 or more */
   /* Score of the stored values -128 ... 127 in 1/65535, and distance from a place to a side of its
    * box in 1/16 pixel. */
-  const uint16_t* scores;
-  const uint16_t* distances;
+  const uint16_t *scores;
+  const uint16_t *distances;
 } micronet_detection_level;
 
 /* A detector, constant for a model. height, width: of the image in pixels, at most 4095. */
@@ -31,14 +31,14 @@ typedef struct {
   int16_t width;
   int16_t classes;
   int16_t level_count;
-  const micronet_detection_level* levels;
+  const micronet_detection_level *levels;
 } micronet_detector;
 
 /* The int8 output tensors of a level, rows of places: height * width * classes scores and
  * height * width * 4 distances (up, left, down, right). */
 typedef struct {
-  const int8_t* scores;
-  const int8_t* boxes;
+  const int8_t *scores;
+  const int8_t *boxes;
 } micronet_detection_outputs;
 
 /* What becomes a detection. */
@@ -66,8 +66,8 @@ typedef struct {
  * Returns their number: 0 ... min(capacity, max_detections). Time grows with the number of places
  * times classes, and with `capacity` times the candidates.
  */
-int micronet_detect(const micronet_detector* detector, const micronet_detection_outputs* outputs,
-                    const micronet_detection_selection* selection, micronet_detection* found,
+int micronet_detect(const micronet_detector *detector, const micronet_detection_outputs *outputs,
+                    const micronet_detection_selection *selection, micronet_detection *found,
                     int capacity);
 
 #ifdef __cplusplus

@@ -16,14 +16,14 @@ void BoardInit();
 int BoardRead();
 
 // Sends all of it.
-void BoardWrite(const char* text, size_t length);
+void BoardWrite(const char *text, size_t length);
 
 // A clock that runs on, in microseconds; it wraps after 71 minutes.
 uint32_t BoardMicros();
 
-// Takes a picture. Returns false when there is no camera or it failed. The picture is valid until the
-// next call.
-bool BoardCapture(Image* image);
+// Takes a picture. Returns false when there is no camera or it failed. The picture is valid until
+// the next call.
+bool BoardCapture(Image *image);
 
 }  // namespace micronet
 

@@ -8,13 +8,14 @@ namespace micronet {
 
 constexpr char kDYShiftMaxName[] = "MicroNetDYShiftMax";
 
-// The numbers come ready in the flatbuffer (custom_options; micronet_keras/convert/fuse.py has the
-// layout), are checked when tensors are allocated, and are used where they lie. No SRAM is taken.
+// The numbers come ready in the flatbuffer (custom_options; micronet_mcu/to_tflm/fused_ops.py has
+// the layout), are checked when tensors are allocated, and are used where they lie. No SRAM is
+// taken.
 Registration RegisterDYShiftMax();
 
 // Adds the operator to a tflite::MicroMutableOpResolver.
 template <typename Resolver>
-auto AddDYShiftMax(Resolver& resolver) {
+auto AddDYShiftMax(Resolver &resolver) {
   Registration registration = RegisterDYShiftMax();  // the resolver copies it
   return resolver.AddCustom(kDYShiftMaxName, &registration);
 }

@@ -11,7 +11,7 @@ namespace {
 
 int8_t image[MODEL_INPUT_SIZE];
 
-Protocol& TheProtocol() {
+Protocol &TheProtocol() {
   static Protocol protocol(kModelInfo, TheRuntime(), image);
   return protocol;
 }
@@ -24,7 +24,7 @@ void FirmwareStart() {
 }
 
 void FirmwarePoll() {
-  Protocol& protocol = TheProtocol();
+  Protocol &protocol = TheProtocol();
   for (int byte = BoardRead(); byte >= 0; byte = BoardRead()) {
     protocol.Feed(static_cast<uint8_t>(byte));
   }

@@ -18,7 +18,7 @@ constexpr uint32_t Widen6(uint32_t v) { return (v << 2) | (v >> 4); }
 
 Rgb Unpack565(uint32_t v) { return {Widen5(v >> 11), Widen6((v >> 5) & 63), Widen5(v & 31)}; }
 
-Rgb Read(const uint8_t* row, int x, PixelFormat format) {
+Rgb Read(const uint8_t *row, int x, PixelFormat format) {
   switch (format) {
     case PixelFormat::kRgb565BigEndian:
       return Unpack565(static_cast<uint32_t>(row[2 * x] << 8 | row[2 * x + 1]));
@@ -37,8 +37,8 @@ int BytesPerPixel(PixelFormat format) {
   return format == PixelFormat::kGrey8 ? 1 : 2;
 }
 
-// The share of one output pixel on one axis: from `begin` to `begin + length`, in 1/64 pixels of the
-// crop. It may reach half a pixel beyond the crop's edge, where the edge's pixel counts on.
+// The share of one output pixel on one axis: from `begin` to `begin + length`, in 1/64 pixels of
+// the crop. It may reach half a pixel beyond the crop's edge, where the edge's pixel counts on.
 struct Share {
   int begin;
   int length;
@@ -51,21 +51,22 @@ Share ShareOf(int index, int crop, int size) {
 }
 
 // How much of source pixel `i` lies in the share.
-uint32_t Weight(const Share& share, int i) {
+uint32_t Weight(const Share &share, int i) {
   const int begin = i * kFraction > share.begin ? i * kFraction : share.begin;
   const int pixel_end = (i + 1) * kFraction;
   const int share_end = share.begin + share.length;
   return static_cast<uint32_t>((pixel_end < share_end ? pixel_end : share_end) - begin);
 }
 
-int FirstPixel(const Share& share) { return share.begin < 0 ? -1 : share.begin / kFraction; }
-int LastPixel(const Share& share) { return (share.begin + share.length - 1) / kFraction; }
+int FirstPixel(const Share &share) { return share.begin < 0 ? -1 : share.begin / kFraction; }
+int LastPixel(const Share &share) { return (share.begin + share.length - 1) / kFraction; }
 int Clamp(int i, int size) { return i < 0 ? 0 : (i < size ? i : size - 1); }
 
-Rgb Mean(const Image& image, int row_bytes, const Crop& crop, const Share& across, const Share& down) {
+Rgb Mean(const Image &image, int row_bytes, const Crop &crop, const Share &across,
+         const Share &down) {
   Rgb sum = {0, 0, 0};
   for (int y = FirstPixel(down); y <= LastPixel(down); ++y) {
-    const uint8_t* row =
+    const uint8_t *row =
         image.data + static_cast<size_t>(crop.top + Clamp(y, crop.height)) * row_bytes;
     const uint32_t row_weight = Weight(down, y);
     for (int x = FirstPixel(across); x <= LastPixel(across); ++x) {
@@ -87,7 +88,7 @@ Status CheckSides(std::initializer_list<int> sides) {
   return {};
 }
 
-Status CheckCrop(const Image& image, const Crop& crop, int width, int height) {
+Status CheckCrop(const Image &image, const Crop &crop, int width, int height) {
   if (crop.left < 0 || crop.width < 1 || crop.width > image.width - crop.left) {
     return {StatusCode::kCrop, crop.left + crop.width, image.width};
   }
@@ -103,8 +104,8 @@ Status CheckCrop(const Image& image, const Crop& crop, int width, int height) {
 
 }  // namespace
 
-Status FillInput(const Image& image, const Crop& wanted, int width, int height, int channels,
-                 int8_t* output) {
+Status FillInput(const Image &image, const Crop &wanted, int width, int height, int channels,
+                 int8_t *output) {
   Status status = CheckSides({image.width, image.height, width, height});
   if (!status.ok()) return status;
   const int least = image.width * BytesPerPixel(image.format);

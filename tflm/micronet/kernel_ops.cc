@@ -14,28 +14,28 @@ namespace {
 
 // The options of an operator are its kernel's numbers: a struct of micronet_params.h, read in place.
 template <typename Shape>
-const Shape* ShapeOf(const TfLiteNode* node) {
-  const void* data = node->custom_initial_data;
+const Shape *ShapeOf(const TfLiteNode *node) {
+  const void *data = node->custom_initial_data;
   if (data == nullptr || node->custom_initial_data_size != static_cast<int>(sizeof(Shape)) ||
       reinterpret_cast<uintptr_t>(data) % alignof(Shape) != 0) {
     return nullptr;
   }
-  return static_cast<const Shape*>(data);
+  return static_cast<const Shape *>(data);
 }
 
-int32_t Count(const TfLiteEvalTensor* tensor) {
+int32_t Count(const TfLiteEvalTensor *tensor) {
   int32_t count = 1;
   for (int i = 0; i < tensor->dims->size; ++i) count *= tensor->dims->data[i];
   return count;
 }
 
-TfLiteStatus Refuse(const char* name, const char* what) {
+TfLiteStatus Refuse(const char *name, const char *what) {
   MicroPrintf("%s: %s do not fit together; convert the model again", name, what);
   return kTfLiteError;
 }
 
 // The kernels check nothing, so all that they will touch is compared with the tensors' sizes here.
-bool SizesAre(TfLiteContext* context, TfLiteNode* node, int32_t input, int32_t weights,
+bool SizesAre(TfLiteContext *context, TfLiteNode *node, int32_t input, int32_t weights,
               int32_t constants, int32_t output, int32_t scratch) {
   const int outputs = scratch > 0 ? 2 : 1;
   if (node->inputs->size != 3 || node->outputs->size != outputs) return false;
@@ -48,67 +48,67 @@ bool SizesAre(TfLiteContext* context, TfLiteNode* node, int32_t input, int32_t w
 }
 
 template <typename T>
-const T* Input(TfLiteContext* context, TfLiteNode* node, int index) {
+const T *Input(TfLiteContext *context, TfLiteNode *node, int index) {
   return GetTensorData<T>(GetEvalInput(context, node, index));
 }
 
-int8_t* Output(TfLiteContext* context, TfLiteNode* node, int index) {
+int8_t *Output(TfLiteContext *context, TfLiteNode *node, int index) {
   return GetTensorData<int8_t>(GetEvalOutput(context, node, index));
 }
 
 // --- convolutions -------------------------------------------------------------------------------
 
-micronet_conv_params ConvOf(TfLiteContext* context, TfLiteNode* node) {
+micronet_conv_params ConvOf(TfLiteContext *context, TfLiteNode *node) {
   return {*ShapeOf<micronet_conv_shape>(node), Input<int8_t>(context, node, 1),
           Input<micronet_channel>(context, node, 2), nullptr};
 }
 
-TfLiteStatus PrepareConv(TfLiteContext* context, TfLiteNode* node, const char* name, bool depthwise,
+TfLiteStatus PrepareConv(TfLiteContext *context, TfLiteNode *node, const char *name, bool depthwise,
                          bool has_scratch) {
-  const micronet_conv_shape* g = ShapeOf<micronet_conv_shape>(node);
+  const micronet_conv_shape *g = ShapeOf<micronet_conv_shape>(node);
   if (g == nullptr) return Refuse(name, "size or place of its options");
   const bool positive = g->in_h > 0 && g->in_w > 0 && g->in_c > 0 && g->out_h > 0 && g->out_w > 0 &&
                         g->out_c > 0 && g->kernel_h > 0 && g->kernel_w > 0 && g->stride_h > 0 &&
                         g->stride_w > 0;
   if (!positive || (depthwise && g->out_c % g->in_c != 0)) return Refuse(name, "its options");
   const int32_t patch = g->kernel_h * g->kernel_w * (depthwise ? 1 : g->in_c);
-  const bool fit = SizesAre(context, node, g->in_h * g->in_w * g->in_c, patch * g->out_c, 4 * g->out_c,
-                            g->out_h * g->out_w * g->out_c,
+  const bool fit = SizesAre(context, node, g->in_h * g->in_w * g->in_c, patch * g->out_c,
+                            4 * g->out_c, g->out_h * g->out_w * g->out_c,
                             has_scratch ? static_cast<int32_t>(MICRONET_CONV2D_SCRATCH(patch)) : 0);
   return fit ? kTfLiteOk : Refuse(name, "its tensors");
 }
 
-TfLiteStatus PrepareConv2D(TfLiteContext* context, TfLiteNode* node) {
+TfLiteStatus PrepareConv2D(TfLiteContext *context, TfLiteNode *node) {
   return PrepareConv(context, node, "MicroNetConv2D", false, true);
 }
 
-TfLiteStatus InvokeConv2D(TfLiteContext* context, TfLiteNode* node) {
+TfLiteStatus InvokeConv2D(TfLiteContext *context, TfLiteNode *node) {
   const micronet_conv_params conv = ConvOf(context, node);
   micronet_conv2d(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0),
                   Output(context, node, 1));
   return kTfLiteOk;
 }
 
-TfLiteStatus PrepareColumnRGB(TfLiteContext* context, TfLiteNode* node) {
-  const char* name = "MicroNetConv2DColumnRGB";
+TfLiteStatus PrepareColumnRGB(TfLiteContext *context, TfLiteNode *node) {
+  const char *name = "MicroNetConv2DColumnRGB";
   if (PrepareConv(context, node, name, false, false) != kTfLiteOk) return kTfLiteError;
-  const micronet_conv_shape* g = ShapeOf<micronet_conv_shape>(node);
+  const micronet_conv_shape *g = ShapeOf<micronet_conv_shape>(node);
   const bool column = g->in_c == 3 && g->kernel_w == 1 && g->stride_w == 1 && g->pad_left == 0 &&
                       g->out_w == g->in_w && g->kernel_h <= 8;
   return column ? kTfLiteOk : Refuse(name, "its options");
 }
 
-TfLiteStatus InvokeColumnRGB(TfLiteContext* context, TfLiteNode* node) {
+TfLiteStatus InvokeColumnRGB(TfLiteContext *context, TfLiteNode *node) {
   const micronet_conv_params conv = ConvOf(context, node);
   micronet_conv2d_column_rgb(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0));
   return kTfLiteOk;
 }
 
-TfLiteStatus PrepareDepthwise(TfLiteContext* context, TfLiteNode* node) {
+TfLiteStatus PrepareDepthwise(TfLiteContext *context, TfLiteNode *node) {
   return PrepareConv(context, node, "MicroNetDepthwiseConv2D", true, false);
 }
 
-TfLiteStatus InvokeDepthwise(TfLiteContext* context, TfLiteNode* node) {
+TfLiteStatus InvokeDepthwise(TfLiteContext *context, TfLiteNode *node) {
   const micronet_conv_params conv = ConvOf(context, node);
   micronet_depthwise(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0));
   return kTfLiteOk;
@@ -116,22 +116,22 @@ TfLiteStatus InvokeDepthwise(TfLiteContext* context, TfLiteNode* node) {
 
 // --- grouped 1x1 --------------------------------------------------------------------------------
 
-TfLiteStatus PrepareGrouped(TfLiteContext* context, TfLiteNode* node) {
-  const char* name = "MicroNetGroupedConv2D";
-  const micronet_conv2d_grouped_1x1_shape* g = ShapeOf<micronet_conv2d_grouped_1x1_shape>(node);
+TfLiteStatus PrepareGrouped(TfLiteContext *context, TfLiteNode *node) {
+  const char *name = "MicroNetGroupedConv2D";
+  const micronet_conv2d_grouped_1x1_shape *g = ShapeOf<micronet_conv2d_grouped_1x1_shape>(node);
   if (g == nullptr) return Refuse(name, "size or place of its options");
   if (g->groups < 1 || g->in_c < 1 || g->out_c < 1 || g->pixels < 1 || g->in_c % g->groups != 0 ||
       g->out_c % g->groups != 0) {
     return Refuse(name, "its options");
   }
   const int32_t depth = g->in_c / g->groups;
-  const bool fit = SizesAre(context, node, g->pixels * g->in_c, MICRONET_ROUND_UP_4(depth) * g->out_c,
-                            4 * g->out_c, g->pixels * g->out_c,
-                            static_cast<int32_t>(MICRONET_CONV2D_GROUPED_1X1_SCRATCH(depth)));
+  const bool fit = SizesAre(
+      context, node, g->pixels * g->in_c, MICRONET_ROUND_UP_4(depth) * g->out_c, 4 * g->out_c,
+      g->pixels * g->out_c, static_cast<int32_t>(MICRONET_CONV2D_GROUPED_1X1_SCRATCH(depth)));
   return fit ? kTfLiteOk : Refuse(name, "its tensors");
 }
 
-TfLiteStatus InvokeGrouped(TfLiteContext* context, TfLiteNode* node) {
+TfLiteStatus InvokeGrouped(TfLiteContext *context, TfLiteNode *node) {
   const micronet_conv2d_grouped_1x1_params grouped = {
       *ShapeOf<micronet_conv2d_grouped_1x1_shape>(node), Input<int16_t>(context, node, 1),
       Input<micronet_channel>(context, node, 2)};
@@ -142,9 +142,9 @@ TfLiteStatus InvokeGrouped(TfLiteContext* context, TfLiteNode* node) {
 
 // --- fully connected ----------------------------------------------------------------------------
 
-TfLiteStatus PrepareDense(TfLiteContext* context, TfLiteNode* node) {
-  const char* name = "MicroNetFullyConnected";
-  const micronet_fully_connected_shape* d = ShapeOf<micronet_fully_connected_shape>(node);
+TfLiteStatus PrepareDense(TfLiteContext *context, TfLiteNode *node) {
+  const char *name = "MicroNetFullyConnected";
+  const micronet_fully_connected_shape *d = ShapeOf<micronet_fully_connected_shape>(node);
   if (d == nullptr) return Refuse(name, "size or place of its options");
   if (d->in_c < 1 || d->out_c < 1) return Refuse(name, "its options");
   const bool fit = SizesAre(context, node, d->in_c, d->in_c * d->out_c, d->out_c, d->out_c,
@@ -152,7 +152,7 @@ TfLiteStatus PrepareDense(TfLiteContext* context, TfLiteNode* node) {
   return fit ? kTfLiteOk : Refuse(name, "its tensors");
 }
 
-TfLiteStatus InvokeDense(TfLiteContext* context, TfLiteNode* node) {
+TfLiteStatus InvokeDense(TfLiteContext *context, TfLiteNode *node) {
   const micronet_fully_connected_params dense = {*ShapeOf<micronet_fully_connected_shape>(node),
                                                  Input<int8_t>(context, node, 1),
                                                  Input<int32_t>(context, node, 2)};

@@ -15,31 +15,31 @@ Registration RegisterFullyConnected();
 
 // Each adds one operator to a tflite::MicroMutableOpResolver, which copies the registration.
 template <typename Resolver>
-auto AddConv2D(Resolver& resolver) {
+auto AddConv2D(Resolver &resolver) {
   Registration registration = RegisterConv2D();
   return resolver.AddCustom("MicroNetConv2D", &registration);
 }
 
 template <typename Resolver>
-auto AddConv2DColumnRGB(Resolver& resolver) {
+auto AddConv2DColumnRGB(Resolver &resolver) {
   Registration registration = RegisterConv2DColumnRGB();
   return resolver.AddCustom("MicroNetConv2DColumnRGB", &registration);
 }
 
 template <typename Resolver>
-auto AddDepthwiseConv2D(Resolver& resolver) {
+auto AddDepthwiseConv2D(Resolver &resolver) {
   Registration registration = RegisterDepthwiseConv2D();
   return resolver.AddCustom("MicroNetDepthwiseConv2D", &registration);
 }
 
 template <typename Resolver>
-auto AddGroupedConv2D(Resolver& resolver) {
+auto AddGroupedConv2D(Resolver &resolver) {
   Registration registration = RegisterGroupedConv2D();
   return resolver.AddCustom("MicroNetGroupedConv2D", &registration);
 }
 
 template <typename Resolver>
-auto AddFullyConnected(Resolver& resolver) {
+auto AddFullyConnected(Resolver &resolver) {
   Registration registration = RegisterFullyConnected();
   return resolver.AddCustom("MicroNetFullyConnected", &registration);
 }

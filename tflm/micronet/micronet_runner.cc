@@ -8,7 +8,7 @@
 namespace micronet {
 namespace {
 
-int32_t CountOf(const TfLiteTensor* tensor) {
+int32_t CountOf(const TfLiteTensor *tensor) {
   int32_t count = 1;
   for (int i = 0; i < tensor->dims->size; ++i) count *= tensor->dims->data[i];
   return count;
@@ -16,7 +16,7 @@ int32_t CountOf(const TfLiteTensor* tensor) {
 
 }  // namespace
 
-MicroNetRunner::MicroNetRunner(const ModelInfo& info, const uint8_t* flatbuffer, uint8_t* arena,
+MicroNetRunner::MicroNetRunner(const ModelInfo &info, const uint8_t *flatbuffer, uint8_t *arena,
                                size_t arena_bytes)
     : info_(info),
       model_(tflite::GetModel(flatbuffer)),
@@ -31,8 +31,8 @@ Status MicroNetRunner::CheckModel() {
     return {StatusCode::kSchemaVersion, version, TFLITE_SCHEMA_VERSION};
   }
   // Converters may leave operator codes that no operator uses.
-  for (const tflite::Operator* op : *(*model_->subgraphs())[0]->operators()) {
-    const tflite::OperatorCode* code = (*model_->operator_codes())[op->opcode_index()];
+  for (const tflite::Operator *op : *(*model_->subgraphs())[0]->operators()) {
+    const tflite::OperatorCode *code = (*model_->operator_codes())[op->opcode_index()];
     // Old files keep the number in the field of one byte.
     const int32_t builtin = code->builtin_code() > code->deprecated_builtin_code()
                                 ? static_cast<int32_t>(code->builtin_code())
@@ -47,12 +47,12 @@ Status MicroNetRunner::CheckModel() {
 }
 
 // TFLM's own kernels do not survive an arena that ends while they are prepared, so what cannot be
-// enough is refused first. The size was measured on a 64-bit machine. 32-bit boards, whose pointers are
-// half as long, need 83 to 94 % of it (M0 to M3), so that three quarters are never enough there; between
-// that and the size needed, TFLM notices by itself.
+// enough is refused first. The size was measured on a 64-bit machine. 32-bit boards, whose pointers
+// are half as long, need 83 to 94 % of it (M0 to M3), so that three quarters are never enough
+// there; between that and the size needed, TFLM notices by itself.
 Status MicroNetRunner::CheckArena() const {
   const int32_t needed = info_.arena_bytes;
-  const int32_t least = sizeof(void*) > 4 ? needed : needed / 4 * 3;
+  const int32_t least = sizeof(void *) > 4 ? needed : needed / 4 * 3;
   const int32_t given = static_cast<int32_t>(arena_bytes_);
   if (given < least || given < info_.input_bytes()) {
     return {StatusCode::kArenaTooSmall, given, needed};
@@ -61,7 +61,7 @@ Status MicroNetRunner::CheckArena() const {
 }
 
 Status MicroNetRunner::CheckEnds() {
-  const TfLiteTensor* input = interpreter_->input(0);
+  const TfLiteTensor *input = interpreter_->input(0);
   if (input->type != kTfLiteInt8) return {StatusCode::kInputType, input->type, kTfLiteInt8};
   for (size_t i = 0; i < interpreter_->outputs_size(); ++i) {
     const TfLiteType type = interpreter_->output(i)->type;
@@ -96,8 +96,9 @@ Status MicroNetRunner::Init() {
   return {};
 }
 
-const int8_t* MicroNetRunner::output(int index) const {
-  if (output_ == nullptr || index < 0 || static_cast<size_t>(index) >= interpreter_->outputs_size()) {
+const int8_t *MicroNetRunner::output(int index) const {
+  if (output_ == nullptr || index < 0 ||
+      static_cast<size_t>(index) >= interpreter_->outputs_size()) {
     return nullptr;
   }
   return interpreter_->typed_output_tensor<int8_t>(index);

@@ -14,18 +14,18 @@ namespace micronet {
 class MicroNetRunner final : public Runtime {
  public:
   // `flatbuffer`: aligned to 16 bytes, as the generated array is.
-  MicroNetRunner(const ModelInfo& info, const uint8_t* flatbuffer, uint8_t* arena,
+  MicroNetRunner(const ModelInfo &info, const uint8_t *flatbuffer, uint8_t *arena,
                  size_t arena_bytes);
-  MicroNetRunner(const MicroNetRunner&) = delete;
-  MicroNetRunner& operator=(const MicroNetRunner&) = delete;
+  MicroNetRunner(const MicroNetRunner &) = delete;
+  MicroNetRunner &operator=(const MicroNetRunner &) = delete;
 
   Status Init() override;
-  int8_t* input() override { return input_; }
+  int8_t *input() override { return input_; }
   Status Invoke() override;
-  const int8_t* output() const override { return output_; }
-  // Of a model with several outputs, a detector's for example; nullptr before Init, and when there is no
-  // such output. `info.classes` is the size of output 0.
-  const int8_t* output(int index) const;
+  const int8_t *output() const override { return output_; }
+  // Of a model with several outputs, a detector's for example; nullptr before Init, and when there
+  // is no such output. `info.classes` is the size of output 0.
+  const int8_t *output(int index) const;
   int32_t arena_used() const override;
 
  private:
@@ -33,15 +33,15 @@ class MicroNetRunner final : public Runtime {
   Status CheckArena() const;
   Status CheckEnds();
 
-  const ModelInfo& info_;
-  const tflite::Model* model_;
-  uint8_t* arena_;
+  const ModelInfo &info_;
+  const tflite::Model *model_;
+  uint8_t *arena_;
   size_t arena_bytes_;
   OpResolver resolver_;
   bool ops_registered_;
-  int8_t* input_ = nullptr;
-  int8_t* output_ = nullptr;
-  tflite::MicroInterpreter* interpreter_ = nullptr;
+  int8_t *input_ = nullptr;
+  int8_t *output_ = nullptr;
+  tflite::MicroInterpreter *interpreter_ = nullptr;
   // Where the interpreter is made: it cannot be a plain member, since it takes hold of the arena
   // when it is constructed, before anything has been checked.
   alignas(tflite::MicroInterpreter) uint8_t place_[sizeof(tflite::MicroInterpreter)];

@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kLine = 160;
 constexpr int kMostRuns = 100000;
 
-void Send(Text& text) {
+void Send(Text &text) {
   text.Add("\r\n");
   BoardWrite(text.c_str(), text.length());
 }
@@ -26,7 +26,7 @@ void SendReady() {
 }
 
 // A line longer than the buffer goes out in pieces.
-void SendPiece(Text& text) { BoardWrite(text.c_str(), text.length()); }
+void SendPiece(Text &text) { BoardWrite(text.c_str(), text.length()); }
 
 void SendLap() {
   char line[32];
@@ -41,9 +41,9 @@ int HexDigit(char c) {
   return -1;
 }
 
-// Reads a whole number of at most nine digits and moves `text` behind it and the blanks that follow;
-// -1 if there is none.
-int32_t Number(const char*& text) {
+// Reads a whole number of at most nine digits and moves `text` behind it and the blanks that
+// follow; -1 if there is none.
+int32_t Number(const char *&text) {
   int32_t value = 0;
   int digits = 0;
   for (; *text >= '0' && *text <= '9' && digits < 9; ++text, ++digits) {
@@ -54,7 +54,7 @@ int32_t Number(const char*& text) {
 }
 
 // What follows `word` in `text`, or nullptr if it does not begin with the word.
-const char* After(const char* text, const char* word) {
+const char *After(const char *text, const char *word) {
   const size_t length = strlen(word);
   if (strncmp(text, word, length) != 0) return nullptr;
   text += length;
@@ -63,7 +63,7 @@ const char* After(const char* text, const char* word) {
   return text;
 }
 
-uint32_t Crc32(const int8_t* pixels, int count) {
+uint32_t Crc32(const int8_t *pixels, int count) {
   uint32_t crc = 0xFFFFFFFFu;
   for (int i = 0; i < count; ++i) {
     crc ^= static_cast<uint8_t>(pixels[i] + 128);
@@ -114,7 +114,7 @@ void Protocol::Idle() {
 }
 
 void Protocol::Run() {
-  const char* argument = nullptr;
+  const char *argument = nullptr;
   if (After(command_, "name")) {
     Name();
   } else if (After(command_, "profile")) {
@@ -158,8 +158,8 @@ void Protocol::Profile() {
   SendReady();
 }
 
-void Protocol::Db(const char* argument) {
-  const char* size = After(argument, "load");
+void Protocol::Db(const char *argument) {
+  const char *size = After(argument, "load");
   if (size != nullptr) {
     DbLoad(size);
   } else {
@@ -167,7 +167,7 @@ void Protocol::Db(const char* argument) {
   }
 }
 
-void Protocol::DbLoad(const char* argument) {
+void Protocol::DbLoad(const char *argument) {
   loaded_ = Loaded::kNothing;
   inferred_ = false;
   const int32_t size = Number(argument);
@@ -183,7 +183,7 @@ void Protocol::DbLoad(const char* argument) {
   SendReady();
 }
 
-void Protocol::DbHex(const char* digits) {
+void Protocol::DbHex(const char *digits) {
   if (loaded_ != Loaded::kPart) {
     loaded_ = Loaded::kNothing;
     return Fail("no image is being loaded; begin with db load");
@@ -220,12 +220,12 @@ bool Protocol::Ready() {
   return false;
 }
 
-Status Protocol::RunOn(const int8_t* image) {
+Status Protocol::RunOn(const int8_t *image) {
   memcpy(runtime_.input(), image, static_cast<size_t>(info_.input_bytes()));
   return runtime_.Invoke();
 }
 
-void Protocol::Infer(const char* argument) {
+void Protocol::Infer(const char *argument) {
   inferred_ = false;
   if (!Ready()) return;
   const int32_t runs = Number(argument);
@@ -245,7 +245,7 @@ void Protocol::Infer(const char* argument) {
 
 void Protocol::Results() {
   if (!inferred_) return Fail("nothing has been inferred");
-  const int8_t* output = runtime_.output();
+  const int8_t *output = runtime_.output();
   char line[32];
   for (int i = 0; i < info_.classes; ++i) {
     Text text(line, sizeof(line));
@@ -257,10 +257,11 @@ void Protocol::Results() {
   SendReady();
 }
 
-void Protocol::Top(const char* argument) {
+void Protocol::Top(const char *argument) {
   if (!inferred_) return Fail("nothing has been inferred");
   const int32_t count = Number(argument);
-  if (count < 1 || count > kMostTop || *argument != 0) return Fail("top takes a number from 1 to 5");
+  if (count < 1 || count > kMostTop || *argument != 0)
+    return Fail("top takes a number from 1 to 5");
   Candidate best[kMostTop];
   const int found = TopK(runtime_.output(), info_.classes, count, best);
   for (int i = 0; i < found; ++i) {
@@ -294,7 +295,7 @@ void Protocol::Test() {
   const Status status = RunOn(info_.test_input);
   if (!status.ok()) return Fail(status);
   int32_t largest = 0;
-  const int8_t* output = runtime_.output();
+  const int8_t *output = runtime_.output();
   for (int i = 0; i < info_.classes; ++i) {
     const int difference = output[i] - info_.test_output[i];
     if (difference > largest) largest = difference;
@@ -309,7 +310,7 @@ void Protocol::Test() {
   SendReady();
 }
 
-void Protocol::Fail(const char* reason) {
+void Protocol::Fail(const char *reason) {
   char line[kLine];
   Text text(line, sizeof(line));
   text.Add("e-[").Add(reason);
@@ -318,7 +319,7 @@ void Protocol::Fail(const char* reason) {
   Send(end.Add(']'));
 }
 
-void Protocol::Fail(const Status& status) {
+void Protocol::Fail(const Status &status) {
   char line[kLine];
   Text text(line, sizeof(line));
   Describe(status, text);

@@ -1,7 +1,7 @@
 // The serial protocol of the firmware, in the style of the EEMBC runner of MLPerf Tiny.
 //
-// A command ends with '%'. Every answer is a line that begins with "m-" (message) or "e-" (error), and
-// every command's last line is "m-ready" or, when it failed, "e-[what is wrong]".
+// A command ends with '%'. Every answer is a line that begins with "m-" (message) or "e-" (error),
+// and every command's last line is "m-ready" or, when it failed, "e-[what is wrong]".
 //
 //   name%          m-name-dut-[model's name]
 //   profile%       m-profile-[micronet 1], m-model-[name], m-input-[height,width,channels],
@@ -33,7 +33,7 @@ class Protocol {
  public:
   // `image`: info.input_bytes() bytes, where the received image stays: running a model destroys its
   // input, and `infer` runs it many times.
-  Protocol(const ModelInfo& info, Runtime& runtime, int8_t* image)
+  Protocol(const ModelInfo &info, Runtime &runtime, int8_t *image)
       : info_(info), runtime_(runtime), image_(image) {}
 
   // Initialises the model and says so: m-init-done, or the error. A board without a working model
@@ -52,25 +52,25 @@ class Protocol {
   void Run();
   void Name();
   void Profile();
-  void Db(const char* argument);
-  void DbLoad(const char* argument);
-  void DbHex(const char* digits);
-  void Infer(const char* argument);
+  void Db(const char *argument);
+  void DbLoad(const char *argument);
+  void DbHex(const char *digits);
+  void Infer(const char *argument);
   void Results();
-  void Top(const char* argument);
+  void Top(const char *argument);
   void Camera();
   void Test();
   bool Ready();
-  Status RunOn(const int8_t* image);
-  void Fail(const char* reason);
-  void Fail(const Status& status);
+  Status RunOn(const int8_t *image);
+  void Fail(const char *reason);
+  void Fail(const Status &status);
 
-  const ModelInfo& info_;
-  Runtime& runtime_;
-  int8_t* image_;
+  const ModelInfo &info_;
+  Runtime &runtime_;
+  int8_t *image_;
   Status status_;  // of Start
   Loaded loaded_ = Loaded::kNothing;
-  int received_ = 0;     // bytes of the image
+  int received_ = 0;       // bytes of the image
   bool inferred_ = false;  // the output belongs to the loaded image
   bool overlong_ = false;
   int length_ = 0;

@@ -11,13 +11,13 @@ namespace micronet {
 
 // What firmware knows of its model; generated into model_info.cc.
 struct ModelInfo {
-  const char* name;
+  const char *name;
   int height, width, channels;  // of the input, int8 = pixel - 128
   int classes;                  // values of the output
   int32_t arena_bytes;          // as measured when the model was exported
-  const char* const* labels;    // `classes` of them, or nullptr
-  const int8_t* test_input;     // one image ...
-  const int8_t* test_output;    // ... and what the model answers to it
+  const char *const *labels;    // `classes` of them, or nullptr
+  const int8_t *test_input;     // one image ...
+  const int8_t *test_output;    // ... and what the model answers to it
 
   int32_t input_bytes() const { return height * width * channels; }
 };
@@ -29,10 +29,10 @@ class Runtime {
  public:
   virtual Status Init() = 0;
   // int8 [height, width, channels]. Invoke may destroy it.
-  virtual int8_t* input() = 0;
+  virtual int8_t *input() = 0;
   virtual Status Invoke() = 0;
   // int8 [classes], valid until the next use of input().
-  virtual const int8_t* output() const = 0;
+  virtual const int8_t *output() const = 0;
   // Bytes of SRAM in use for tensors and what the runtime keeps beside them; 0 before Init.
   virtual int32_t arena_used() const = 0;
 
@@ -41,7 +41,7 @@ class Runtime {
 };
 
 // The runtime that the firmware is linked with: runtime_tflm.cc or runtime_c.cc.
-Runtime& TheRuntime();
+Runtime &TheRuntime();
 
 }  // namespace micronet
 

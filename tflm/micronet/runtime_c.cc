@@ -8,18 +8,18 @@ namespace {
 class CompiledModel final : public Runtime {
  public:
   Status Init() override { return {}; }
-  int8_t* input() override { return micronet_input(); }
+  int8_t *input() override { return micronet_input(); }
   Status Invoke() override {
     if (micronet_invoke(nullptr, nullptr) != 0) return {StatusCode::kInvoke};
     return {};
   }
-  const int8_t* output() const override { return micronet_output(); }
+  const int8_t *output() const override { return micronet_output(); }
   int32_t arena_used() const override { return MICRONET_ARENA_SIZE; }
 };
 
 }  // namespace
 
-Runtime& TheRuntime() {
+Runtime &TheRuntime() {
   static CompiledModel model;
   return model;
 }

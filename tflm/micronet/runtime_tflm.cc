@@ -16,10 +16,10 @@ alignas(16) MICRONET_ARENA_ATTRIBUTE uint8_t arena[MODEL_ARENA_SIZE];
 
 }  // namespace
 
-Runtime& TheRuntime() {
+Runtime &TheRuntime() {
   // Made in place and never destroyed: a static object's destructor would drag in atexit.
   alignas(MicroNetRunner) static uint8_t place[sizeof(MicroNetRunner)];
-  static MicroNetRunner* const runner =
+  static MicroNetRunner *const runner =
       new (place) MicroNetRunner(kModelInfo, model_data, arena, sizeof(arena));
   return *runner;
 }

@@ -6,9 +6,9 @@ namespace {
 
 struct Wording {
   StatusCode code;
-  const char* before;
-  const char* between;  // nullptr: no numbers, or only the first
-  const char* after;
+  const char *before;
+  const char *between;  // nullptr: no numbers, or only the first
+  const char *after;
 };
 
 constexpr Wording kWordings[] = {
@@ -21,7 +21,8 @@ constexpr Wording kWordings[] = {
     {StatusCode::kInputType, "the model's input has type ", ", not int8 which is ", ""},
     {StatusCode::kInputShape, "the model's input has ", " values, the firmware was made for ", ""},
     {StatusCode::kOutputType, "the model's output has type ", ", not int8 which is ", ""},
-    {StatusCode::kOutputShape, "the model's output has ", " values, the firmware was made for ", ""},
+    {StatusCode::kOutputShape, "the model's output has ", " values, the firmware was made for ",
+     ""},
     {StatusCode::kNotReady, "the model is not ready; Init failed or was not called", nullptr, ""},
     {StatusCode::kInvoke, "an operator failed; TFLM's log says which", nullptr, ""},
     {StatusCode::kImageSize, "an image side of ", " pixels; possible are 1 to ", ""},
@@ -30,14 +31,14 @@ constexpr Wording kWordings[] = {
     {StatusCode::kNoCamera, "no camera, or it gave no picture", nullptr, ""},
 };
 
-constexpr bool HasNumber(const Wording& wording) {
+constexpr bool HasNumber(const Wording &wording) {
   return wording.between != nullptr || wording.code == StatusCode::kOpMissing;
 }
 
 }  // namespace
 
-void Describe(const Status& status, Text& text) {
-  for (const Wording& wording : kWordings) {
+void Describe(const Status &status, Text &text) {
+  for (const Wording &wording : kWordings) {
     if (wording.code != status.code) continue;
     text.Add(wording.before);
     if (HasNumber(wording)) text.Add(status.found);

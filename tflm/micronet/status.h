@@ -11,20 +11,20 @@ namespace micronet {
 
 enum class StatusCode : uint8_t {
   kOk = 0,
-  kSchemaVersion,      // found, expected: versions of the flatbuffer schema
-  kOpMissing,          // found: the builtin operator's number; the generated resolver is not this model's
-  kArenaTooSmall,      // found, expected: bytes
-  kAllocation,         // TFLM refused the model for another reason, which it has logged
-  kInputType,          // found, expected: TfLiteType
-  kInputShape,         // found, expected: number of values
-  kOutputType,         // found, expected: TfLiteType
-  kOutputShape,        // found, expected: number of values
-  kNotReady,           // Init has not been called, or it failed
-  kInvoke,             // an operator failed; TFLM has logged which
-  kImageSize,          // found: the image's width or height; expected: the largest that is possible
-  kCrop,               // the crop leaves the image; found: its end, expected: the image's size
-  kImageData,          // found, expected: bytes between rows
-  kNoCamera,           // the board has none, or it gave no picture
+  kSchemaVersion,  // found, expected: versions of the flatbuffer schema
+  kOpMissing,  // found: the builtin operator's number; the generated resolver is not this model's
+  kArenaTooSmall,  // found, expected: bytes
+  kAllocation,     // TFLM refused the model for another reason, which it has logged
+  kInputType,      // found, expected: TfLiteType
+  kInputShape,     // found, expected: number of values
+  kOutputType,     // found, expected: TfLiteType
+  kOutputShape,    // found, expected: number of values
+  kNotReady,       // Init has not been called, or it failed
+  kInvoke,         // an operator failed; TFLM has logged which
+  kImageSize,      // found: the image's width or height; expected: the largest that is possible
+  kCrop,           // the crop leaves the image; found: its end, expected: the image's size
+  kImageData,      // found, expected: bytes between rows
+  kNoCamera,       // the board has none, or it gave no picture
 };
 
 struct Status {
@@ -36,7 +36,7 @@ struct Status {
 };
 
 // "the arena is too small: 20000 bytes, 79600 are needed"
-void Describe(const Status& status, Text& text);
+void Describe(const Status &status, Text &text);
 
 }  // namespace micronet
 

@@ -3,7 +3,7 @@
 
 namespace micronet {
 
-int TopK(const int8_t* scores, int size, int count, Candidate* best) {
+int TopK(const int8_t *scores, int size, int count, Candidate *best) {
   int found = 0;
   if (count <= 0) return 0;
   for (int i = 0; i < size; ++i) {

@@ -13,7 +13,7 @@ struct Candidate {
 
 // Writes the `count` greatest of `size` scores to `best`, greatest first; of equal ones the first.
 // Returns how many were written: less than `count` when there are not so many.
-int TopK(const int8_t* scores, int size, int count, Candidate* best);
+int TopK(const int8_t *scores, int size, int count, Candidate *best);
 
 }  // namespace micronet
 

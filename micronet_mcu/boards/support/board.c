@@ -4,7 +4,8 @@
 #include <stddef.h>
 
 #ifndef BOARD_TICKS_PER_1000_INSTRUCTIONS
-#error "the build sets BOARD_TICKS_PER_1000_INSTRUCTIONS from the clock of the board and QEMU's -icount"
+#error \
+    "the build sets BOARD_TICKS_PER_1000_INSTRUCTIONS from the clock of the board and QEMU's -icount"
 #endif
 
 extern uint32_t board_data_start[], board_data_end[], board_data_load[];
@@ -155,6 +156,20 @@ void __attribute__((noreturn, used)) board_start(void) {
 
 typedef void (*handler)(void);
 __attribute__((section(".vectors"), used)) static const handler vectors[16] = {
-    (handler)board_stack_top, board_start, on_fault, on_fault, on_fault, on_fault, on_fault, on_fault,
-    on_fault, on_fault, on_fault, on_fault, on_fault, on_fault, on_fault, on_systick,
+    (handler)board_stack_top,
+    board_start,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_fault,
+    on_systick,
 };

@@ -8,13 +8,13 @@
 
 enum { MAX_LEVELS = 8 };
 
-static void read_all(void* target, size_t size) {
+static void read_all(void *target, size_t size) {
   if (size && fread(target, 1, size, stdin) != size) exit(1);
 }
 
 /* A block of exactly this size, so that a sanitizer sees every step beyond it. */
-static void* block(size_t size) {
-  void* memory = malloc(size ? size : 1);
+static void *block(size_t size) {
+  void *memory = malloc(size ? size : 1);
   if (!memory) exit(1);
   return memory;
 }
@@ -28,9 +28,9 @@ int main(void) {
       int32_t shape[3];
       read_all(shape, sizeof shape);
       const size_t places = (size_t)(shape[0] * shape[1]);
-      uint16_t* tables = block(512 * sizeof(uint16_t));
-      int8_t* scores = block(places * (size_t)head[2]);
-      int8_t* boxes = block(places * 4);
+      uint16_t *tables = block(512 * sizeof(uint16_t));
+      int8_t *scores = block(places * (size_t)head[2]);
+      int8_t *boxes = block(places * 4);
       read_all(tables, 512 * sizeof(uint16_t));
       read_all(scores, places * (size_t)head[2]);
       read_all(boxes, places * 4);
@@ -42,7 +42,7 @@ int main(void) {
                                         (int16_t)head[3], levels};
     const micronet_detection_selection selection = {(uint16_t)head[4], (uint16_t)head[5],
                                                     (int16_t)head[6]};
-    micronet_detection* found = block((size_t)head[7] * sizeof *found);
+    micronet_detection *found = block((size_t)head[7] * sizeof *found);
     const int count = micronet_detect(&detector, outputs, &selection, found, head[7]);
     printf("%d\n", count);
     for (int i = 0; i < count; ++i) {
@@ -51,9 +51,9 @@ int main(void) {
     }
     free(found);
     for (int i = 0; i < head[3]; ++i) {
-      free((void*)levels[i].scores);
-      free((void*)outputs[i].scores);
-      free((void*)outputs[i].boxes);
+      free((void *)levels[i].scores);
+      free((void *)outputs[i].scores);
+      free((void *)outputs[i].boxes);
     }
   }
   return 0;

@@ -11,12 +11,12 @@ int main() {
   int32_t request[12];
   while (fread(request, sizeof(request), 1, stdin) == 1) {
     // Memory of exactly the sizes, so that the sanitizer sees every byte too far.
-    uint8_t* data = static_cast<uint8_t*>(malloc(request[8] > 0 ? request[8] : 1));
+    uint8_t *data = static_cast<uint8_t *>(malloc(request[8] > 0 ? request[8] : 1));
     if (request[8] > 0 && fread(data, request[8], 1, stdin) != 1) return 1;
     const long size = request[9] > 0 && request[10] > 0 && request[9] <= 4096 && request[10] <= 4096
                           ? static_cast<long>(request[9]) * request[10] * request[11]
                           : 0;
-    int8_t* output = static_cast<int8_t*>(malloc(size > 0 ? size : 1));
+    int8_t *output = static_cast<int8_t *>(malloc(size > 0 ? size : 1));
     micronet::Image image;
     image.data = data;
     image.format = static_cast<micronet::PixelFormat>(request[0]);

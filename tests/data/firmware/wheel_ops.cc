@@ -14,10 +14,10 @@ namespace micro {
 template <unsigned int tOpCount>
 class MicroMutableOpResolver {
  public:
-  const TFLMRegistration* FindOp(const char* name) const;
+  const TFLMRegistration *FindOp(const char *name) const;
 };
 template <>
-const TFLMRegistration* MicroMutableOpResolver<200>::FindOp(const char* name) const;
+const TFLMRegistration *MicroMutableOpResolver<200>::FindOp(const char *name) const;
 
 }  // namespace micro
 }  // namespace tflite
@@ -27,7 +27,7 @@ namespace {
 constexpr int kCustom = 32;
 
 struct ResolverMemory {
-  const void* vtable;
+  const void *vtable;
   micronet::Registration registrations[200];
   unsigned int length;
 };
@@ -38,24 +38,24 @@ namespace {
 
 // Has the one method that the functions of tflm/micronet use of a resolver.
 struct WheelResolver {
-  ResolverMemory* memory;
+  ResolverMemory *memory;
 
-  bool AddCustom(const char* name, const micronet::Registration* registration) {
+  bool AddCustom(const char *name, const micronet::Registration *registration) {
     if (memory->length == 0 || memory->length >= 200) return false;
-    micronet::Registration& added = memory->registrations[memory->length];
+    micronet::Registration &added = memory->registrations[memory->length];
     added = *registration;
     added.builtin_code = kCustom;
     added.custom_name = name;
     ++memory->length;
     using Resolver = tflite::micro::MicroMutableOpResolver<200>;
-    return reinterpret_cast<const Resolver*>(memory)->FindOp(name) == &added;
+    return reinterpret_cast<const Resolver *>(memory)->FindOp(name) == &added;
   }
 };
 
 }  // namespace
 
-extern "C" bool RegisterMicroNetOps(void* resolver) {
-  WheelResolver wheel = {static_cast<ResolverMemory*>(resolver)};
+extern "C" bool RegisterMicroNetOps(void *resolver) {
+  WheelResolver wheel = {static_cast<ResolverMemory *>(resolver)};
   return micronet::AddDYShiftMax(wheel) && micronet::AddConv2D(wheel) &&
          micronet::AddConv2DColumnRGB(wheel) && micronet::AddDepthwiseConv2D(wheel) &&
          micronet::AddGroupedConv2D(wheel) && micronet::AddFullyConnected(wheel);

@@ -157,29 +157,15 @@ static void random_clamp(int8_t *low, int8_t *high) {
 static int8_t *run_plain(const micronet_conv_params *p, const quantization *q, int groups,
                          int output_zero_point, const int8_t *weights, const int8_t *in,
                          int depthwise) {
-  const micronet_conv_plain_params plain = {{p->shape.in_h,
-                                     p->shape.in_w,
-                                     p->shape.in_c,
-                                     p->shape.out_h,
-                                     p->shape.out_w,
-                                     p->shape.out_c,
-                                     p->shape.kernel_h,
-                                     p->shape.kernel_w,
-                                     p->shape.stride_h,
-                                     p->shape.stride_w,
-                                     1,
-                                     1,
-                                     p->shape.pad_top,
-                                     p->shape.pad_left,
-                                     (int16_t)groups,
-                                     p->shape.input_zero_point,
-                                     (int16_t)output_zero_point,
-                                     p->shape.clamp_min,
-                                     p->shape.clamp_max},
-                                     weights,
-                                     q->bias,
-                                     q->multiplier,
-                                     q->shift};
+  const micronet_conv_plain_params plain = {
+      {p->shape.in_h, p->shape.in_w, p->shape.in_c, p->shape.out_h, p->shape.out_w, p->shape.out_c,
+       p->shape.kernel_h, p->shape.kernel_w, p->shape.stride_h, p->shape.stride_w, 1, 1,
+       p->shape.pad_top, p->shape.pad_left, (int16_t)groups, p->shape.input_zero_point,
+       (int16_t)output_zero_point, p->shape.clamp_min, p->shape.clamp_max},
+      weights,
+      q->bias,
+      q->multiplier,
+      q->shift};
   int8_t *out = take((size_t)p->shape.out_h * p->shape.out_w * p->shape.out_c, 1);
   if (depthwise) {
     micronet_depthwise_plain(&plain, in, out);
@@ -232,10 +218,13 @@ static void conv_case(void) {
   const int in_c = between(1, 21);
   const int out_c = between(1, 9);
   micronet_conv_params p = random_conv(kernel_h, kernel_w, in_c, out_c, 9);
-  if (one && chance(2)) p.shape.in_h = p.shape.in_w = p.shape.out_h = p.shape.out_w = 1, p.shape.pad_top = p.shape.pad_left = 0;
+  if (one && chance(2))
+    p.shape.in_h = p.shape.in_w = p.shape.out_h = p.shape.out_w = 1,
+    p.shape.pad_top = p.shape.pad_left = 0;
   const int patch = p.shape.kernel_h * p.shape.kernel_w * p.shape.in_c;
   const int zero_point = between(-128, 127);
-  const quantization q = random_quantization(p.shape.out_c, patch * 127 * 255, zero_point, chance(4));
+  const quantization q =
+      random_quantization(p.shape.out_c, patch * 127 * 255, zero_point, chance(4));
   const int8_t *in = random_int8((size_t)p.shape.in_h * p.shape.in_w * p.shape.in_c, -128);
   p.weights = random_int8((size_t)p.shape.out_c * patch, -127);
   p.channels = q.records;
@@ -255,7 +244,8 @@ static void column_case(void) {
   p.shape.pad_left = 0;
   p.shape.out_w = p.shape.in_w;
   const int zero_point = between(-128, 127);
-  const quantization q = random_quantization(p.shape.out_c, 3 * p.shape.kernel_h * 127 * 255, zero_point, 0);
+  const quantization q =
+      random_quantization(p.shape.out_c, 3 * p.shape.kernel_h * 127 * 255, zero_point, 0);
   p.weights = random_int8((size_t)p.shape.out_c * p.shape.kernel_h * 3, -127);
   p.channels = q.records;
   const size_t n = (size_t)p.shape.out_h * p.shape.out_w * p.shape.out_c;
@@ -334,22 +324,20 @@ static void grouped_case(void) {
     for (int i = 0; i < row; ++i) {
       static const int order[] = {0, 2, 1, 3};
       const int source = (i & ~3) + order[i & 3];
-      doubled_weights[o * row + i] = (int16_t)(source < group_in ? 2 * weights[o * group_in + source] : 0);
+      doubled_weights[o * row + i] =
+          (int16_t)(source < group_in ? 2 * weights[o * group_in + source] : 0);
     }
   }
-  const micronet_conv2d_grouped_1x1_params p = {{like.shape.in_h * like.shape.in_w,
-                              like.shape.in_c,
-                              like.shape.out_c,
-                              (int16_t)groups,
-                              like.shape.input_zero_point,
-                              like.shape.clamp_min,
-                              like.shape.clamp_max},
-                              doubled_weights,
-                              q.records};
+  const micronet_conv2d_grouped_1x1_params p = {
+      {like.shape.in_h * like.shape.in_w, like.shape.in_c, like.shape.out_c, (int16_t)groups,
+       like.shape.input_zero_point, like.shape.clamp_min, like.shape.clamp_max},
+      doubled_weights,
+      q.records};
   const int8_t *in = random_int8((size_t)p.shape.pixels * p.shape.in_c, -128);
   const size_t n = (size_t)p.shape.pixels * p.shape.out_c;
   int8_t *out = take(n, 1);
-  micronet_conv2d_grouped_1x1(&p, in, out, take(MICRONET_CONV2D_GROUPED_1X1_SCRATCH((size_t)group_in), 8));
+  micronet_conv2d_grouped_1x1(&p, in, out,
+                              take(MICRONET_CONV2D_GROUPED_1X1_SCRATCH((size_t)group_in), 8));
   expect_same("grouped 1x1 differs from its plain form", out,
               run_plain(&like, &q, groups, zero_point, weights, in, 0), n);
   add_to_checksum(out, n);
@@ -362,22 +350,19 @@ static void fully_connected_case(void) {
   like.shape.pad_top = like.shape.pad_left = 0;
   like.shape.out_h = like.shape.out_w = 1;
   const int zero_point = between(-128, 127);
-  const quantization q = random_quantization(like.shape.out_c, like.shape.in_c * 127 * 255, zero_point, 1);
+  const quantization q =
+      random_quantization(like.shape.out_c, like.shape.in_c * 127 * 255, zero_point, 1);
   int32_t *doubled_bias = take(4 * (size_t)like.shape.out_c, 4);
   for (int o = 0; o < like.shape.out_c; ++o) doubled_bias[o] = q.records[o].doubled_bias;
-  const micronet_fully_connected_params p = {{like.shape.in_c,
-                            like.shape.out_c,
-                            like.shape.input_zero_point,
-                            like.shape.clamp_min,
-                            like.shape.clamp_max,
-                            q.records[0].multiplier,
-                            q.records[0].offset,
-                            q.records[0].shift},
-                            random_int8((size_t)like.shape.in_c * like.shape.out_c, -127),
-                            doubled_bias};
+  const micronet_fully_connected_params p = {
+      {like.shape.in_c, like.shape.out_c, like.shape.input_zero_point, like.shape.clamp_min,
+       like.shape.clamp_max, q.records[0].multiplier, q.records[0].offset, q.records[0].shift},
+      random_int8((size_t)like.shape.in_c * like.shape.out_c, -127),
+      doubled_bias};
   const int8_t *in = random_int8((size_t)p.shape.in_c, -128);
   int8_t *out = take((size_t)p.shape.out_c, 1);
-  micronet_fully_connected(&p, in, out, take(MICRONET_FULLY_CONNECTED_SCRATCH((size_t)p.shape.in_c), 8));
+  micronet_fully_connected(&p, in, out,
+                           take(MICRONET_FULLY_CONNECTED_SCRATCH((size_t)p.shape.in_c), 8));
   expect_same("fully connected differs from its plain form", out,
               run_plain(&like, &q, 1, zero_point, p.weights, in, 0), (size_t)p.shape.out_c);
   add_to_checksum(out, (size_t)p.shape.out_c);
@@ -405,7 +390,8 @@ static void dyshiftmax_case(void) {
     p.shape.coefficient[i].multiplier = between(1, 8380000);
     p.shape.coefficient[i].zero_point = i % 2 ? between(-10, 10) : between(-70, -58);
   }
-  uint16_t *shift = take(2 * (size_t)p.shape.channels, 2), *source = take(2 * (size_t)p.shape.channels, 2);
+  uint16_t *shift = take(2 * (size_t)p.shape.channels, 2),
+           *source = take(2 * (size_t)p.shape.channels, 2);
   shuffle(shift, p.shape.channels);
   shuffle(source, p.shape.channels);
   p.shift = shift;
@@ -424,7 +410,8 @@ static void dyshiftmax_case(void) {
   add_to_checksum(out, n);
   int8_t *in_place = take(n, 1);
   memcpy(in_place, in, n);
-  const size_t scratch = MICRONET_DYSHIFTMAX_SCRATCH((size_t)p.shape.channels) * (size_t)between(1, 5);
+  const size_t scratch =
+      MICRONET_DYSHIFTMAX_SCRATCH((size_t)p.shape.channels) * (size_t)between(1, 5);
   micronet_dyshiftmax(&p, in_place, coefficients, in_place, take(scratch, 8), scratch);
   expect_same("dyshiftmax in place differs", in_place, out, n);
 }
@@ -434,10 +421,10 @@ static void pool_case(void) {
   const int kernel_w = between(1, 4);
   const micronet_conv_params c = random_conv(kernel_h, kernel_w, 1, 1, 9);
   micronet_pool_params p = {c.shape.in_h,     c.shape.in_w,     (int16_t)between(1, 19),
-                     c.shape.out_h,    c.shape.out_w,    c.shape.kernel_h,
-                     c.shape.kernel_w, c.shape.stride_h, c.shape.stride_w,
-                     c.shape.pad_top,  c.shape.pad_left, c.shape.clamp_min,
-                     c.shape.clamp_max};
+                            c.shape.out_h,    c.shape.out_w,    c.shape.kernel_h,
+                            c.shape.kernel_w, c.shape.stride_h, c.shape.stride_w,
+                            c.shape.pad_top,  c.shape.pad_left, c.shape.clamp_min,
+                            c.shape.clamp_max};
   /* A window that is wholly outside of the image has no mean. */
   if (p.pad_top >= p.kernel_h) p.pad_top = 0;
   if (p.pad_left >= p.kernel_w) p.pad_left = 0;
@@ -458,7 +445,8 @@ static void pool_case(void) {
 }
 
 /* The fast form against the plain one: input 1 has the multiplier 1/2. */
-static void add_case(const micronet_binary_params *like, const int8_t *a, const int8_t *b, int8_t *out) {
+static void add_case(const micronet_binary_params *like, const int8_t *a, const int8_t *b,
+                     int8_t *out) {
   micronet_binary_params p = *like;
   p.in1_multiplier = 1 << 30;
   p.in1_shift = 0;
@@ -473,15 +461,10 @@ static void add_case(const micronet_binary_params *like, const int8_t *a, const 
     const int64_t scaled = (high + half - (high < 0)) >> -p.in2_shift;
     table[q + 128] = (int32_t)(2 * scaled - (int64_t)p.in1_zero_point * (1 << 20));
   }
-  const micronet_add_params fast = {{p.count,
-                                    p.in1_count,
-                                    p.in2_count,
-                                    p.out_multiplier,
-                                    p.output_zero_point * (1 << r) + (1 << (r - 1)),
-                                    r,
-                                    p.clamp_min,
-                                    p.clamp_max},
-                                    table};
+  const micronet_add_params fast = {
+      {p.count, p.in1_count, p.in2_count, p.out_multiplier,
+       p.output_zero_point * (1 << r) + (1 << (r - 1)), r, p.clamp_min, p.clamp_max},
+      table};
   const size_t n = (size_t)p.count;
   int8_t *plain = take(n, 1);
   micronet_add_plain(&p, a, b, plain);

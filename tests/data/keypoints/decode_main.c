@@ -1,7 +1,7 @@
-// Test driver: reads cases from standard input, writes what micronet_decode_keypoints finds.
-//
-// A case is four int32 (height, width, keypoints, zero point) and the int8 heatmaps. The arrays are
-// allocated at their exact size, so that a sanitizer sees every step outside.
+/* Test driver: reads cases from standard input, writes what micronet_decode_keypoints finds.
+ *
+ * A case is four int32 (height, width, keypoints, zero point) and the int8 heatmaps. The arrays are
+ * allocated at their exact size, so that a sanitizer sees every step outside. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,8 +11,8 @@ int main(void) {
   int32_t header[4];
   while (fread(header, sizeof(int32_t), 4, stdin) == 4) {
     const size_t count = (size_t)header[0] * (size_t)header[1] * (size_t)header[2];
-    int8_t* heatmaps = malloc(count);
-    micronet_keypoint* found = malloc((size_t)header[2] * sizeof(micronet_keypoint));
+    int8_t *heatmaps = malloc(count);
+    micronet_keypoint *found = malloc((size_t)header[2] * sizeof(micronet_keypoint));
     if (heatmaps == NULL || found == NULL || fread(heatmaps, 1, count, stdin) != count) return 1;
     if (micronet_decode_keypoints(heatmaps, header[0], header[1], header[2], header[3], found)) {
       return 2;

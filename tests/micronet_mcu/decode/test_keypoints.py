@@ -85,7 +85,7 @@ def test_wrong_heatmaps_are_refused():
 
 def test_the_table_of_logarithms_is_the_same_in_c():
     code = (C_CODE / "micronet_keypoints.c").read_text()
-    table = re.search(r"kLog\[1021\] = \{(.*?)\}", code, re.S)[1]
+    table = re.search(r"log_of\[1021\] = \{(.*?)\}", code, re.S)[1]
     assert [int(number) for number in table.replace(",", " ").split()] == LOG_TABLE.tolist()
 
 

@@ -10,7 +10,8 @@ static int32_t end_tap(int32_t start, int32_t taps, int32_t size) {
 void micronet_depthwise_wide(const micronet_conv_params *p,
                              const micronet_depthwise_wide_params *wide,
                              micronet_depthwise_kernel rest, const int8_t *in, int8_t *out) {
-  const int32_t in_c = p->shape.in_c, out_c = p->shape.out_c, in_w = p->shape.in_w, zero_point = p->shape.input_zero_point;
+  const int32_t in_c = p->shape.in_c, out_c = p->shape.out_c, in_w = p->shape.in_w,
+                zero_point = p->shape.input_zero_point;
   const int32_t low = p->shape.clamp_min, high = p->shape.clamp_max, columns = p->shape.kernel_w;
   rest(p, in, out);
   for (int32_t i = 0; i < wide->shape.count; ++i) {
@@ -20,7 +21,8 @@ void micronet_depthwise_wide(const micronet_conv_params *p,
     int8_t *to = out + o;
     for (int32_t y = 0; y < p->shape.out_h; ++y) {
       const int32_t top = y * p->shape.stride_h - p->shape.pad_top;
-      const int32_t first_row = first_tap(top), end_row = end_tap(top, p->shape.kernel_h, p->shape.in_h);
+      const int32_t first_row = first_tap(top),
+                    end_row = end_tap(top, p->shape.kernel_h, p->shape.in_h);
       for (int32_t x = 0; x < p->shape.out_w; ++x, to += out_c) {
         const int32_t left = x * p->shape.stride_w - p->shape.pad_left;
         const int32_t first = first_tap(left), end = end_tap(left, columns, in_w);
@@ -31,7 +33,8 @@ void micronet_depthwise_wide(const micronet_conv_params *p,
             acc = micronet_wrap_add(acc, weights[ky * columns + kx] * (v - zero_point));
           }
         }
-        acc = micronet_wrap_add(micronet_scale(acc, multiplier, shift), wide->shape.output_zero_point);
+        acc = micronet_wrap_add(micronet_scale(acc, multiplier, shift),
+                                wide->shape.output_zero_point);
         *to = (int8_t)micronet_clamp_value(acc, low, high);
       }
     }

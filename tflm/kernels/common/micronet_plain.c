@@ -24,8 +24,8 @@ void micronet_conv2d_plain(const micronet_conv_plain_params *p, const int8_t *in
           for (int kx = 0; kx < p->shape.kernel_w; ++kx, w += group_in) {
             const int in_x = x * p->shape.stride_w - p->shape.pad_left + kx * p->shape.dilation_w;
             if (in_y < 0 || in_y >= p->shape.in_h || in_x < 0 || in_x >= p->shape.in_w) continue;
-            const int8_t *v =
-                in + ((size_t)in_y * p->shape.in_w + in_x) * p->shape.in_c + o / group_out * group_in;
+            const int8_t *v = in + ((size_t)in_y * p->shape.in_w + in_x) * p->shape.in_c +
+                              o / group_out * group_in;
             for (int i = 0; i < group_in; ++i) {
               acc = micronet_wrap_add(acc, w[i] * (v[i] - p->shape.input_zero_point));
             }

@@ -61,7 +61,8 @@ void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in,
   for (int y = 0; y < p->shape.out_h; ++y, out += p->shape.out_w * p->shape.out_c) {
     const int start = y * p->shape.stride_h - p->shape.pad_top;
     const int first = start < 0 ? -start : 0;
-    const int end = start + p->shape.kernel_h > p->shape.in_h ? p->shape.in_h - start : p->shape.kernel_h;
+    const int end =
+        start + p->shape.kernel_h > p->shape.in_h ? p->shape.in_h - start : p->shape.kernel_h;
     const int8_t *w = p->weights;
     for (int o = 0; o < p->shape.out_c; ++o, w += 3 * p->shape.kernel_h) {
       row_weights rows[MICRONET_MOST_COLUMN_ROWS];
@@ -69,10 +70,11 @@ void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in,
         rows[r - first].outer = micronet_make_pair(2 * w[3 * r], 2 * w[3 * r + 2]);
         rows[r - first].middle = micronet_make_pair(2 * w[3 * r + 1], 0);
       }
-      column_row(rows, end - first, in_pitch, p->shape.input_zero_point, &p->channels[o], p->shape.out_w,
-                 in + (start + first) * in_pitch, out + o, p->shape.out_c);
+      column_row(rows, end - first, in_pitch, p->shape.input_zero_point, &p->channels[o],
+                 p->shape.out_w, in + (start + first) * in_pitch, out + o, p->shape.out_c);
     }
-    micronet_apply_clamp((int32_t)p->shape.out_w * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
+    micronet_apply_clamp((int32_t)p->shape.out_w * p->shape.out_c, p->shape.clamp_min,
+                         p->shape.clamp_max, out);
   }
 }
 

@@ -36,17 +36,18 @@ QUAD_TAP(quad_tap_0, "]", "]")
 QUAD_TAP(quad_tap_1, ", %[xs]]", ", %[ws]]")
 QUAD_TAP(quad_tap_2, ", %[xs], lsl #1]", ", %[ws], lsl #1]")
 #else
-#define QUAD_TAP(name, tap)                                                                       \
-  MICRONET_INLINE void name(quad *q, const int8_t *x, int32_t xs, const int8_t *w, int32_t ws,    \
-                            micronet_pair minus) {                                                \
-    const uint32_t inputs = micronet_load4(x + (tap)*xs), weights = micronet_load4(w + (tap)*ws); \
-    const micronet_pair c = micronet_sxtab16(minus, inputs),                                      \
-                        a = micronet_sxtab16_odd(minus, inputs);                                  \
-    const micronet_pair d = micronet_sxtb16(weights), b = micronet_sxtb16_odd(weights);           \
-    q->sum0 = micronet_smlabb(c, d, q->sum0);                                                     \
-    q->sum1 = micronet_smlabb(a, b, q->sum1);                                                     \
-    q->sum2 = micronet_smlatt(c, d, q->sum2);                                                     \
-    q->sum3 = micronet_smlatt(a, b, q->sum3);                                                     \
+#define QUAD_TAP(name, tap)                                                                    \
+  MICRONET_INLINE void name(quad *q, const int8_t *x, int32_t xs, const int8_t *w, int32_t ws, \
+                            micronet_pair minus) {                                             \
+    const uint32_t inputs = micronet_load4(x + (tap) * xs),                                    \
+                   weights = micronet_load4(w + (tap) * ws);                                   \
+    const micronet_pair c = micronet_sxtab16(minus, inputs),                                   \
+                        a = micronet_sxtab16_odd(minus, inputs);                               \
+    const micronet_pair d = micronet_sxtb16(weights), b = micronet_sxtb16_odd(weights);        \
+    q->sum0 = micronet_smlabb(c, d, q->sum0);                                                  \
+    q->sum1 = micronet_smlabb(a, b, q->sum1);                                                  \
+    q->sum2 = micronet_smlatt(c, d, q->sum2);                                                  \
+    q->sum3 = micronet_smlatt(a, b, q->sum3);                                                  \
   }
 QUAD_TAP(quad_tap_0, 0)
 QUAD_TAP(quad_tap_1, 1)
@@ -125,11 +126,14 @@ static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, in
   for (int y = 0; y < p->shape.out_h; ++y) {
     const int top = y * p->shape.stride_h - p->shape.pad_top;
     const int ky = top < 0 ? -top : 0;
-    const int rows = (top + p->shape.kernel_h > p->shape.in_h ? p->shape.in_h - top : p->shape.kernel_h) - ky;
+    const int rows =
+        (top + p->shape.kernel_h > p->shape.in_h ? p->shape.in_h - top : p->shape.kernel_h) - ky;
     for (int x = 0; x < p->shape.out_w; ++x, out += out_c) {
       const int left = x * p->shape.stride_w - p->shape.pad_left;
       const int kx = left < 0 ? -left : 0;
-      const int columns = (left + p->shape.kernel_w > p->shape.in_w ? p->shape.in_w - left : p->shape.kernel_w) - kx;
+      const int columns =
+          (left + p->shape.kernel_w > p->shape.in_w ? p->shape.in_w - left : p->shape.kernel_w) -
+          kx;
       window v = {in + (top + ky) * in_pitch + (left + kx) * in_c,
                   p->weights + ky * w_pitch + kx * out_c,
                   columns,
@@ -159,7 +163,8 @@ static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, in
 void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   if (micronet_depthwise_along_an_axis(p, in, out)) return;
   depthwise_pixels(p, in, out);
-  micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
+  micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c,
+                       p->shape.clamp_min, p->shape.clamp_max, out);
 }
 
 #endif

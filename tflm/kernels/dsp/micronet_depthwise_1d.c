@@ -190,7 +190,8 @@ static MICRONET_NOINLINE void quads_of_pixel(const int8_t *x, const int8_t *w, i
 
 static void depthwise_quads(const micronet_conv_params *p, int taps, const micronet_axis *along,
                             const micronet_axis *across, const int8_t *in, int8_t *out) {
-  const micronet_pair minus = micronet_make_pair(-p->shape.input_zero_point, -p->shape.input_zero_point);
+  const micronet_pair minus =
+      micronet_make_pair(-p->shape.input_zero_point, -p->shape.input_zero_point);
   for (int i = 0; i < along->out; ++i) {
     const int32_t start = i * along->stride - along->pad;
     const int32_t first = start < 0 ? -start : 0;
@@ -198,8 +199,8 @@ static void depthwise_quads(const micronet_conv_params *p, int taps, const micro
     const int8_t *x = in + (start + first) * along->in_pitch;
     int8_t *to = out + i * along->out_pitch;
     for (int j = 0; j < across->out; ++j) {
-      quads_of_pixel(x, p->weights + first * p->shape.out_c, end - first, along->in_pitch, p->shape.out_c,
-                     minus, p->channels, to, to + p->shape.out_c);
+      quads_of_pixel(x, p->weights + first * p->shape.out_c, end - first, along->in_pitch,
+                     p->shape.out_c, minus, p->channels, to, to + p->shape.out_c);
       x += across->stride * across->in_pitch;
       to += across->out_pitch;
     }
@@ -210,9 +211,14 @@ static void depthwise_quads(const micronet_conv_params *p, int taps, const micro
 #define SMALLEST_MAP 7
 
 int micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
-  const micronet_axis vertical = {p->shape.in_h,    p->shape.out_h,          p->shape.stride_h,
-                                  p->shape.pad_top, p->shape.in_w * p->shape.in_c, p->shape.out_w * p->shape.out_c};
-  const micronet_axis horizontal = {p->shape.in_w, p->shape.out_w, p->shape.stride_w, p->shape.pad_left, p->shape.in_c, p->shape.out_c};
+  const micronet_axis vertical = {p->shape.in_h,
+                                  p->shape.out_h,
+                                  p->shape.stride_h,
+                                  p->shape.pad_top,
+                                  p->shape.in_w * p->shape.in_c,
+                                  p->shape.out_w * p->shape.out_c};
+  const micronet_axis horizontal = {p->shape.in_w,     p->shape.out_w, p->shape.stride_w,
+                                    p->shape.pad_left, p->shape.in_c,  p->shape.out_c};
   const micronet_axis *const along = p->shape.kernel_w == 1 ? &vertical : &horizontal;
   const micronet_axis *const across = p->shape.kernel_w == 1 ? &horizontal : &vertical;
   const int taps = p->shape.kernel_w == 1 ? p->shape.kernel_h : p->shape.kernel_w;
@@ -230,7 +236,8 @@ int micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t
   } else if (!micronet_depthwise_lines(p, taps, along, across, in, out)) {
     return 0;
   }
-  micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
+  micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c,
+                       p->shape.clamp_min, p->shape.clamp_max, out);
   return 1;
 }
 

@@ -24,7 +24,7 @@ ROW(row_two_below, "[%[w], %[step], lsl #1]", 0)
 #else
 #define ROW(name, rows, moves)                                                                 \
   MICRONET_INLINE int32_t name(const int8_t **w, int32_t step, micronet_four x, int32_t acc) { \
-    const uint32_t word = micronet_load4(*w + (rows)*step);                                    \
+    const uint32_t word = micronet_load4(*w + (rows) * step);                                  \
     *w += 4 * (moves);                                                                         \
     acc = micronet_smlad(micronet_sxtb16(word), x.first, acc);                                 \
     return micronet_smlad(micronet_sxtb16_odd(word), x.second, acc);                           \
@@ -78,7 +78,8 @@ void micronet_fully_connected(const micronet_fully_connected_params *p, const in
   int o = 0;
   for (; o + 4 <= p->shape.out_c; o += 4, w += 4 * p->shape.in_c)
     four_rows(p, wide, w, p->doubled_bias + o, out + o);
-  for (; o < p->shape.out_c; ++o, w += p->shape.in_c) out[o] = one_row(p, wide, w, p->doubled_bias[o]);
+  for (; o < p->shape.out_c; ++o, w += p->shape.in_c)
+    out[o] = one_row(p, wide, w, p->doubled_bias[o]);
   micronet_apply_clamp(p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
 }
 

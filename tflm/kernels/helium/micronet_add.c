@@ -5,7 +5,8 @@
 
 static void add(const micronet_add_params *p, int32_t count, const int8_t *in1, const int8_t *in2,
                 int8_t *out) {
-  const int32x4_t multiplier = vdupq_n_s32(p->shape.multiplier), offset = vdupq_n_s32(p->shape.offset);
+  const int32x4_t multiplier = vdupq_n_s32(p->shape.multiplier),
+                  offset = vdupq_n_s32(p->shape.offset);
   const int32x4_t minus_shift = vdupq_n_s32(-p->shape.shift);
   const int32_t *middle = p->table + 128; /* a negative index wraps around to the right address */
   for (int32_t fours = count >> 2; fours > 0; --fours, in1 += 4, in2 += 4, out += 4) {
@@ -24,7 +25,8 @@ static void add(const micronet_add_params *p, int32_t count, const int8_t *in1, 
 }
 
 void micronet_add(const micronet_add_params *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
-  const int32_t run = p->shape.in1_count < p->shape.in2_count ? p->shape.in1_count : p->shape.in2_count;
+  const int32_t run =
+      p->shape.in1_count < p->shape.in2_count ? p->shape.in1_count : p->shape.in2_count;
   for (int32_t i = 0; i < p->shape.count; i += run) {
     add(p, run, in1, in2, out + i);
     if (p->shape.in1_count != run) in1 += run;

@@ -8,11 +8,13 @@
 void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   const int32_t in_pitch = 3 * p->shape.in_w;
   const uint32x4_t pixels = vidupq_n_u32(0, 1);
-  const uint32x4_t in_at = vmulq_n_u32(pixels, 3), out_at = vmulq_n_u32(pixels, (uint32_t)p->shape.out_c);
+  const uint32x4_t in_at = vmulq_n_u32(pixels, 3),
+                   out_at = vmulq_n_u32(pixels, (uint32_t)p->shape.out_c);
   for (int y = 0; y < p->shape.out_h; ++y, out += p->shape.out_w * p->shape.out_c) {
     const int start = y * p->shape.stride_h - p->shape.pad_top;
     const int first = start < 0 ? -start : 0;
-    const int end = start + p->shape.kernel_h > p->shape.in_h ? p->shape.in_h - start : p->shape.kernel_h;
+    const int end =
+        start + p->shape.kernel_h > p->shape.in_h ? p->shape.in_h - start : p->shape.kernel_h;
     for (int o = 0; o < p->shape.out_c; ++o) {
       const micronet_channel *record = &p->channels[o];
       const int32x4_t multiplier = vdupq_n_s32(record->multiplier),
@@ -57,7 +59,8 @@ void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in,
             to, out_at, micronet_requantize4(acc, multiplier, offset, minus_shift), lanes);
       }
     }
-    micronet_apply_clamp((int32_t)p->shape.out_w * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
+    micronet_apply_clamp((int32_t)p->shape.out_w * p->shape.out_c, p->shape.clamp_min,
+                         p->shape.clamp_max, out);
   }
 }
 

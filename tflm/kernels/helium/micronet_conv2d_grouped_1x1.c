@@ -76,13 +76,15 @@ FOUR_OUTPUTS(four_outputs_of_any, 0)
 
 void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
                                  int8_t *out, void *scratch) {
-  const int32_t inputs = p->shape.in_c / p->shape.groups, outputs = p->shape.out_c / p->shape.groups;
+  const int32_t inputs = p->shape.in_c / p->shape.groups,
+                outputs = p->shape.out_c / p->shape.groups;
   void (*const run)(const group_shape *, const int8_t *, const int16_t *, int8_t *) =
       inputs == 4    ? four_outputs_of_4
       : inputs == 8  ? four_outputs_of_8
       : inputs == 16 ? four_outputs_of_16
                      : four_outputs_of_any;
-  group_shape g = {p->shape.pixels, inputs, 4, p->shape.in_c, p->shape.out_c, p->shape.input_zero_point, p->channels};
+  group_shape g = {p->shape.pixels,           inputs,     4, p->shape.in_c, p->shape.out_c,
+                   p->shape.input_zero_point, p->channels};
   const int16_t *w = p->doubled_weights;
   int8_t *to = out;
   (void)scratch;
@@ -95,7 +97,8 @@ void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, co
       to += g.count;
     }
   }
-  micronet_apply_clamp(p->shape.pixels * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
+  micronet_apply_clamp(p->shape.pixels * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max,
+                       out);
 }
 
 #endif

@@ -103,7 +103,8 @@ static MICRONET_NOINLINE void fours_of_inputs(const int8_t *x, const int8_t *w, 
 static int32x4_t any_inputs(const micronet_conv_params *p, const int8_t *x, const int8_t *w,
                             int32_t o, int32_t rows, int32_t columns, int32_t in_pitch,
                             int32_t w_pitch) {
-  const int32_t in_c = p->shape.in_c, out_c = p->shape.out_c, zero_point = p->shape.input_zero_point;
+  const int32_t in_c = p->shape.in_c, out_c = p->shape.out_c,
+                zero_point = p->shape.input_zero_point;
   const mve_pred16_t lanes = vctp32q((uint32_t)(out_c - o));
   uint32_t channels[4] = {0};
   for (int i = 0; i < 4 && o + i < out_c; ++i) channels[i] = (uint32_t)micronet_source(p, o + i);
@@ -127,11 +128,13 @@ static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, in
   for (int y = 0; y < p->shape.out_h; ++y) {
     const int top = y * p->shape.stride_h - p->shape.pad_top;
     const int y0 = top < 0 ? -top : 0;
-    const int y1 = top + p->shape.kernel_h > p->shape.in_h ? p->shape.in_h - top : p->shape.kernel_h;
+    const int y1 =
+        top + p->shape.kernel_h > p->shape.in_h ? p->shape.in_h - top : p->shape.kernel_h;
     for (int x = 0; x < p->shape.out_w; ++x, out += out_c) {
       const int left = x * p->shape.stride_w - p->shape.pad_left;
       const int x0 = left < 0 ? -left : 0;
-      const int x1 = left + p->shape.kernel_w > p->shape.in_w ? p->shape.in_w - left : p->shape.kernel_w;
+      const int x1 =
+          left + p->shape.kernel_w > p->shape.in_w ? p->shape.in_w - left : p->shape.kernel_w;
       const int8_t *const corner = in + (top + y0) * in_pitch + (left + x0) * in_c;
       const int8_t *const w_corner = p->weights + y0 * w_pitch + x0 * out_c;
       const int32_t rows = y1 - y0, columns = x1 - x0;
@@ -139,8 +142,8 @@ static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, in
       if (one_to_one) {
         o = out_c & ~3;
         if (columns == 1) { /* a column: its taps are the inner ones */
-          fours_of_inputs(corner, w_corner, rows, 1, in_pitch, w_pitch, 0, 0, p->shape.input_zero_point,
-                          p->channels, out, out + o);
+          fours_of_inputs(corner, w_corner, rows, 1, in_pitch, w_pitch, 0, 0,
+                          p->shape.input_zero_point, p->channels, out, out + o);
         } else {
           fours_of_inputs(corner, w_corner, columns, rows, in_c, out_c, in_pitch - columns * in_c,
                           w_pitch - columns * out_c, p->shape.input_zero_point, p->channels, out,
@@ -165,13 +168,19 @@ static int lines_fit(const micronet_conv_params *p, const micronet_axis *along, 
   return taps <= MOST_TAPS && along->pad < taps &&
          (along->out - 1) * along->stride - along->pad < along->in && across->pad == 0 &&
          (across->out - 1) * across->stride < across->in &&
-         (across->out > 6 || p->source || p->shape.out_c != p->shape.in_c || p->shape.out_c % 4 != 0);
+         (across->out > 6 || p->source || p->shape.out_c != p->shape.in_c ||
+          p->shape.out_c % 4 != 0);
 }
 
 void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
-  const micronet_axis vertical = {p->shape.in_h,    p->shape.out_h,          p->shape.stride_h,
-                                  p->shape.pad_top, p->shape.in_w * p->shape.in_c, p->shape.out_w * p->shape.out_c};
-  const micronet_axis horizontal = {p->shape.in_w, p->shape.out_w, p->shape.stride_w, p->shape.pad_left, p->shape.in_c, p->shape.out_c};
+  const micronet_axis vertical = {p->shape.in_h,
+                                  p->shape.out_h,
+                                  p->shape.stride_h,
+                                  p->shape.pad_top,
+                                  p->shape.in_w * p->shape.in_c,
+                                  p->shape.out_w * p->shape.out_c};
+  const micronet_axis horizontal = {p->shape.in_w,     p->shape.out_w, p->shape.stride_w,
+                                    p->shape.pad_left, p->shape.in_c,  p->shape.out_c};
   if (p->shape.kernel_w == 1 && lines_fit(p, &vertical, p->shape.kernel_h, &horizontal)) {
     depthwise_lines(p, p->shape.kernel_h, &vertical, &horizontal, in, out);
   } else if (p->shape.kernel_h == 1 && lines_fit(p, &horizontal, p->shape.kernel_w, &vertical)) {
@@ -179,7 +188,8 @@ void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t 
   } else {
     depthwise_pixels(p, in, out);
   }
-  micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
+  micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c,
+                       p->shape.clamp_min, p->shape.clamp_max, out);
 }
 
 void micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out) {

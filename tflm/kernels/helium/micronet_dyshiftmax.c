@@ -61,7 +61,8 @@ static int32x4_t widen_coefficients(const micronet_coefficient *c, const int8_t 
 void micronet_dyshiftmax_apply(const micronet_dyshiftmax_params *p, int32_t pixels,
                                const int8_t *in, const int8_t *const coefficients[4], int8_t *out) {
   const int32_t channels = p->shape.channels;
-  const int16_t minus = (int16_t)(-8 * p->shape.input_zero_point), zero_point = p->shape.output_zero_point;
+  const int16_t minus = (int16_t)(-8 * p->shape.input_zero_point),
+                zero_point = p->shape.output_zero_point;
   for (int32_t j = 0; j < channels; j += 4) {
     const mve_pred16_t lanes = vctp32q((uint32_t)(channels - j));
     const uint32x4_t c = p->source ? vldrhq_z_u32(p->source + j, lanes)

@@ -20,21 +20,24 @@ MICRONET_INLINE void micronet_gather_patch(const micronet_conv_params *p, const 
   const int32_t run = p->shape.kernel_w * p->shape.in_c; /* one row of the kernel */
   const int left = x * p->shape.stride_w - p->shape.pad_left;
   const int first = left < 0 ? -left : 0;
-  const int end = left + p->shape.kernel_w > p->shape.in_w ? p->shape.in_w - left : p->shape.kernel_w;
+  const int end =
+      left + p->shape.kernel_w > p->shape.in_w ? p->shape.in_w - left : p->shape.kernel_w;
   int in_y = y * p->shape.stride_h - p->shape.pad_top;
   for (int ky = 0; ky < p->shape.kernel_h; ++ky, ++in_y, patch += run) {
     const int inside = in_y >= 0 && in_y < p->shape.in_h && end > first;
-    if (!inside || end - first < p->shape.kernel_w) memset(patch, p->shape.input_zero_point, (size_t)run);
+    if (!inside || end - first < p->shape.kernel_w)
+      memset(patch, p->shape.input_zero_point, (size_t)run);
     if (inside) {
-      micronet_copy(patch + first * p->shape.in_c, in + ((size_t)in_y * p->shape.in_w + left + first) * p->shape.in_c,
+      micronet_copy(patch + first * p->shape.in_c,
+                    in + ((size_t)in_y * p->shape.in_w + left + first) * p->shape.in_c,
                     (end - first) * p->shape.in_c);
     }
   }
 }
 
 MICRONET_INLINE int micronet_is_direct(const micronet_conv_params *p) {
-  return p->shape.kernel_h == 1 && p->shape.kernel_w == 1 && p->shape.stride_h == 1 && p->shape.stride_w == 1 &&
-         p->shape.pad_top == 0 && p->shape.pad_left == 0;
+  return p->shape.kernel_h == 1 && p->shape.kernel_w == 1 && p->shape.stride_h == 1 &&
+         p->shape.stride_w == 1 && p->shape.pad_top == 0 && p->shape.pad_left == 0;
 }
 
 #endif /* MICRONET_CONV2D_H_ */

@@ -16,7 +16,8 @@ static void add(const micronet_add_params *p, int32_t count, const int8_t *in1, 
 }
 
 void micronet_add(const micronet_add_params *p, const int8_t *in1, const int8_t *in2, int8_t *out) {
-  const int32_t run = p->shape.in1_count < p->shape.in2_count ? p->shape.in1_count : p->shape.in2_count;
+  const int32_t run =
+      p->shape.in1_count < p->shape.in2_count ? p->shape.in1_count : p->shape.in2_count;
   for (int32_t i = 0; i < p->shape.count; i += run) {
     add(p, run, in1, in2, out + i);
     if (p->shape.in1_count != run) in1 += run;

@@ -21,7 +21,8 @@ void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *ou
             const int in_x = x * p->shape.stride_w - p->shape.pad_left + kx;
             if (in_y < 0 || in_y >= p->shape.in_h || in_x < 0 || in_x >= p->shape.in_w) continue;
             const int8_t *v = in + ((size_t)in_y * p->shape.in_w + in_x) * p->shape.in_c;
-            for (int i = 0; i < p->shape.in_c; ++i) acc += 2 * w[i] * (v[i] - p->shape.input_zero_point);
+            for (int i = 0; i < p->shape.in_c; ++i)
+              acc += 2 * w[i] * (v[i] - p->shape.input_zero_point);
           }
         }
         *o_ptr++ = micronet_requantize(acc, record->multiplier, record->offset, record->shift);

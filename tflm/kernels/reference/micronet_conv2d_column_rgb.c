@@ -23,7 +23,8 @@ void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in,
             micronet_requantize(acc, record->multiplier, record->offset, record->shift);
       }
     }
-    micronet_apply_clamp((int32_t)p->shape.out_w * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, row);
+    micronet_apply_clamp((int32_t)p->shape.out_w * p->shape.out_c, p->shape.clamp_min,
+                         p->shape.clamp_max, row);
   }
 }
 

@@ -24,7 +24,8 @@ void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, co
           micronet_requantize(acc, record->multiplier, record->offset, record->shift);
     }
   }
-  micronet_apply_clamp(p->shape.pixels * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
+  micronet_apply_clamp(p->shape.pixels * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max,
+                       out);
 }
 
 #endif

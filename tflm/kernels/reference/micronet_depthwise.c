@@ -18,9 +18,10 @@ void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t 
           for (int kx = 0; kx < p->shape.kernel_w; ++kx) {
             const int in_x = x * p->shape.stride_w - p->shape.pad_left + kx;
             if (in_y < 0 || in_y >= p->shape.in_h || in_x < 0 || in_x >= p->shape.in_w) continue;
-            const int8_t v = in[((size_t)in_y * p->shape.in_w + in_x) * p->shape.in_c + micronet_source(p, o)];
-            acc +=
-                2 * p->weights[(ky * p->shape.kernel_w + kx) * p->shape.out_c + o] * (v - p->shape.input_zero_point);
+            const int8_t v =
+                in[((size_t)in_y * p->shape.in_w + in_x) * p->shape.in_c + micronet_source(p, o)];
+            acc += 2 * p->weights[(ky * p->shape.kernel_w + kx) * p->shape.out_c + o] *
+                   (v - p->shape.input_zero_point);
           }
         }
         *o_ptr++ = micronet_requantize(acc, record->multiplier, record->offset, record->shift);

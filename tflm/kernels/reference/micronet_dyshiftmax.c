@@ -13,7 +13,8 @@ static int32_t widen(const micronet_coefficient *coefficient, int8_t q) {
  * (micronet_kernels.h has the scales) */
 void micronet_dyshiftmax_apply(const micronet_dyshiftmax_params *p, int32_t pixels,
                                const int8_t *in, const int8_t *const coefficients[4], int8_t *out) {
-  for (int32_t pixel = 0; pixel < pixels; ++pixel, in += p->shape.channels, out += p->shape.channels) {
+  for (int32_t pixel = 0; pixel < pixels;
+       ++pixel, in += p->shape.channels, out += p->shape.channels) {
     for (int j = 0; j < p->shape.channels; ++j) {
       const int c = p->source ? p->source[j] : j;
       const int32_t x = in[c] - p->shape.input_zero_point;

@@ -16,23 +16,23 @@ void BoardInit() {
 
 int BoardRead() { return Serial.available() > 0 ? Serial.read() : -1; }
 
-void BoardWrite(const char* text, size_t length) {
-  Serial.write(reinterpret_cast<const uint8_t*>(text), length);
+void BoardWrite(const char *text, size_t length) {
+  Serial.write(reinterpret_cast<const uint8_t *>(text), length);
 }
 
 uint32_t BoardMicros() { return micros(); }
 
-bool BoardCapture(Image* image) {
-  static uint8_t pixels[176 * 144 * 2];  // QCIF  // @camera-only@
+bool BoardCapture(Image *image) {
+  static uint8_t qcif[176 * 144 * 2];                                 // @camera-only@
   if (Camera.width() != 176 || Camera.height() != 144) return false;  // @camera-only@
-  Camera.readFrame(pixels);  // @camera-only@
-  image->data = pixels;  // @camera-only@
-  image->width = 176;  // @camera-only@
-  image->height = 144;  // @camera-only@
-  image->format = PixelFormat::kRgb565BigEndian;  // @camera-only@
-  return true;  // @camera-only@
-  (void)image;  // @serial-only@
-  return false;  // @serial-only@
+  Camera.readFrame(qcif);                                             // @camera-only@
+  image->data = qcif;                                                 // @camera-only@
+  image->width = 176;                                                 // @camera-only@
+  image->height = 144;                                                // @camera-only@
+  image->format = PixelFormat::kRgb565BigEndian;                      // @camera-only@
+  return true;                                                        // @camera-only@
+  (void)image;                                                        // @serial-only@
+  return false;                                                       // @serial-only@
 }
 
 }  // namespace micronet

@@ -10,34 +10,34 @@ struct Pins {
   int power_down, clock, data_line, clock_line, vsync, href, pixel_clock, data[8];
 };
 
-// ESP32-CAM of AI-Thinker.  // @esp32cam-only@
-constexpr Pins kPins = {32, 0, 26, 27, 25, 23, 22, {5, 18, 19, 21, 36, 39, 34, 35}};  // @esp32cam-only@
-// ESP32-S3-EYE.  // @esp32s3-only@
-constexpr Pins kPins = {-1, 15, 4, 5, 6, 7, 13, {11, 9, 8, 10, 12, 18, 17, 16}};  // @esp32s3-only@
+// Of the ESP32-CAM of AI-Thinker.  // @esp32cam-only@
+constexpr Pins kPin{32, 0, 26, 27, 25, 23, 22, {5, 18, 19, 21, 36, 39, 34, 35}};  // @esp32cam-only@
+// Of the ESP32-S3-EYE.  // @esp32s3-only@
+constexpr Pins kPin{-1, 15, 4, 5, 6, 7, 13, {11, 9, 8, 10, 12, 18, 17, 16}};  // @esp32s3-only@
 
 bool ready = false;
-camera_fb_t* frame = nullptr;
+camera_fb_t *frame = nullptr;
 
 }  // namespace
 
 void CameraInit() {
   camera_config_t config = {};
-  config.pin_pwdn = kPins.power_down;
+  config.pin_pwdn = kPin.power_down;
   config.pin_reset = -1;
-  config.pin_xclk = kPins.clock;
-  config.pin_sccb_sda = kPins.data_line;
-  config.pin_sccb_scl = kPins.clock_line;
-  config.pin_vsync = kPins.vsync;
-  config.pin_href = kPins.href;
-  config.pin_pclk = kPins.pixel_clock;
-  config.pin_d0 = kPins.data[0];
-  config.pin_d1 = kPins.data[1];
-  config.pin_d2 = kPins.data[2];
-  config.pin_d3 = kPins.data[3];
-  config.pin_d4 = kPins.data[4];
-  config.pin_d5 = kPins.data[5];
-  config.pin_d6 = kPins.data[6];
-  config.pin_d7 = kPins.data[7];
+  config.pin_xclk = kPin.clock;
+  config.pin_sccb_sda = kPin.data_line;
+  config.pin_sccb_scl = kPin.clock_line;
+  config.pin_vsync = kPin.vsync;
+  config.pin_href = kPin.href;
+  config.pin_pclk = kPin.pixel_clock;
+  config.pin_d0 = kPin.data[0];
+  config.pin_d1 = kPin.data[1];
+  config.pin_d2 = kPin.data[2];
+  config.pin_d3 = kPin.data[3];
+  config.pin_d4 = kPin.data[4];
+  config.pin_d5 = kPin.data[5];
+  config.pin_d6 = kPin.data[6];
+  config.pin_d7 = kPin.data[7];
   config.xclk_freq_hz = 20000000;
   config.ledc_timer = LEDC_TIMER_0;
   config.ledc_channel = LEDC_CHANNEL_0;
@@ -49,7 +49,7 @@ void CameraInit() {
   ready = esp_camera_init(&config) == ESP_OK;
 }
 
-bool CameraCapture(Image* image) {
+bool CameraCapture(Image *image) {
   if (!ready) return false;
   if (frame != nullptr) esp_camera_fb_return(frame);
   // The buffer was filled long ago; the one after it is fresh.

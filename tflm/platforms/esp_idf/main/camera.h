@@ -9,7 +9,7 @@ namespace micronet {
 // When it fails, CameraCapture gives no picture.
 void CameraInit();
 
-bool CameraCapture(Image* image);
+bool CameraCapture(Image *image);
 
 }  // namespace micronet
 

@@ -29,12 +29,12 @@ int BoardRead() {
   return uart_read_bytes(kPort, &byte, 1, 0) == 1 ? byte : -1;
 }
 
-void BoardWrite(const char* text, size_t length) { uart_write_bytes(kPort, text, length); }
+void BoardWrite(const char *text, size_t length) { uart_write_bytes(kPort, text, length); }
 
 uint32_t BoardMicros() { return static_cast<uint32_t>(esp_timer_get_time()); }
 
-bool BoardCapture(Image* image) { return CameraCapture(image); }  // @camera-only@
-bool BoardCapture(Image*) { return false; }  // @serial-only@
+bool BoardCapture(Image *image) { return CameraCapture(image); }  // @camera-only@
+bool BoardCapture(Image *) { return false; }                      // @serial-only@
 
 }  // namespace micronet
 

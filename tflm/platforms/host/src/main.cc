@@ -25,7 +25,7 @@ int BoardRead() {
   return -1;
 }
 
-void BoardWrite(const char* text, size_t length) {
+void BoardWrite(const char *text, size_t length) {
   while (length > 0) {
     const ssize_t sent = write(STDOUT_FILENO, text, length);
     if (sent < 0 && errno == EINTR) continue;
@@ -41,7 +41,7 @@ uint32_t BoardMicros() {
 }
 
 // A test picture: bands of colour, a little moved each time.
-bool BoardCapture(Image* image) {
+bool BoardCapture(Image *image) {
   constexpr int kWidth = 160, kHeight = 120;
   static uint8_t pixels[kWidth * kHeight * 2];
   static unsigned moved = 0;

@@ -12,7 +12,7 @@ int BoardRead() {
   return byte == PICO_ERROR_TIMEOUT ? -1 : byte & 255;
 }
 
-void BoardWrite(const char* text, size_t length) {
+void BoardWrite(const char *text, size_t length) {
   for (size_t i = 0; i < length; ++i) putchar_raw(text[i]);
   stdio_flush();
 }
@@ -20,7 +20,7 @@ void BoardWrite(const char* text, size_t length) {
 uint32_t BoardMicros() { return time_us_32(); }
 
 // No camera in this template.
-bool BoardCapture(Image*) { return false; }
+bool BoardCapture(Image *) { return false; }
 
 }  // namespace micronet
 

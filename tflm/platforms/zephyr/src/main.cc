@@ -10,12 +10,12 @@
 namespace micronet {
 namespace {
 
-const device* const line = DEVICE_DT_GET(DT_CHOSEN(zephyr_console));
+const device *const line = DEVICE_DT_GET(DT_CHOSEN(zephyr_console));
 
 RING_BUF_DECLARE(received, 512);
 
 // What arrives during an inference waits in the ring.
-void OnReceive(const device* uart, void*) {
+void OnReceive(const device *uart, void *) {
   while (uart_irq_update(uart) && uart_irq_rx_ready(uart)) {
     uint8_t bytes[16];
     const int count = uart_fifo_read(uart, bytes, sizeof(bytes));
@@ -37,7 +37,7 @@ int BoardRead() {
   return ring_buf_get(&received, &byte, 1) == 1 ? byte : -1;
 }
 
-void BoardWrite(const char* text, size_t length) {
+void BoardWrite(const char *text, size_t length) {
   for (size_t i = 0; i < length; ++i) uart_poll_out(line, static_cast<unsigned char>(text[i]));
 }
 
@@ -46,7 +46,7 @@ uint32_t BoardMicros() {
 }
 
 // No camera in this template.
-bool BoardCapture(Image*) { return false; }
+bool BoardCapture(Image *) { return false; }
 
 }  // namespace micronet
 

@@ -7,7 +7,7 @@ struct StubSerial {
   explicit operator bool() const;
   int available();
   int read();
-  size_t write(const uint8_t* bytes, size_t length);
+  size_t write(const uint8_t *bytes, size_t length);
 };
 extern StubSerial Serial;
 unsigned long micros();

@@ -4,6 +4,6 @@ struct StubCamera {
   int begin(int resolution, int format, int fps, int kind);
   int width() const;
   int height() const;
-  void readFrame(void* buffer);
+  void readFrame(void *buffer);
 };
 extern StubCamera Camera;

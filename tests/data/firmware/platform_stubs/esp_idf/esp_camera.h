@@ -23,9 +23,9 @@ struct camera_config_t {
   camera_grab_mode_t grab_mode;
 };
 struct camera_fb_t {
-  uint8_t* buf;
+  uint8_t *buf;
   size_t len, width, height;
 };
-esp_err_t esp_camera_init(const camera_config_t* config);
-camera_fb_t* esp_camera_fb_get();
-void esp_camera_fb_return(camera_fb_t* frame);
+esp_err_t esp_camera_init(const camera_config_t *config);
+camera_fb_t *esp_camera_fb_get();
+void esp_camera_fb_return(camera_fb_t *frame);

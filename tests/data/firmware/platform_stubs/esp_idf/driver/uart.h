@@ -19,7 +19,8 @@ struct uart_config_t {
   uint8_t rx_flow_ctrl_thresh;
   uart_sclk_t source_clk;
 };
-esp_err_t uart_param_config(uart_port_t port, const uart_config_t* config);
-esp_err_t uart_driver_install(uart_port_t port, int rx, int tx, int queue_size, void* queue, int flags);
-int uart_read_bytes(uart_port_t port, void* buffer, uint32_t length, uint32_t ticks);
-int uart_write_bytes(uart_port_t port, const void* text, size_t length);
+esp_err_t uart_param_config(uart_port_t port, const uart_config_t *config);
+esp_err_t uart_driver_install(uart_port_t port, int rx, int tx, int queue_size, void *queue,
+                              int flags);
+int uart_read_bytes(uart_port_t port, void *buffer, uint32_t length, uint32_t ticks);
+int uart_write_bytes(uart_port_t port, const void *text, size_t length);

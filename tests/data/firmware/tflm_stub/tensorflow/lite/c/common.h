@@ -16,7 +16,12 @@ enum TfLiteStatus { kTfLiteOk = 0, kTfLiteError = 1 };
 enum TfLiteType { kTfLiteFloat32 = 1, kTfLiteInt32 = 2, kTfLiteInt8 = 9 };
 
 enum TfLitePadding { kTfLitePaddingUnknown = 0, kTfLitePaddingSame, kTfLitePaddingValid };
-enum TfLiteFusedActivation { kTfLiteActNone = 0, kTfLiteActRelu, kTfLiteActReluN1To1, kTfLiteActRelu6 };
+enum TfLiteFusedActivation {
+  kTfLiteActNone = 0,
+  kTfLiteActRelu,
+  kTfLiteActReluN1To1,
+  kTfLiteActRelu6
+};
 
 struct TfLiteIntArray {
   int size;
@@ -37,27 +42,27 @@ enum TfLiteQuantizationType { kTfLiteNoQuantization = 0, kTfLiteAffineQuantizati
 
 struct TfLiteQuantization {
   TfLiteQuantizationType type;
-  void* params;
+  void *params;
 };
 
 struct TfLiteAffineQuantization {
-  TfLiteFloatArray* scale;
-  TfLiteIntArray* zero_point;
+  TfLiteFloatArray *scale;
+  TfLiteIntArray *zero_point;
   int32_t quantized_dimension;
 };
 
 union TfLitePtrUnion {
-  int32_t* i32;
-  int8_t* int8;
-  char* raw;
-  void* data;
+  int32_t *i32;
+  int8_t *int8;
+  char *raw;
+  void *data;
 };
 
 struct TfLiteTensor {
   TfLiteQuantization quantization;
   TfLiteQuantizationParams params;
   TfLitePtrUnion data;
-  TfLiteIntArray* dims;
+  TfLiteIntArray *dims;
   size_t bytes;
   TfLiteType type;
   int allocation_type;
@@ -66,17 +71,17 @@ struct TfLiteTensor {
 
 struct TfLiteEvalTensor {
   TfLitePtrUnion data;
-  TfLiteIntArray* dims;
+  TfLiteIntArray *dims;
   TfLiteType type;
 };
 
 struct TfLiteNode {
-  TfLiteIntArray* inputs;
-  TfLiteIntArray* outputs;
-  TfLiteIntArray* intermediates;
-  void* user_data;
-  void* builtin_data;
-  const void* custom_initial_data;
+  TfLiteIntArray *inputs;
+  TfLiteIntArray *outputs;
+  TfLiteIntArray *intermediates;
+  void *user_data;
+  void *builtin_data;
+  const void *custom_initial_data;
   int custom_initial_data_size;
 };
 

@@ -12,20 +12,21 @@ namespace tflite {
 
 class MicroInterpreter {
  public:
-  MicroInterpreter(const Model* model, const MicroOpResolver& resolver, uint8_t* arena, size_t size);
+  MicroInterpreter(const Model *model, const MicroOpResolver &resolver, uint8_t *arena,
+                   size_t size);
   ~MicroInterpreter();
   TfLiteStatus AllocateTensors();
   TfLiteStatus Invoke();
-  TfLiteTensor* input(size_t index);
-  TfLiteTensor* output(size_t index);
+  TfLiteTensor *input(size_t index);
+  TfLiteTensor *output(size_t index);
   size_t outputs_size() const;
   size_t arena_used_bytes() const;
   template <class T>
-  T* typed_input_tensor(int) {
+  T *typed_input_tensor(int) {
     return nullptr;
   }
   template <class T>
-  T* typed_output_tensor(int) {
+  T *typed_output_tensor(int) {
     return nullptr;
   }
 };

@@ -14,8 +14,8 @@ using namespace micro;
 
 class MicroOpResolver {
  public:
-  virtual const TFLMRegistration* FindOp(BuiltinOperator op) const = 0;
-  virtual const TFLMRegistration* FindOp(const char* name) const = 0;
+  virtual const TFLMRegistration *FindOp(BuiltinOperator op) const = 0;
+  virtual const TFLMRegistration *FindOp(const char *name) const = 0;
 
  protected:
   ~MicroOpResolver() = default;
@@ -24,9 +24,9 @@ class MicroOpResolver {
 template <unsigned int tOpCount>
 class MicroMutableOpResolver final : public MicroOpResolver {
  public:
-  const TFLMRegistration* FindOp(BuiltinOperator) const override { return nullptr; }
-  const TFLMRegistration* FindOp(const char*) const override { return nullptr; }
-  TfLiteStatus AddCustom(const char*, const TFLMRegistration*) { return kTfLiteOk; }
+  const TFLMRegistration *FindOp(BuiltinOperator) const override { return nullptr; }
+  const TFLMRegistration *FindOp(const char *) const override { return nullptr; }
+  TfLiteStatus AddCustom(const char *, const TFLMRegistration *) { return kTfLiteOk; }
   TfLiteStatus AddAdd() { return kTfLiteOk; }
   TfLiteStatus AddAveragePool2D() { return kTfLiteOk; }
   TfLiteStatus AddConcatenation() { return kTfLiteOk; }

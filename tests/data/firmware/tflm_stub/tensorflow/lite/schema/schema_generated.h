@@ -7,15 +7,15 @@
 namespace flatbuffers {
 
 struct String {
-  const char* c_str() const;
+  const char *c_str() const;
 };
 
 template <typename T>
 struct Vector {
-  const T* operator[](unsigned i) const;
+  const T *operator[](unsigned i) const;
   unsigned size() const;
-  const T* const* begin() const;
-  const T* const* end() const;
+  const T *const *begin() const;
+  const T *const *end() const;
 };
 
 }  // namespace flatbuffers
@@ -27,7 +27,7 @@ enum BuiltinOperator : int32_t { BuiltinOperator_CUSTOM = 32 };
 struct OperatorCode {
   BuiltinOperator builtin_code() const;
   int8_t deprecated_builtin_code() const;
-  const flatbuffers::String* custom_code() const;
+  const flatbuffers::String *custom_code() const;
 };
 
 struct Tensor {};
@@ -37,17 +37,17 @@ struct Operator {
 };
 
 struct SubGraph {
-  const flatbuffers::Vector<Tensor>* tensors() const;
-  const flatbuffers::Vector<Operator>* operators() const;
+  const flatbuffers::Vector<Tensor> *tensors() const;
+  const flatbuffers::Vector<Operator> *operators() const;
 };
 
 struct Model {
   uint32_t version() const;
-  const flatbuffers::Vector<SubGraph>* subgraphs() const;
-  const flatbuffers::Vector<OperatorCode>* operator_codes() const;
+  const flatbuffers::Vector<SubGraph> *subgraphs() const;
+  const flatbuffers::Vector<OperatorCode> *operator_codes() const;
 };
 
-const Model* GetModel(const void* flatbuffer);
+const Model *GetModel(const void *flatbuffer);
 
 }  // namespace tflite
 
