@@ -19,11 +19,10 @@ from paths import ROOT
 
 # Why an example is not run: it needs what no machine of the tests has.
 NOT_RUN = {
+    "micronet_keras.benchmark.backbones.compare_backbones": "two trainings, half an hour",
     "micronet_keras.benchmark.runner.Runner": "minutes of training",
     "micronet_keras.models.pytorch.load_pytorch_checkpoint": "the authors' file, by download",
     "micronet_keras.tasks.keypoints.coco.CocoKeypoints": "COCO's files, by download",
-    "micronet_keras.tasks.keypoints.coco.read_coco": "COCO's files, by download",
-    "micronet_keras.tasks.keypoints.oks.oks_average_precision": "COCO's files, by download",
     "micronet_mcu.firmware.serial_client.BoardClient": "a board at a serial port",
 }
 SLOW = {
@@ -37,14 +36,11 @@ NEEDS = {
 }
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
-# Their examples train for hours.
-LATER = ("backbones.py",)
-
 MODULES = sorted(
     path
     for package in ("micronet_keras", "micronet_mcu")
     for path in (ROOT / package).rglob("*.py")
-    if ">>> " in path.read_text(encoding="utf-8") and not {path.parent.name, path.name} & {*LATER}
+    if ">>> " in path.read_text(encoding="utf-8")
 )
 PAGES = sorted(
     path

@@ -46,6 +46,7 @@ def compare_backbones(
 
     Example:
 
+    >>> from micronet_keras.data import load_dataset
     >>> compare_backbones(load_dataset("micronet_shapes/multi"), DETECTION.recipes["quick"], "out")
     """
     rows = []

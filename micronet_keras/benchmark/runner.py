@@ -35,6 +35,8 @@ class Runner:
 
     Example:
 
+    >>> from micronet_keras.benchmark import read_suite
+    >>> from micronet_keras.data import load_dataset
     >>> suite = read_suite("quick")
     >>> runner = Runner(suite, load_dataset(suite.dataset), "results", "checkpoints")
     >>> for run in suite.runs:

@@ -89,7 +89,10 @@ def quantize(
 
     Example:
 
-    >>> quantize("out/m0", QuantizeConfig(epochs=0)).save("out/m0/ptq.npz")
+    >>> quantized = quantize("out/m0", QuantizeConfig(epochs=0))
+    >>> quantized.save("out/m0/ptq.npz")
+    >>> quantized.class_names
+    ('green', 'red')
     """
     if not isinstance(run, Run):
         run = read_run(run, tasks)

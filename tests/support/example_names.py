@@ -6,11 +6,13 @@ current folder, the files in FILES. Each is made once, when the first example as
 
 import functools
 import importlib
+import shutil
 from pathlib import Path
 from types import MappingProxyType
 
 import picture_folders
 import tiny_tflite
+from paths import DATA
 
 MODULES = MappingProxyType(
     {
@@ -110,6 +112,7 @@ READY = MappingProxyType(
     }
 )
 
+_COCO = DATA / "keypoints" / "coco_people.json"
 _MAIN_C = '#include "board.h"\nint main(void) { return 0; }\n'
 
 
@@ -136,6 +139,7 @@ FILES = MappingProxyType(
         "quantized.npz": lambda path: quantized().save(path),
         "pictures": lambda path: picture_folders.red_and_green(path),
         "out/m0": finished_run,
+        "person_keypoints_val2017.json": lambda path: shutil.copyfile(_COCO, path),
         "main.c": lambda path: path.write_text(_MAIN_C),
     }
 )

@@ -66,6 +66,8 @@ def read_coco(
     Example:
 
     >>> images, bad_records = read_coco("person_keypoints_val2017.json", "val2017")
+    >>> bad_records[0]  # where the folder is empty
+    'person_keypoints_val2017.json image 785: there is no file val2017/000000000785.jpg'
     """
     annotations, folder = Path(annotations), Path(folder)
     content = read_json(
