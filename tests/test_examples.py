@@ -17,7 +17,7 @@ import optional
 import pytest
 from paths import ROOT
 
-# Why an example is not run: it needs what no machine of the tests has.
+# Why an example is not run: it needs what no machine of the tests has, or takes too long.
 NOT_RUN = {
     "micronet_keras.benchmark.backbones.compare_backbones": "two trainings, half an hour",
     "micronet_keras.benchmark.runner.Runner": "minutes of training",
