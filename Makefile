@@ -5,10 +5,10 @@ RUN = $(VENV)/bin/python
 INSTALLED = $(VENV)/.installed
 C_FILES = $(shell find micronet_mcu tests tflm -name '*.[ch]' -o -name '*.cc' -o -name '*.ino')
 
-.PHONY: help install demo test lint lock clean
+.PHONY: help install demo test test-fast lint lock clean
 
 help:  ## what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1 \t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' Makefile
 
 install: $(INSTALLED)  ## a virtual environment with the locked requirements
 
@@ -32,6 +32,9 @@ lint: install  ## style, types, and which package imports which
 
 test: lint  ## style and tests
 	$(RUN) -m pytest -n 2 --dist loadfile
+
+test-fast: install  ## the quick tests alone
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not slow"
 
 lock:  ## renew requirements.lock (needs uv)
 	echo '# Made by `make lock` from requirements.in; installed with --require-hashes.' > requirements.lock
