@@ -7,7 +7,7 @@
 namespace {
 
 struct Bytes {
-  const uint8_t* data;
+  const uint8_t *data;
   size_t size;
 
   uint8_t Next() {
@@ -23,14 +23,14 @@ struct Bytes {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Bytes bytes = {data, size};
   const int level_count = bytes.Next() % 4;
   const int classes = bytes.Next() % 5;
   micronet_detection_level levels[3];
   micronet_detection_outputs outputs[3];
   static uint16_t tables[3][2][256];
-  int8_t* maps[3][2] = {};
+  int8_t *maps[3][2] = {};
   for (int i = 0; i < level_count; ++i) {
     levels[i].height = static_cast<int16_t>(bytes.Next() % 6);
     levels[i].width = static_cast<int16_t>(bytes.Next() % 6);
@@ -45,7 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const int places = levels[i].height * levels[i].width;
     for (int kind = 0; kind < 2; ++kind) {
       const int count = places * (kind ? 4 : classes);
-      maps[i][kind] = static_cast<int8_t*>(malloc(static_cast<size_t>(count) + 1)) + 1;
+      maps[i][kind] = static_cast<int8_t *>(malloc(static_cast<size_t>(count) + 1)) + 1;
       for (int k = 0; k < count; ++k) maps[i][kind][k] = static_cast<int8_t>(bytes.Next());
     }
     outputs[i].scores = maps[i][0];
@@ -63,19 +63,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   selection.max_detections = static_cast<int16_t>(bytes.Word());
   const int capacity = bytes.Next() % 33;
   const size_t room = static_cast<size_t>(capacity) * sizeof(micronet_detection);
-  micronet_detection* found = static_cast<micronet_detection*>(malloc(room ? room : 1));
+  micronet_detection *found = static_cast<micronet_detection *>(malloc(room ? room : 1));
   const int count = micronet_detect(&detector, outputs, &selection, found, capacity);
   if (count < 0 || count > capacity) abort();
   for (int i = 0; i < count; ++i) {
-    const micronet_detection& d = found[i];
+    const micronet_detection &d = found[i];
     const bool inside = d.top >= 0 && d.left >= 0 && d.top < d.bottom && d.left < d.right &&
                         d.bottom <= 16 * detector.height && d.right <= 16 * detector.width;
     const bool sorted = i == 0 || found[i - 1].score >= d.score;
     if (!inside || !sorted || d.label < 0 || d.label >= classes) abort();
   }
   free(found);
-  for (auto& level : maps) {
-    for (int8_t* map : level) {
+  for (auto &level : maps) {
+    for (int8_t *map : level) {
       if (map) free(map - 1);
     }
   }

@@ -9,7 +9,7 @@ namespace {
 constexpr int kMostBytes = 1 << 14;
 
 struct Numbers {
-  const uint8_t* data;
+  const uint8_t *data;
   size_t size;
 
   int Next() {
@@ -26,7 +26,7 @@ struct Numbers {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Numbers numbers = {data, size};
   micronet::Image image;
   image.width = numbers.Next();
@@ -46,16 +46,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const long least = possible ? static_cast<long>(image.width) * pixel : 0;
   const long row = image.row_bytes > least ? image.row_bytes : least;
   const long bytes = possible ? row * (image.height - 1) + least : 0;
-  const bool wanted = width > 0 && width <= micronet::kMostSide && height > 0 &&
-                      height <= micronet::kMostSide;
+  const bool wanted =
+      width > 0 && width <= micronet::kMostSide && height > 0 && height <= micronet::kMostSide;
   const long output_bytes = wanted ? static_cast<long>(width) * height * channels : 0;
   if (bytes > kMostBytes || output_bytes > kMostBytes) return 0;
-  uint8_t* pixels = static_cast<uint8_t*>(malloc(static_cast<size_t>(bytes) + 1)) + 1;
+  uint8_t *pixels = static_cast<uint8_t *>(malloc(static_cast<size_t>(bytes) + 1)) + 1;
   for (long i = 0; i < bytes; ++i) {
     pixels[i] = numbers.size ? numbers.data[static_cast<size_t>(i) % numbers.size] : 255;
   }
   image.data = pixels;
-  int8_t* output = static_cast<int8_t*>(malloc(static_cast<size_t>(output_bytes) + 1)) + 1;
+  int8_t *output = static_cast<int8_t *>(malloc(static_cast<size_t>(output_bytes) + 1)) + 1;
   micronet::FillInput(image, crop, width, height, channels, output);
   free(output - 1);
   free(pixels - 1);

@@ -4,7 +4,7 @@
 
 #include "micronet_keypoints.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   int32_t numbers[4] = {};
   if (size < sizeof(numbers) + 1) return 0;
   memcpy(numbers, data + 1, sizeof(numbers));
@@ -20,14 +20,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t count = possible ? static_cast<size_t>(height) * static_cast<size_t>(width) *
                                       static_cast<size_t>(keypoints)
                                 : 0;
-  int8_t* maps = static_cast<int8_t*>(malloc(count + 1)) + 1;
-  const uint8_t* rest = data + 1 + sizeof(numbers);
+  int8_t *maps = static_cast<int8_t *>(malloc(count + 1)) + 1;
+  const uint8_t *rest = data + 1 + sizeof(numbers);
   const size_t left = size - 1 - sizeof(numbers);
   for (size_t i = 0; i < count; ++i) {
     maps[i] = left ? static_cast<int8_t>(rest[i % left]) : static_cast<int8_t>(127);
   }
   const size_t room = possible ? static_cast<size_t>(keypoints) * sizeof(micronet_keypoint) : 0;
-  micronet_keypoint* found = static_cast<micronet_keypoint*>(malloc(room + 1));
+  micronet_keypoint *found = static_cast<micronet_keypoint *>(malloc(room + 1));
   const int code = micronet_decode_keypoints(data[0] & 8 ? nullptr : maps, height, width, keypoints,
                                              numbers[3], found);
   if (code == 0) {
