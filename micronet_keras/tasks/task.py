@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ from micronet_mcu.runner import Int8Runner
 from micronet_mcu.tflite.model import Model
 
 # A trained model in any of its forms: in Keras, on TensorFlow Lite Micro, compiled.
-Runner = keras.Model | Int8Runner
+Runner: TypeAlias = keras.Model | Int8Runner
 # uint8 [batch, height, width, 3] -> one prediction for each image, in the form of the task.
 Predict = Callable[[np.ndarray], Sequence[Any]]
 

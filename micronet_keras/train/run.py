@@ -82,12 +82,12 @@ def read_run(folder: str | os.PathLike, tasks: Mapping[str, Task] = TASKS) -> Ru
     """
     files = RunFolder(folder)
     stored = files.read_settings()
-    task = tasks.get(stored.get("task"))
+    task = tasks.get(str(stored.get("task")))
     if task is None:
         raise UserError(
             f"{files.config} is of a task {stored.get('task')!r}; known are: {', '.join(tasks)}"
         )
-    config = from_json(task.config, stored.get("config"), str(files.config))
+    config: Any = from_json(task.config, stored.get("config"), str(files.config))
     names = stored.get("class_names")
     dataset, data_dir = stored.get("dataset"), stored.get("data_dir")
     if not isinstance(names, list) or not isinstance(dataset, str):

@@ -230,7 +230,7 @@ def count(board: boards.Board, ops: list[Op], flags=("-O2",), reference=False):
 
 
 def _print_table(title, ops, counts, per_op):
-    sums = defaultdict(lambda: [0, 0, ""])
+    sums: dict[str, list] = defaultdict(lambda: [0, 0, ""])
     print(title)
     for op, instructions in zip(ops, counts, strict=True):
         entry = sums[op.kernel]

@@ -64,12 +64,12 @@ def of_layer(
     by_channel = np.moveaxis(weights.values, weights.axis, 0).reshape(count, -1).astype(np.int64)
 
     prepared = weights.values.copy()
-    records, wide = [], []
+    records: list[tuple[int, int, int, int]] = []
+    wide: list[int] = []
     for channel, pair in enumerate(pairs):
         bias = int(weights.biases[channel])
         record = _record(bias, by_channel[channel], *pair, x.zero_point, y.zero_point, clamp)
         if record is None and not set_apart:
-            records = None
             break
         if record is None:
             wide.append(channel)
@@ -77,12 +77,13 @@ def of_layer(
         if record[1] == 0:  # a dead channel
             np.moveaxis(prepared, weights.axis, 0)[channel] = 0
         records.append(record)
+    complete = len(records) == count
     return Channels(
         np.array([m for m, _ in pairs]),
         np.array([s for _, s in pairs]),
-        records,
+        records if complete else None,
         prepared,
-        records is not None and len({r[1:] for r in records}) == 1,
+        complete and len({r[1:] for r in records}) == 1,
         wide,
     )
 

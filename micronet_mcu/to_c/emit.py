@@ -183,9 +183,9 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
         step_constants.append(constants.names[before:])
     wanted = np.zeros(program.output.size, np.int8) if expected is None else expected
     scratches = [step.call.scratch for step in program.steps if step.call.scratch]
-    checks = sorted({f"{scratch.macro} <= {scratch.bytes}" for scratch in scratches})
+    enough = sorted({f"{scratch.macro} <= {scratch.bytes}" for scratch in scratches})
     checks = "\n".join(
-        f"typedef char {name}_scratch_{i}[{check} ? 1 : -1];" for i, check in enumerate(checks)
+        f"typedef char {name}_scratch_{i}[{check} ? 1 : -1];" for i, check in enumerate(enough)
     )
     selftest = constants.array(Array("int8_t", wanted), "selftest_output")
     upper, arena = name.upper(), program.arena

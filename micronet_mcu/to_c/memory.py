@@ -178,13 +178,11 @@ def plan_offsets(
     neighbours = [[j for j, other in enumerate(buffers) if j != i and buffer.meets(other)]
                   for i, buffer in enumerate(buffers)]  # fmt: skip
 
-    def place(order) -> list[int]:
-        offsets: list[int | None] = [None] * len(buffers)
+    def place(order: Sequence[int]) -> list[int]:
+        offsets: dict[int, int] = {}
         for i in order:
             taken = sorted(
-                _taken(buffers, lags, i, j, offsets[j])
-                for j in neighbours[i]
-                if offsets[j] is not None
+                _taken(buffers, lags, i, j, offsets[j]) for j in neighbours[i] if j in offsets
             )
             offset = 0
             for start, end in taken:
@@ -192,7 +190,7 @@ def plan_offsets(
                     break
                 offset = max(offset, end)
             offsets[i] = offset
-        return offsets
+        return [offsets[i] for i in range(len(buffers))]
 
     def height(offsets) -> int:
         return max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0)
@@ -219,12 +217,13 @@ def _first_orders(buffers: list[Buffer], lags) -> Iterable[Sequence[int]]:
     if len(buffers) <= _EXHAUSTIVE:
         yield from itertools.permutations(indices)
         return
-    for key in (
-        lambda b: (-b.size, b.first - b.last),
-        lambda b: (-b.size, b.last),
-        lambda b: (-b.size, -b.last),
-    ):
-        order = sorted(indices, key=lambda i, key=key: key(buffers[i]))
+    keys = (
+        [(-b.size, b.first - b.last) for b in buffers],
+        [(-b.size, b.last) for b in buffers],
+        [(-b.size, -b.last) for b in buffers],
+    )
+    for key in keys:
+        order = sorted(indices, key=key.__getitem__)
         # An input can lie above an output that is there already; the reverse needs luck.
         for out, into in lags:
             if order.index(into) < order.index(out):

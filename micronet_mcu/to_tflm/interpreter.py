@@ -92,8 +92,8 @@ class Interpreter(Int8Runner):
 def _probe(model: bytes, arena: int) -> subprocess.CompletedProcess:
     command = [sys.executable, str(_PROBE), str(arena)]
     done = subprocess.run(command, input=model, capture_output=True, timeout=600, check=False)
-    done.stdout, done.stderr = (s.decode(errors="replace") for s in (done.stdout, done.stderr))
-    return done
+    texts = (s.decode(errors="replace") for s in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(command, done.returncode, *texts)
 
 
 def _reason(report: subprocess.CompletedProcess) -> str:

@@ -57,7 +57,8 @@ def _run_part(model: bytes, parsed: Model, known: dict, wanted) -> dict[int, np.
     wanted = [index for index in wanted if index not in known]
     if not wanted:
         return {}
-    needed, kept = set(wanted), []
+    needed = set(wanted)
+    kept: list[int] = []
     for operator in reversed(parsed.operators):
         if needed & set(operator.outputs):
             kept.insert(0, operator.index)

@@ -57,7 +57,7 @@ def average_precision(
         raise ValueError(
             f"Received: {len(truth)} images with objects, {len(found)} with detections"
         )
-    annotations = []
+    annotations: list[dict] = []
     for image, objects in enumerate(truth):
         for box, label, crowd in zip(objects.boxes, objects.labels, objects.crowd, strict=True):
             width_height = _xywh(box)

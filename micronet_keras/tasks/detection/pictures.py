@@ -76,7 +76,7 @@ def plot_detections(
 
 def _draw(image: np.ndarray, zoom: int, boxes, labels, texts) -> Image.Image:
     height, width = image.shape[:2]
-    picture = Image.fromarray(image).resize((width * zoom, height * zoom), Image.NEAREST)
+    picture = Image.fromarray(image).resize((width * zoom, height * zoom), Image.Resampling.NEAREST)
     draw = ImageDraw.Draw(picture)
     for box, label, text in zip(boxes, labels, texts, strict=True):
         colour = _COLOURS[label % len(_COLOURS)]

@@ -39,12 +39,12 @@ class Binary(Node):
         Raises:
             Unsupported: one is broadcast in another way.
         """
-        y = self.output
+        y, (first, second) = self.output, self.inputs
         for value in self.inputs:
             tail = value.shape[next((i for i, n in enumerate(value.shape) if n != 1), 0) :]
             if value.size not in (1, y.size) and tail != y.shape[len(y.shape) - len(tail) :]:
                 raise Unsupported("only trailing axes may be broadcast, as in [1, 1, 1, C]")
-        return self.inputs
+        return first, second
 
     def scaled(self, function: Kernel, reals: dict[str, float], macs: int = 0) -> Step:
         """By a kernel that takes micronet_binary_params; `reals` are its multipliers."""

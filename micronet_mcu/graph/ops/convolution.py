@@ -72,7 +72,7 @@ def conv_params(shape: dict[str, int], clamp, channels: Channels, source=None) -
         "channels": channels.array(),
         "source": None if source is None else Array("uint16_t", source),
     }
-    return Params(CONV, shape | bounds(clamp) | pointers)
+    return Params(CONV, {**shape, **bounds(clamp), **pointers})
 
 
 def plain_params(
