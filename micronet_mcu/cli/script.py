@@ -1,6 +1,7 @@
 """What every command shares: flags are parsed, a user's mistake is one line and exit status 2."""
 
 import io
+import contextlib
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType
@@ -81,4 +82,5 @@ def _guarded(
 
 
 def _complain(message: str) -> None:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    with contextlib.suppress(OSError):  # A full disk may be where the messages go, too.
+        print("error: " + " ".join(message.split()), file=sys.stderr, flush=True)

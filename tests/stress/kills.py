@@ -138,26 +138,26 @@ def _kill_replacing(attempt: _Attempts, report: Report, rng, count: int, end: fl
     references = [attempt.reference(variant) for variant in attempt.command.variants]
     digests = [digest for digest, _ in references]
     longest = max(seconds for _, seconds in references)
+    arguments = attempt.line(attempt.command.variants[-1], "--force")
     while report.kills < count and time.monotonic() < end:
-        old = rng.choice([None, 0])
-        new = len(digests) - 1
+        old = rng.choice([None, digests[0]])
         if old is None:
             attempt.clear()
-        elif material.digest(attempt.output) != digests[old]:
-            attempt.reference(attempt.command.variants[old])
-        before = None if old is None else digests[old]
-        arguments = attempt.line(attempt.command.variants[new], "--force")
-        # Half of the kills come when the result is being written, at the end.
-        earliest = rng.choice([0, 0.8])
-        if attempt.killed(arguments, rng.uniform(earliest, 1.1) * longest):
+        elif material.digest(attempt.output) != old:
+            attempt.reference(attempt.command.variants[0])
+        for _ in range(rng.randint(1, 5)):
+            # Half of the kills come when the result is being written, at the end.
+            earliest = rng.choice([0, 0.8])
+            if not attempt.killed(arguments, rng.uniform(earliest, 1.05) * longest):
+                report.finished_before += 1
+                break
             report.kills += 1
-        else:
-            report.finished_before += 1
-        now = _digest(attempt.output)
-        report.check(now in (before, digests[new]), f"kill {report.kills}: half a result")
+            whole = _digest(attempt.output) in (old, digests[-1])
+            report.check(whole, f"kill {report.kills}: half a result")
         status = attempt.warm.call(arguments, attempt.log)
         report.check(status == 0, f"kill {report.kills}: the same command: {attempt.words()}")
-        report.check(_digest(attempt.output) == digests[new], f"kill {report.kills}: another end")
+        same = _digest(attempt.output) == digests[-1]
+        report.check(same, f"kill {report.kills}: another end")
         left = material.strays(attempt.folder, {attempt.command.output})
         report.check(not left, f"kill {report.kills}: left over: {left}")
 
