@@ -1,7 +1,7 @@
 """What every command shares: flags are parsed, a user's mistake is one line and exit status 2."""
 
-import io
 import contextlib
+import io
 import sys
 from collections.abc import Callable, Mapping
 from types import ModuleType

@@ -52,7 +52,7 @@ def fuzz(target: str, runs: int, folder: Path, seconds: int) -> dict:
 def _build(target: str, folder: Path) -> Path:
     clang = shutil.which("clang++") or shutil.which("clang++-14")
     if clang is None:
-        raise RuntimeError("clang++ is missing (Debian: clang, libclang-rt-14-dev)")
+        raise RuntimeError("clang++ is missing (Debian: clang, libclang-rt-dev)")
     objects = []
     for source in [HERE / "fuzz" / f"{target}.cc", *(TFLM / name for name in TARGETS[target])]:
         objects.append(folder / f"{target}_{len(objects)}.o")

@@ -4,9 +4,9 @@
   python tests/stress/run.py --all --minutes=30    as many of them as fit
   python tests/stress/run.py --only=kills,fuzzing --share=0.1
 
-With --keep the figures go into results.json beside this file, and RESULTS.md is written from them.
-Needs what the tests need, and clang with libFuzzer; where nothing may be mounted, a limit of the size
-of files stands for the full disk.
+With --keep the figures go into results.json beside this file, and RESULTS.md is written from it.
+Needs what the tests need, and clang with libFuzzer; where nothing may be mounted, a limit of the
+size of files stands for the full disk.
 Exit status: 0 when nothing was found.
 """
 
@@ -23,10 +23,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import collisions  # noqa: E402
+import damage  # noqa: E402
 import fuzzing  # noqa: E402
 import kills  # noqa: E402
 import material  # noqa: E402
-import mutations  # noqa: E402
 
 KILLS, ROUNDS, MUTATIONS, FUZZ_RUNS = 100, 10, 20_000, 1_000_000
 _COUNTS = {"flatbuffers": 200_000}
@@ -58,7 +58,7 @@ def jobs(parts: list[str], share: float, place: Path) -> dict[str, Callable[[flo
     def mutated(kind):
         def job(seconds):
             count = _COUNTS.get(kind, MUTATIONS)
-            done = mutations.mutate(kind, scaled(count), place, seconds)
+            done = damage.mutate(kind, scaled(count), place, seconds)
             return {"count": done["cases"], "of": count, "refused": done["refused"],
                     "findings": done["findings"]}  # fmt: skip
 
@@ -74,7 +74,7 @@ def jobs(parts: list[str], share: float, place: Path) -> dict[str, Callable[[flo
     table = {
         "kills": (killed, kills.COMMANDS),
         "collisions": (collided, kills.COMMANDS),
-        "mutations": (mutated, mutations.KINDS),
+        "mutations": (mutated, damage.KINDS),
         "fuzzing": (fuzzed, fuzzing.TARGETS),
     }
     return {
@@ -137,7 +137,10 @@ def _keep(name: str, done: dict) -> None:
     # Findings have places of this machine in them; their number is what counts.
     results[name] = done | {"findings": len(done["findings"])}
     file.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
-    rows = ["| what | count | of | refused | findings | seconds | day |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        "| what | count | of | refused | findings | seconds | day |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for key, row in sorted(results.items()):
         cells = [row.get(name, "") for name in ("count", "of", "refused", "findings", "seconds")]
         rows.append(" | ".join([f"| {key}", *(f"{c:,}" if c != "" else "" for c in cells),
@@ -149,15 +152,15 @@ _HEAD = """# Results of the stress harness
 
 Written by `tests/stress/run.py`; `of` is the full count, `count` what the last run of this row did.
 
-- kills: `kill -9` of a running command at random moments, half of them while the result is written;
-  a finding is a result lost or half-written, a stray file, the same command that does not finish, or
-  an end that differs from that of an undisturbed run (times apart).
+- kills: `kill -9` of a running command at random moments, half of them while the result is
+  written; a finding is a result lost or half-written, a stray file, the same command that does not
+  finish, or an end that differs from that of an undisturbed run (times apart).
 - collisions: two processes at one output, a file size limit and a 64 KB disk that are too small, a
   read-only disk, a link, odd names; `count` is calls. A finding is more than one line, a loss, or a
   stray file.
 - mutations: damaged files and answers; `refused` got their one line, the others were harmless. A
   finding is a traceback, a crash or a hang.
-- fuzzing: libFuzzer with the address and undefined-behaviour sanitizers over the firmware's C++ and C.
+- fuzzing: libFuzzer with the address and undefined-behaviour sanitizers over the firmware's code.
 
 """
 

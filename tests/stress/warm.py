@@ -49,12 +49,16 @@ class Warm:
         """Begins a call; no file may become longer than `file_bytes`. Returns the process."""
         request = {"arguments": list(map(str, arguments)), "log": str(log),
                    "folder": str(folder), "file_bytes": file_bytes}  # fmt: skip
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
+        self._ask(request)
         return self._answer()
 
     def wait(self) -> int:
-        """The exit status of the call, negative for a signal."""
+        """The exit status of the call, negative for a signal.
+
+        Until it is asked for, the process keeps its number, also when it has ended: whoever kills
+        it meets no other.
+        """
+        self._ask("wait")
         return self._answer()
 
     def call(self, arguments: list, log: Path, **options) -> int:
@@ -67,6 +71,10 @@ class Warm:
     def __exit__(self, *exception) -> None:
         self._server.stdin.close()
         self._server.wait()
+
+    def _ask(self, request) -> None:
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
 
     def _answer(self):
         line = self._server.stdout.readline()
@@ -87,12 +95,16 @@ def _serve(name: str) -> None:
         answers.flush()
 
     answer("ready")
+    child = 0
     for line in sys.stdin:
+        request = json.loads(line)
+        if request == "wait":
+            answer(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            continue
         child = os.fork()
         if child == 0:
-            _be_the_script(module, json.loads(line))
+            _be_the_script(module, request)
         answer(child)
-        answer(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def _be_the_script(module, request: dict) -> None:

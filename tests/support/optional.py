@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ _ADVICE = {
     "jax": "pip install jax==0.10.2 jaxlib==0.10.2",
     "arm-none-eabi-gcc": "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "clang": "apt-get install clang",
+    "libFuzzer": "apt-get install clang libclang-rt-dev",
     "g++": "apt-get install g++",
     "gcc": "apt-get install gcc",
     "qemu-system-arm": "apt-get install qemu-system-arm",
@@ -21,9 +24,20 @@ _ADVICE = {
 def require(*names: str) -> None:
     """Skips the calling test when a module or program is missing; fails it in CI."""
     for name in names:
-        if shutil.which(name) or ("-" not in name and importlib.util.find_spec(name)):
+        if name == "libFuzzer":
+            if _has_libfuzzer():
+                continue
+        elif shutil.which(name) or ("-" not in name and importlib.util.find_spec(name)):
             continue
         message = f"needs {name}: {_ADVICE[name]}"
         if os.environ.get("MICRONET_REQUIRE_ALL") == "1":
             pytest.fail(message)
         pytest.skip(message)
+
+
+def _has_libfuzzer() -> bool:
+    if not shutil.which("clang"):
+        return False
+    command = ["clang", "-print-runtime-dir"]
+    folder = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return any(Path(folder).glob("libclang_rt.fuzzer*"))

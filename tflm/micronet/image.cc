@@ -1,6 +1,7 @@
 // Cropping, resizing and quantizing pictures.
 #include "image.h"
 
+#include <climits>
 #include <initializer_list>
 
 namespace micronet {
@@ -88,12 +89,18 @@ Status CheckSides(std::initializer_list<int> sides) {
   return {};
 }
 
+// Of any two numbers: at the ends of their range it stays there.
+int SumOf(int a, int b) {
+  if (b > 0) return a > INT_MAX - b ? INT_MAX : a + b;
+  return a < INT_MIN - b ? INT_MIN : a + b;
+}
+
 Status CheckCrop(const Image &image, const Crop &crop, int width, int height) {
   if (crop.left < 0 || crop.width < 1 || crop.width > image.width - crop.left) {
-    return {StatusCode::kCrop, crop.left + crop.width, image.width};
+    return {StatusCode::kCrop, SumOf(crop.left, crop.width), image.width};
   }
   if (crop.top < 0 || crop.height < 1 || crop.height > image.height - crop.top) {
-    return {StatusCode::kCrop, crop.top + crop.height, image.height};
+    return {StatusCode::kCrop, SumOf(crop.top, crop.height), image.height};
   }
   // 255 * (a share's area in 1/64^2 pixels) must fit 32 bits.
   const int across = crop.width / width + 1;
