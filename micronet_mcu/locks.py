@@ -39,19 +39,20 @@ def is_still(descriptor: int, path: Path) -> bool:
 def locked(folder: str | os.PathLike) -> Iterator[None]:
     """Holds a folder that a command works in for longer; a second process is refused.
 
-    The folder is created when missing, and removed again when it is left empty.
+    The folder is created when missing, and then removed again when it is left empty.
 
     Raises:
         UserError: another process holds it (the message has its number), or it cannot be written.
 
     Example:
 
-    >>> Path("out/m0").mkdir(parents=True)
-    >>> with locked("out/m0"):
-    ...     _ = Path("out/m0/state.json").write_text("{}")
+    >>> with locked("held"):
+    ...     _ = Path("held/state.json").write_text("{}")
     """
     folder = Path(folder)
     path = folder / _LOCK
+    # A folder that was there before is somebody's, empty or not.
+    created = not folder.exists()
     descriptor = _locked_file(folder, path)
     try:
         yield
@@ -60,8 +61,9 @@ def locked(folder: str | os.PathLike) -> Iterator[None]:
         with contextlib.suppress(OSError):
             path.unlink()
         os.close(descriptor)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        if created:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def _locked_file(folder: Path, path: Path) -> int:

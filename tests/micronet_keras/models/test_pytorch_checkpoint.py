@@ -229,8 +229,7 @@ def test_without_torch_the_error_says_what_to_install(model, tmp_path, monkeypat
 # Several runs of the command in one process: importing TensorFlow takes longer than all of them.
 MISTAKES = """
 import sys
-sys.path.insert(0, "scripts")
-import import_checkpoint
+from micronet_keras.cli import import_checkpoint
 from absl import flags
 from micronet_mcu.errors import UserError
 for given in sys.argv[1:]:

@@ -63,7 +63,7 @@ def test_learns_and_tells_so(pictures, trained):
     assert summary["test_accuracy"] > 0.5
     assert {path.name for path in out.iterdir()} == {
         "best.keras", "last.keras", "config.json", "history.csv", "tensorboard", "curve.png",
-        "predictions.png", "summary.json",
+        "predictions.png", "summary.json", ".micronet.json",
     }  # fmt: skip
 
 
