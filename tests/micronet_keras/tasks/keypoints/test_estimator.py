@@ -79,7 +79,7 @@ def test_int8_of_another_size_is_refused(run):
 @pytest.mark.slow
 def test_flip_test_is_the_mean_with_the_mirrored_crop(run, flatbuffer):
     """By hand: heatmaps of the crop, and those of its mirror, mirrored back, left for right."""
-    model = run[2] and tiny_estimator()
+    model = tiny_estimator()
     model.load_weights(run[0] / "best.keras")
     crops = np.random.RandomState(0).randint(0, 256, (3, 64, 64, 3)).astype("uint8")
     flipped = replace(CONFIG, flip_test=True)
