@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from micronet_mcu.csource import comment_text
 from micronet_mcu.decode.detection import Int8Decoder
 from micronet_mcu.errors import UserError
 
@@ -41,7 +42,9 @@ def detector_header(
         f"{name}_level{i}_scores, {name}_level{i}_distances}},"
         for i, item in enumerate(decoder.levels)
     )
-    labels = "\n".join(f"/* label {i}: {_comment(text)} */" for i, text in enumerate(class_names))
+    labels = "\n".join(
+        f"/* label {i}: {comment_text(text)} */" for i, text in enumerate(class_names)
+    )
     height, width = decoder.image_size
     return f"""\
 /* The detector {name!r}: what micronet_detect needs besides the outputs of the network.
@@ -77,8 +80,3 @@ def _table(name: str, values: np.ndarray) -> str:
         for start in range(0, len(numbers), 12)
     ]
     return f"static const uint16_t {name}[256] = {{\n" + "\n".join(rows) + "\n};\n"
-
-
-def _comment(text: str) -> str:
-    """A class name that cannot end the comment early."""
-    return "".join(c if c.isprintable() and c not in "*/\\?" else "_" for c in text)

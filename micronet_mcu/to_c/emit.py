@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from micronet_mcu.csource import comment_text
 from micronet_mcu.graph.kernels import Kernel
 from micronet_mcu.graph.program import ELEMENT_BYTES, Array, Params, Pointers, Ref, Room, Step
 from micronet_mcu.graph.value import Value
@@ -117,7 +118,7 @@ def header(program: Program, name: str) -> str:
         else ""
     )
     return f"""/* An int8 network compiled to C: its sizes and functions.
- * Made by micronet-keras from {program.origin}. Do not edit.
+ * Made by micronet-keras from {comment_text(program.origin)}. Do not edit.
  *
  * real input = {upper}_INPUT_SCALE * (in[i] - {upper}_INPUT_ZERO_POINT), NHWC, one image;
  * real output = {upper}_OUTPUT_SCALE * (out[i] - {upper}_OUTPUT_ZERO_POINT).
@@ -175,9 +176,8 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
     constants = _Constants()
     calls, step_constants = [], []
     for index, step in enumerate(program.steps):
-        calls += [
-            f"  /* {part} */" for part in textwrap.wrap(f"{step.name}: {step.operator}", _LINE - 8)
-        ]
+        said = comment_text(f"{step.name}: {step.operator}")
+        calls += [f"  /* {part} */" for part in textwrap.wrap(said, _LINE - 8)]
         before = len(constants.names)
         calls += [f"  MODEL_STEP({index});", *_call(step, index, program.arena, constants)]
         step_constants.append(constants.names[before:])
@@ -192,7 +192,7 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
     body = "\n".join(calls)
     tables = "\n".join(constants.lines)
     text = f"""/* An int8 network compiled to C: weights and calls.
- * Made by micronet-keras from {program.origin}. Do not edit. */
+ * Made by micronet-keras from {comment_text(program.origin)}. Do not edit. */
 #include "model.h"
 
 #include <stddef.h>
@@ -261,12 +261,6 @@ def selftest_input(size: int) -> np.ndarray:
         noise = (noise * 1664525 + 1013904223) & 0xFFFFFFFF
         values[i] = (noise >> 24) - 128
     return values
-
-
-def _comment(text: str) -> list[str]:
-    # A name comes from the file and must not end the comment.
-    lines = textwrap.wrap(text.replace("*/", "* /"), _LINE - 8)
-    return [f"  /* {line} */" for line in lines]
 
 
 def _call(step: Step, index: int, arena: Arena, constants: _Constants) -> list[str]:
