@@ -1,7 +1,7 @@
 """Datasets: the bundled one, those of TFDS, folders of images; batches for the models."""
 
 from micronet_keras.data.decoding import BadImages
-from micronet_keras.data.hold_out import hold_out_validation
+from micronet_keras.data.hold_out import hold_out_validation, spread
 from micronet_keras.data.micronet_shapes import MicronetShapes, ShapesConfig
 from micronet_keras.data.pipeline import eval_batches, shuffled_epochs, train_batches
 from micronet_keras.data.sources import DEFAULT_DATASET, Source, load_dataset
@@ -16,5 +16,6 @@ __all__ = [
     "hold_out_validation",
     "load_dataset",
     "shuffled_epochs",
+    "spread",
     "train_batches",
 ]

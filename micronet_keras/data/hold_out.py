@@ -1,6 +1,9 @@
-"""A validation split for datasets that have none."""
+"""Parts of a split, chosen by the numbers of its records, before anything is decoded."""
 
 import dataclasses
+from collections.abc import Callable
+
+import tensorflow as tf
 
 from micronet_keras.data.sources import Source
 from micronet_mcu.errors import UserError
@@ -39,13 +42,44 @@ def hold_out_validation(
         if split not in (train_split, validation_split):
             return records
         for_validation = split == validation_split
-
-        def belongs(index, record):
-            return (index % every == 0) == for_validation
-
-        return records.enumerate().filter(belongs).map(lambda index, record: record)
+        return _chosen(records, lambda number: (number % every == 0) == for_validation)
 
     count = source.splits[train_split]
     held_out = -(-count // every)
     splits = {**source.splits, train_split: count - held_out, validation_split: held_out}
     return dataclasses.replace(source, splits=splits, read=read)
+
+
+def spread(source: Source, split: str, count: int) -> Source:
+    """`source`, with so many records of a split, from all over it.
+
+    Many datasets are ordered class by class: the first records would all be of one kind.
+
+    Args:
+        source: a dataset with this split.
+        split: its name.
+        count: 1 or more; a smaller split stays as it is.
+
+    Example:
+
+    >>> spread(source, "train", 10).splits["train"]
+    10
+    """
+    total = source.splits[split]
+    if count >= total:
+        return source
+
+    def read(name):
+        records = source.read(name)
+        if name != split:
+            return records
+        # Numbers at which number * count / total reaches the next whole number: `count` of them.
+        return _chosen(records, lambda number: number * count % total < count)
+
+    return dataclasses.replace(source, splits={**source.splits, split: count}, read=read)
+
+
+def _chosen(records: tf.data.Dataset, belongs: Callable[[tf.Tensor], tf.Tensor]) -> tf.data.Dataset:
+    """The records whose number, from 0, belongs."""
+    numbered = records.enumerate().filter(lambda number, record: belongs(number))
+    return numbered.map(lambda number, record: record)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from micronet_keras.data import Source
+from micronet_keras.data import Source, spread
 from micronet_keras.lower import Graph, lower
 from micronet_keras.quantize.calibrate import post_training_quantize
 from micronet_keras.quantize.qat import fine_tune, quantize_aware
@@ -127,11 +127,11 @@ def _fine_tuning(run: Run, config: QuantizeConfig):
 
 
 def calibration_images(task: Task, source: Source, config: Any, count: int) -> list[np.ndarray]:
-    """The first training images, whole, as they are met at inference.
+    """Training images from all over the split, whole, as they are met at inference.
 
     Args:
         task, source, config: as of `train`.
-        count: how many there are to be; fewer where the split is smaller.
+        count: of records that are looked at; a record may hold no usable image, or several.
 
     Returns:
         Batches uint8 [n, height, width, 3].
@@ -139,7 +139,8 @@ def calibration_images(task: Task, source: Source, config: Any, count: int) -> l
     Raises:
         UserError: there is no such split, or no image in it decodes.
     """
-    examples = task.examples(source, config.training.train_split, config)
+    split = config.training.train_split
+    examples = task.examples(spread(source, split, count), split, config)
     batches = task.batches(examples, config, training=False)
     batches = batches.map(lambda pixels, _: pixels).unbatch().take(count)
     batches = batches.batch(config.training.batch_size)
