@@ -72,9 +72,7 @@ class QuantizeAwareModel(tf_keras.Model):
 
 
 def quantize_aware(
-    model: keras.Model | Graph,
-    calibration: Iterable[np.ndarray],
-    join: Callable[[list[tf.Tensor]], tf.Tensor] | None = None,
+    model: keras.Model | Graph, calibration: Iterable[np.ndarray]
 ) -> QuantizeAwareModel:
     """Builds the model that is fine-tuned before conversion.
 
@@ -83,9 +81,9 @@ def quantize_aware(
         calibration: batches of images as `calibrate` takes them: the ranges that training starts
             with. Without them the first hundreds of steps would be clipped (tfmot starts at -6 ..
             6).
-        join: makes one tensor of the outputs, in operations of TensorFlow, for a loss that needs
-            all of them. Without it a detector's maps are packed as in the Keras model, and another
-            model of several outputs gives a list.
+
+    Returns:
+        A model with the outputs of `model`; a detector's maps are packed as there.
 
     Example:
 
@@ -99,9 +97,7 @@ def quantize_aware(
     ranges = calibrate(graph, calibration)
     builder = TfKerasBuilder(ranges)
     outputs = emit(graph, builder)
-    if join is not None:
-        outputs = [join(outputs)]
-    elif graph.packed_classes is not None:
+    if graph.packed_classes is not None:
         outputs = [_packed(outputs, graph.packed_classes)]
     qat = QuantizeAwareModel(builder.image, outputs[0] if len(outputs) == 1 else outputs)
     qat.template = graph
