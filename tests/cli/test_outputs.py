@@ -19,7 +19,8 @@ COMMANDS = {
     "demo": (["--data_dir=gone"], "--out", True),
     "compare_detectors": (["--dataset=gone"], "--out", True),
 }
-WITH_FORCE = ("benchmark_mcu", "compile", "convert", "export_firmware", "train")
+REPLACING = ("compile", "convert", "export_firmware", "train")
+WITH_FORCE = ("benchmark_mcu", *REPLACING)
 
 
 @pytest.fixture(scope="module", params=COMMANDS)
@@ -70,11 +71,10 @@ def test_impossible_outputs_are_one_line(command, place, capsys):
     assert contents(place) == before
 
 
+@pytest.mark.parametrize("command", REPLACING, indirect=True)
 def test_a_folder_of_somebody_else_is_not_replaced(command, place, capsys):
     name, run = command
     given, flag, inside = COMMANDS[name]
-    if name not in WITH_FORCE or name == "benchmark_mcu":
-        pytest.skip("it replaces no folder")
     (place / "theirs").mkdir()
     (place / "theirs" / ("config.json" if inside else "notes")).write_text("{}")
     before = contents(place)

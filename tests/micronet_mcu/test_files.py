@@ -2,11 +2,13 @@
 
 import json
 import os
+import pathlib
 import resource
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 
 import pytest
@@ -382,14 +384,31 @@ def test_outputs_are_checked_before_the_work(tmp_path):
     assert names(tmp_path) == ["file", "folder"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_no_permission(tmp_path):
-    (tmp_path / "file").write_text("")
-    (tmp_path / "file").chmod(0o400)
-    (tmp_path / "folder").mkdir(0o500)
-    for path in (tmp_path / "file", tmp_path / "folder" / "a"):
+def test_no_permission(without_privileges):
+    (without_privileges / "file").write_text("")
+    (without_privileges / "file").chmod(0o400)
+    (without_privileges / "folder").mkdir(0o500)
+    for path in (without_privileges / "file", without_privileges / "folder" / "a"):
         with pytest.raises(UserError, match="Permission denied"):
             check_writable(path)
+
+
+@pytest.fixture
+def without_privileges():
+    """A folder of this user; root, who may write everywhere, is nobody meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        users = os.getresuid()
+        if users[0] == 0:
+            os.chown(folder, _NOBODY, -1)
+            # The saved one stays root's, to come back to.
+            os.setresuid(_NOBODY, _NOBODY, 0)
+        try:
+            yield pathlib.Path(folder)
+        finally:
+            os.setresuid(*users)
+
+
+_NOBODY = 65534
 
 
 def test_unreadable_files(tmp_path):
