@@ -7,3 +7,7 @@ class UserError(ValueError):
     The message is one line that names the file or the value and the way out. The command line
     prints it as ``error: ...`` and exits with status 2; from Python it is an ordinary ValueError.
     """
+
+    def __init__(self, message: str):
+        # A name in it may come from a file, with any character.
+        super().__init__(" ".join(message.splitlines()))

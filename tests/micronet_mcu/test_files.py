@@ -436,3 +436,7 @@ def test_json_of_somebody_else(tmp_path, content, problem):
         read_json(path, "a table", {"n": int}, advice="bake it")
     path.write_text(json.dumps({"n": 3, "m": None}))
     assert read_json(path, "a table", {"n": (int, float)}) == {"n": 3, "m": None}
+
+
+def test_a_message_is_one_line_whatever_it_names():
+    assert str(UserError("no a\nb\r\nc\x85d\u2028e")) == "no a b c d e"
