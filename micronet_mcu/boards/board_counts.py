@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -11,12 +12,13 @@ from tqdm import tqdm
 from micronet_mcu.boards import emulator, toolchain
 from micronet_mcu.boards.boards import BOARDS, Board, find
 from micronet_mcu.errors import UserError
-from micronet_mcu.to_c.compiler import Compiled, compile_model
+from micronet_mcu.graph.kernels import KERNELS, files_of
+from micronet_mcu.to_c.compiler import Compiled, compile_model, flat_name
 
 # The network as a program of its own; its self-test says whether the board computes as the host.
 _MAIN = """
 #include "board.h"
-#include "model.h"
+#include "{name}.h"
 
 int main(void) {{
   const int wrong = {name}_selftest();
@@ -30,18 +32,18 @@ int main(void) {{
 }}
 """
 
-# Step by step: model.c is included, so that its hook can be defined here.
+# Step by step: the program is included, so that its hook can be defined here.
 _MAIN_STEPS = """
 #include "board.h"
 
 static int64_t counts[{steps}];
-#define MODEL_STEP(index)                            \\
+#define {upper}_STEP(index)                           \\
   do {{                                               \\
     if ((index) > 0) counts[(index) > 0 ? (index) - 1 : 0] = count_end(); \\
     if ((index) < {steps}) count_begin();             \\
   }} while (0)
 
-#include "model.c"
+#include "{name}.c"
 
 int main(void) {{
   const int wrong = {name}_selftest();
@@ -74,7 +76,8 @@ class StepCost:
 @dataclass(frozen=True)
 class BoardCost:
     """A network on a board. `sram_bytes` is the arena, other variables and the deepest stack;
-    `kernel_bytes` the size of every kernel's code, helpers inside its file left out."""
+    `kernel_bytes` the size of every kernel's code: the function, its parts and the helpers in its
+    files, which kernels in the same file may share."""
 
     instructions: int
     macs: int
@@ -96,12 +99,13 @@ def count_on_board(
             its outputs there differ from the host's.
     """
     program = compiled.program
-    kernels = sorted(p for p in compiled.folder.glob("*.c") if p.name != "model.c")
-    words = {"name": compiled.name, "steps": len(program.steps)}
+    kernels = sorted(p for p in compiled.folder.glob("*.c") if p.name != f"{compiled.name}.c")
+    words = {"name": compiled.name, "upper": compiled.name.upper(), "steps": len(program.steps)}
     with tempfile.TemporaryDirectory() as folder:
-        whole, elf = _run(board, folder, _MAIN.format(**words),
-                          [*kernels, compiled.folder / "model.c"], compiled, flags)  # fmt: skip
-        single, _ = _run(board, folder, _MAIN_STEPS.format(**words), kernels, compiled, flags)
+        everything = [*kernels, compiled.folder / f"{compiled.name}.c"]
+        run = partial(_run, board, Path(folder), compiled=compiled, flags=flags)
+        whole, elf = run("whole", _MAIN.format(**words), everything)
+        single, _ = run("steps", _MAIN_STEPS.format(**words), kernels)
         footprint = toolchain.footprint(elf)
         sizes = toolchain.symbol_sizes(elf)
     reports = dict(whole)
@@ -124,8 +128,25 @@ def count_on_board(
         flash_code_bytes=footprint.code,
         flash_data_bytes=footprint.constants,
         steps=steps,
-        kernel_bytes={s.kernel: sizes.get(s.kernel, 0) for s in steps},
+        kernel_bytes=_kernel_bytes(compiled, board, flags),
     )
+
+
+def _kernel_bytes(compiled: Compiled, board: Board, flags: tuple[str, ...]) -> dict[str, int]:
+    used = {kernel for step in compiled.program.steps for kernel in step.call.kernels()}
+    others = {row.name for row in KERNELS.values() if not row.part}
+    sizes = {}
+    for kernel in used:
+        functions = [
+            function
+            for file in sorted(files_of([kernel]))
+            for function in toolchain.functions(
+                board, compiled.folder / flat_name(file), include=[compiled.folder], flags=flags
+            )
+        ]
+        own = (f for f in functions if f.name == kernel.name or f.name not in others)
+        sizes[kernel.name] = sum(function.size for function in own)
+    return sizes
 
 
 def benchmark(
@@ -164,16 +185,17 @@ def benchmark(
 
 def _run(
     board: Board,
-    folder: str,
+    folder: Path,
+    program: str,
     text: str,
     sources: Sequence[Path],
     compiled: Compiled,
     flags: Sequence[str],
 ) -> tuple[list[tuple[str, int]], Path]:
-    main = Path(folder) / "main.c"
+    main = folder / f"{program}.c"
     main.write_text(text)
     elf = toolchain.build(
-        board, [main, *sources], Path(folder) / "main.elf", include=[compiled.folder], flags=flags
+        board, [main, *sources], main.with_suffix(".elf"), include=[compiled.folder], flags=flags
     )
     done = emulator.run(board, elf)
     if done.exit_code:

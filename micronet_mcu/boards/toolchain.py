@@ -69,9 +69,7 @@ def build(
     >>> build(find("cortex-m4"), ["main.c"], "main.elf")
     PosixPath('main.elf')
     """
-    compiler = _program(_COMPILER)
-    common = [compiler, "-mthumb", *board.cpu_flags, "-std=gnu99", *_WARNINGS, f"-I{SUPPORT}"]
-    common += ["-ffunction-sections", "-fdata-sections"]
+    common = _common(board)
     what = f"compile for {board.name}"
     with tempfile.TemporaryDirectory() as folder, replacing(output) as temporary:
         script = Path(folder) / "board.ld"
@@ -128,6 +126,41 @@ def symbol_sizes(elf: str | Path) -> dict[str, int]:
     command = [_program("arm-none-eabi-nm"), "--print-size", "--defined-only", str(elf)]
     rows = (line.split() for line in _check(command, f"read {elf}").splitlines())
     return {row[3]: int(row[1], 16) for row in rows if len(row) == 4}
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of an object file; `size` in bytes."""
+
+    name: str
+    size: int
+
+
+def functions(
+    board: Board,
+    source: str | Path,
+    *,
+    include: Iterable[str | Path] = (),
+    flags: Iterable[str] = ("-O2",),
+) -> list[Function]:
+    """Compiles one C file and returns its functions, static ones too.
+
+    Raises:
+        UserError: as `build`.
+    """
+    what = f"compile for {board.name}"
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = Path(folder) / "file.o"
+        command = [*_common(board), *flags, *(f"-I{path}" for path in include)]
+        _check([*command, "-c", str(source), "-o", str(compiled)], what)
+        listing = _check([_program("arm-none-eabi-nm"), "--print-size", str(compiled)], what)
+    rows = [line.split() for line in listing.splitlines()]
+    return [Function(r[3], int(r[1], 16)) for r in rows if len(r) == 4 and r[2] in "tT"]
+
+
+def _common(board: Board) -> list[str]:
+    command = [_program(_COMPILER), "-mthumb", *board.cpu_flags, "-std=gnu99", *_WARNINGS]
+    return [*command, f"-I{SUPPORT}", "-ffunction-sections", "-fdata-sections"]
 
 
 def _linker_script(board: Board, stack_bytes: int) -> str:

@@ -1,12 +1,14 @@
 """Compiles an int8 .tflite to plain C: no interpreter, no heap, one static arena.
 
---out gets model.h and model.c, the kernels that they call, plan.txt (the memory plan) and plan.png
-(the same drawn: bytes over steps). The folder compiles by itself:
+--out gets <name>.h and <name>.c (the calls, layer by layer), <name>_weights.c, the kernels that are
+called, plan.txt (the memory plan) and plan.png (the same drawn: bytes over steps). The folder
+compiles by itself:
 
   cc -std=c99 -Wall -Wextra -c out/c/*.c
 
 Dynamic Shift-Max is recognised and becomes one call; --nofuse compiles operator by operator, which
-gives TensorFlow Lite Micro's results bit for bit.
+gives TensorFlow Lite Micro's results bit for bit. For two models in one program give each a --name
+and a folder of its own, and link every file of the kernels once.
 
 Example:
 
@@ -27,7 +29,7 @@ from micronet_mcu.to_c.report import plan_text
 
 _MODEL = flags.DEFINE_string("model", None, "the int8 .tflite", required=True)
 _OUT = flags.DEFINE_string("out", "out/c", "the folder to write")
-_NAME = flags.DEFINE_string("name", "micronet", "prefix of the C functions and macros")
+_NAME = flags.DEFINE_string("name", "model", "of the files; prefix of C functions and macros")
 _FUSE = flags.DEFINE_boolean("fuse", True, "make one call of every Dynamic Shift-Max")
 _FORCE = flags.DEFINE_boolean("force", False, "replace --out when this command wrote it")
 
@@ -50,12 +52,12 @@ def main(argv: list[str]) -> None:
 
 def _code(compiled: Compiled) -> str:
     """The size of the code on the smallest board, if there is a cross compiler to ask."""
-    sources = sorted(compiled.folder.glob("*.c"))
+    sources, name = sorted(compiled.folder.glob("*.c")), compiled.name
     cortex_m4 = board.find("cortex-m4")
     with tempfile.TemporaryDirectory() as folder:
         main_c = Path(folder) / "main.c"
         main_c.write_text(
-            f'#include "model.h"\nint main(void) {{ return {compiled.name}_invoke(0, 0); }}\n'
+            f'#include "{name}.h"\nint main(void) {{ return {name}_invoke(0, 0); }}\n'
         )
         try:
             elf = board.build(

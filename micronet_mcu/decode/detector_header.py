@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
-from micronet_mcu.csource import comment_text
+from micronet_mcu import csource
 from micronet_mcu.decode.detection import Int8Decoder
 from micronet_mcu.errors import UserError
 
@@ -25,15 +24,16 @@ def detector_header(
     Raises:
         UserError: `name` is no identifier, or there are too few class names.
     """
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise UserError(f"the name of the C constants must be a C identifier, not {name!r}")
+    csource.check_prefix(name, "name of the C constants")
     if class_names and len(class_names) != decoder.classes:
         raise UserError(
             f"{len(class_names)} labels for {decoder.classes} classes; give one for each"
         )
     guard = f"{name.upper()}_DETECTOR_H_"
     tables = "\n".join(
-        _table(f"{name}_level{i}_{kind}", getattr(level, kind))
+        csource.array(
+            f"static const uint16_t {name}_level{i}_{kind}[256]", np.asarray(getattr(level, kind))
+        )
         for i, level in enumerate(decoder.levels)
         for kind in ("scores", "distances")
     )
@@ -43,7 +43,7 @@ def detector_header(
         for i, item in enumerate(decoder.levels)
     )
     labels = "\n".join(
-        f"/* label {i}: {comment_text(text)} */" for i, text in enumerate(class_names)
+        f"/* label {i}: {csource.comment_text(text)} */" for i, text in enumerate(class_names)
     )
     height, width = decoder.image_size
     return f"""\
@@ -71,12 +71,3 @@ static const micronet_detection_selection {name}_selection = {{
 
 #endif  /* {guard} */
 """
-
-
-def _table(name: str, values: np.ndarray) -> str:
-    numbers = [int(value) for value in values]
-    rows = [
-        "    " + " ".join(f"{value}," for value in numbers[start : start + 12])
-        for start in range(0, len(numbers), 12)
-    ]
-    return f"static const uint16_t {name}[256] = {{\n" + "\n".join(rows) + "\n};\n"

@@ -20,7 +20,7 @@ from micronet_mcu.graph.kernels import KERNELS
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_c import host
 from micronet_mcu.to_c.compiler import compile_model, copy_kernels
-from micronet_mcu.to_tflm.c_array import write_c_array
+from micronet_mcu.to_tflm.c_array import example_arrays, example_declarations, write_c_array
 from micronet_mcu.to_tflm.forms import check_forms, prepare_flatbuffer
 from micronet_mcu.to_tflm.interpreter import refuse_custom_operators
 from micronet_mcu.to_tflm.op_resolver import operators_of, write_op_resolver
@@ -127,7 +127,7 @@ def export_firmware(
         if runtime == "c":
             for path in sorted((Path(work) / "compiled").glob("*.[ch]")):
                 shutil.copyfile(path, sources / path.name)
-            _write_c_data(sources, shape, classes, image, answer, labels)
+            _write_c_data(sources, image, answer, labels)
         else:
             copy_kernels((k for k in KERNELS.values() if k.custom_op), sources)
             write_op_resolver(sources / "op_resolver.h", flatbuffer)
@@ -144,7 +144,8 @@ def export_firmware(
 def _owner(target: Platform) -> Owner:
     template = [p.relative_to(target.folder).as_posix() for p in target.folder.rglob("*")]
     ours = [*_APPLICATION, *_RUNTIME["c"], *_RUNTIME["tflm"], "micronet_*.[ch]", "op_resolver.h",
-            "model.[ch]", "model_data.h", "model_data.cc", "model_info.cc"]  # fmt: skip
+            "model.[ch]", "model_weights.[ch]", "model_data.h", "model_data.cc",
+            "model_info.cc"]  # fmt: skip
     sources = [f"{target.sources}/{name.replace('.cc', target.suffix)}" for name in ours]
     return Owner("export_firmware", (*template, *sources, "model.tflite"))
 
@@ -210,7 +211,7 @@ def _prepare(model, runtime, fuse, groups, tune, image, work: Path):
         made = prepare_flatbuffer(model, image, fuse, groups, tune)
         return made.flatbuffer, made.arena_bytes, len(made.flatbuffer), made.outputs[0]
     compiled = compile_model(model, work / "compiled")
-    answer = host.run(work / "compiled", "micronet", image.reshape(1, -1))[0]
+    answer = host.run(work / "compiled", compiled.name, image.reshape(1, -1))[0]
     return model, compiled.program.arena.plan.size, compiled.source.constant_bytes, answer
 
 
@@ -246,9 +247,8 @@ def _copy_template(target: Platform, project: Path, features: set[str], values: 
         copy.write_text(text, encoding="utf-8")
 
 
-def _write_c_data(sources: Path, shape, classes, image, answer, labels) -> None:
+def _write_c_data(sources: Path, image, answer, labels) -> None:
     """model_data.h and .cc for compiled C: as `write_c_array` makes them, but no flatbuffer."""
-    texts = ", ".join(_c_string(label) for label in labels) or "0"
     (sources / "model_data.h").write_text(f"""\
 // The labels and the test vector of the compiled model.
 #ifndef MODEL_DATA_H_
@@ -256,29 +256,16 @@ def _write_c_data(sources: Path, shape, classes, image, answer, labels) -> None:
 
 #include <stdint.h>
 
-#define MODEL_INPUT_SIZE {image.size}
-#define MODEL_OUTPUT_SIZE {classes}
+#include "model.h"
 
-extern const char* const model_labels[{max(1, len(labels))}];
-extern const int8_t model_test_input[MODEL_INPUT_SIZE];
-extern const int8_t model_test_output[MODEL_OUTPUT_SIZE];
-
+{example_declarations("model", labels)}
 #endif  // MODEL_DATA_H_
 """)
     (sources / "model_data.cc").write_text(f"""\
 // The arrays declared in model_data.h.
 #include "model_data.h"
 
-const char* const model_labels[{max(1, len(labels))}] = {{{texts}}};
-
-const int8_t model_test_input[MODEL_INPUT_SIZE] = {{
-{_c_numbers(image)}
-}};
-
-const int8_t model_test_output[MODEL_OUTPUT_SIZE] = {{
-{_c_numbers(answer)}
-}};
-""")
+{example_arrays("model", image, answer, labels)}""")
 
 
 def _write_info(sources: Path, name, shape, classes, arena, has_labels: bool) -> None:
@@ -297,16 +284,3 @@ const ModelInfo kModelInfo = {{
 
 }}  // namespace micronet
 """)
-
-
-def _c_string(text: str) -> str:
-    """Bytes beyond ASCII as octal escapes, which end after three digits."""
-    safe = "".join(
-        chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode()
-    )
-    return f'"{safe}"'
-
-
-def _c_numbers(values: np.ndarray) -> str:
-    flat = [str(v) for v in values.ravel().tolist()]
-    return "\n".join("    " + ", ".join(flat[i : i + 20]) + "," for i in range(0, len(flat), 20))

@@ -20,6 +20,7 @@ class Kernel:
         files: that define it, below `tflm/kernels`: one, or one for each processor.
         custom_op: the operator of TFLM that runs it.
         calls: the names of other functions that it needs.
+        part: whether it is only called by others.
     """
 
     name: str
@@ -27,16 +28,19 @@ class Kernel:
     files: tuple[str, ...]
     custom_op: str | None = None
     calls: tuple[str, ...] = ()
+    part: bool = False
 
 
-def _kernel(name: str, params: Struct | None, *files: str, custom_op=None, calls="") -> Kernel:
+def _kernel(
+    name: str, params: Struct | None, *files: str, custom_op=None, calls="", part=False
+) -> Kernel:
     """A row; `files` are "folder" or "folder/file", without micronet_ and .c."""
     paths = []
     for entry in files:
         folder, _, file = entry.partition("/")
         paths.append(f"{folder}/micronet_{file or name}.c")
     called = tuple(f"micronet_{other}" for other in calls.split())
-    return Kernel(f"micronet_{name}", params, tuple(paths), custom_op, called)
+    return Kernel(f"micronet_{name}", params, tuple(paths), custom_op, called, part)
 
 
 KERNELS = {
@@ -75,10 +79,11 @@ KERNELS = {
         _kernel("gather_channels", None, "common/move"),
         _kernel("pad", structs.PAD, "common/move"),
         # Parts of the above.
-        _kernel("dyshiftmax_apply", structs.DYSHIFTMAX, *(f"{p}/dyshiftmax" for p in PROCESSORS)),
+        _kernel("dyshiftmax_apply", structs.DYSHIFTMAX, *(f"{p}/dyshiftmax" for p in PROCESSORS),
+                part=True),
         _kernel("depthwise_along_an_axis", structs.CONV, "dsp/depthwise_1d",
-                calls="depthwise_lines clamp"),
-        _kernel("depthwise_lines", structs.CONV, "dsp"),
+                calls="depthwise_lines clamp", part=True),
+        _kernel("depthwise_lines", structs.CONV, "dsp", part=True),
     )
 }  # fmt: skip
 

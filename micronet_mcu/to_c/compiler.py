@@ -1,13 +1,13 @@
 """From an int8 `.tflite` to a folder of plain C."""
 
 import os
-import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from micronet_mcu.c_sources import c_sources
+from micronet_mcu.csource import check_prefix
 from micronet_mcu.errors import UserError
 from micronet_mcu.folders import Owner, check_folder, replacing_folder
 from micronet_mcu.graph import passes
@@ -16,11 +16,12 @@ from micronet_mcu.graph.read import graph_of, read_model
 from micronet_mcu.graph.steps import steps_of
 from micronet_mcu.tflite.model import Model
 from micronet_mcu.to_c import emit, host
-from micronet_mcu.to_c.emit import Program
 from micronet_mcu.to_c.memory import plan_arena
 from micronet_mcu.to_c.picture import draw_plan
+from micronet_mcu.to_c.program import Program
 from micronet_mcu.to_c.report import plan_text
 
+# The names of models are not known here; what has no marker is from before there were others.
 OWNER = Owner("compile", ("model.[ch]", "micronet_*.[ch]", "plan.txt", "plan.png"))
 
 
@@ -31,8 +32,8 @@ class Compiled:
     Attributes:
         program: the steps and the memory plan.
         folder: where the C lies.
-        name: prefix of the symbols.
-        source: the text of model.c and what it says of its constants.
+        name: prefix of the symbols and of the model's files.
+        source: the text of these files, and what is known of the constants in them.
     """
 
     program: Program
@@ -45,21 +46,23 @@ def compile_model(
     source: str | os.PathLike | bytes,
     folder: str | os.PathLike,
     *,
-    name: str = "micronet",
+    name: str = "model",
     fuse: bool = True,
     force: bool = False,
     report: bool = False,
 ) -> Compiled:
     """Compiles an int8 flatbuffer to C99 without an interpreter or a heap.
 
-    The folder gets model.h, model.c and the kernels that they call, and compiles by itself:
-    `cc -std=c99 *.c`. Without DY-ShiftMax in the model, or with `fuse=False`, the code gives TF
-    Lite Micro's results bit for bit; fused, DY-ShiftMax is rounded once instead of five times.
+    The folder gets <name>.h, <name>.c, <name>_weights.h, <name>_weights.c and the kernels that they
+    call, and compiles by itself: `cc -std=c99 *.c`. Models of different names go into one program,
+    with each file of the kernels once. Without DY-ShiftMax in the model, or with `fuse=False`, the
+    code gives TF Lite Micro's results bit for bit; fused, DY-ShiftMax is rounded once instead of
+    five times.
 
     Args:
         source: a `.tflite` file or its bytes; int8, one input, one output, batch 1.
         folder: where to write; must not exist, unless `force`.
-        name: prefix of the C functions and, in capitals, of the macros.
+        name: of the files, and prefix of the C functions and, in capitals, of the macros.
         fuse: make one kernel call of every DY-ShiftMax.
         force: replace an existing folder that was compiled before; files in it that are somebody
             else's stay there.
@@ -75,8 +78,7 @@ def compile_model(
     >>> compiled.program.arena.plan.size == compiled.program.arena.plan.lower_bound
     True
     """
-    if not re.fullmatch("[a-z][a-z0-9_]*", name):
-        raise UserError(f"name {name!r} is no C prefix; use small letters, digits and _")
+    check_name(name)
     check_folder(folder, OWNER, force)
     model = read_model(source)
     origin = "a flatbuffer" if isinstance(source, bytes) else Path(source).name
@@ -98,14 +100,26 @@ def plan(model: Model, *, fuse: bool = True, origin: str = "a flatbuffer") -> Pr
 
 
 def _write(program: Program, folder: Path, name: str) -> emit.Source:
-    (folder / "model.h").write_text(emit.header(program, name))
     copy_kernels({k for step in program.steps for k in step.call.kernels()}, folder)
-    (folder / "model.c").write_text(emit.source(program, name, None).text)
+    _write_files(emit.source(program, name, None), folder)
     noise = emit.selftest_input(program.input.size)
     expected = host.run(folder, name, noise[None])[0]
     source = emit.source(program, name, expected)
-    (folder / "model.c").write_text(source.text)
+    _write_files(source, folder)
     return source
+
+
+def _write_files(source: emit.Source, folder: Path) -> None:
+    for file, text in source.files.items():
+        (folder / file).write_text(text, encoding="utf-8")
+
+
+def check_name(name: str) -> None:
+    """Refuses names that are no C prefix, or that would hide files of the kernels."""
+    check_prefix(name)
+    kernels = {path.stem for path in c_sources("kernels").glob("*/*.[ch]")}
+    if {name, f"{name}_weights"} & kernels:
+        raise UserError(f"name {name!r} is that of a kernel; choose another, such as model")
 
 
 def copy_kernels(kernels: Iterable[Kernel], folder: Path) -> None:
@@ -118,10 +132,11 @@ def copy_kernels(kernels: Iterable[Kernel], folder: Path) -> None:
     """
     sources = c_sources("kernels")
     for path in (*(sources / file for file in files_of(kernels)), *sources.glob("*/*.h")):
-        shutil.copyfile(path, folder / _flat_name(path))
+        shutil.copyfile(path, folder / flat_name(path))
 
 
-def _flat_name(path: Path) -> str:
+def flat_name(file: str | Path) -> str:
     """dsp/micronet_add.c is micronet_add_dsp.c where all files lie in one folder."""
+    path = Path(file)
     shared = path.suffix == ".h" or path.parent.name == "common"
     return path.name if shared else f"{path.stem}_{path.parent.name}{path.suffix}"

@@ -1,130 +1,87 @@
-"""Writes a planned program as C: `model.h` and `model.c`."""
+"""Writes a planned program as C: `<name>.h`, `<name>.c` and its constants."""
+
+from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
 
 import numpy as np
 
-from micronet_mcu.csource import comment_text
+from micronet_mcu import csource
 from micronet_mcu.graph.kernels import Kernel
-from micronet_mcu.graph.program import ELEMENT_BYTES, Array, Params, Pointers, Ref, Room, Step
+from micronet_mcu.graph.program import Array, Params, Pointers, Ref, Room, Step
 from micronet_mcu.graph.value import Value
-from micronet_mcu.to_c.memory import Arena
-
-_LINE = 100
-
-
-@dataclass(frozen=True, eq=False)
-class Program:
-    """Steps, their places in the arena, the network's input and output, and for comments the name
-    of the file that it was made from."""
-
-    origin: str
-    input: Value
-    output: Value
-    steps: list[Step]
-    arena: Arena
+from micronet_mcu.to_c.constants import Constants, weights_header, weights_source
+from micronet_mcu.to_c.program import Program
 
 
 @dataclass(frozen=True)
 class Source:
-    """`model.c`: its text, the bytes of its constant arrays, and for every step the names of the
-    constants that no step before it has used."""
+    """The C of a program.
 
-    text: str
+    Attributes:
+        files: the text of each, by its name.
+        constant_bytes: of the arrays of constants.
+        step_constants: for every step the names of the constants that no step before it has used.
+    """
+
+    files: dict[str, str]
     constant_bytes: int
     step_constants: list[list[str]]
 
 
-class _Constants:
-    """The constants of a program, each stored once, named after the first step that uses it."""
+def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
+    """Writes `<name>.h`, `<name>.c`, `<name>_weights.h` and `<name>_weights.c`.
 
-    def __init__(self):
-        self.lines: list[str] = []
-        self.bytes = 0
-        self._known: dict[tuple, str] = {}
-
-    @property
-    def names(self) -> list[str]:
-        return list(self._known.values())
-
-    def array(self, array: Array, name: str) -> str:
-        values = np.ascontiguousarray(array.values, np.int64)
-        key = (array.ctype, values.shape, values.tobytes())
-        if key not in self._known:
-            self._known[key] = name
-            if array.ctype == "micronet_channel":
-                items = ["{" + ", ".join(map(str, row)) + "}" for row in values.tolist()]
-            else:
-                items = [_literal(v) for v in values.ravel().tolist()]
-            self.lines += [f"static const {array.ctype} {name}[{len(items)}] MODEL_ALIGNED = {{"]
-            self.lines += [*_wrapped(items), "};"]
-            self.bytes += -(-values.size * ELEMENT_BYTES[array.ctype] // 4) * 4
-        return self._known[key]
-
-    def params(self, params: Params, name: str) -> str:
-        ctype, shape = params.struct.name, params.struct.shape
-        items = [
-            f".{member} = {self._field(params.values[member], f'{name}_{member}')}"
-            for member, field in params.struct.members()
-            if shape is None or field.is_pointer
-        ]
-        if shape is not None:
-            numbers = [
-                f".{member} = {self._field(params.values[member], '')}"
-                for member, _ in shape.members()
-            ]
-            items.insert(0, f".shape = {{{', '.join(numbers)}}}")
-        key = (ctype, *items)
-        if key not in self._known:
-            self._known[key] = name
-            self.lines += [f"static const {ctype} {name} = {{", *_wrapped(items), "};"]
-        return "&" + self._known[key]
-
-    def _field(self, value, name: str) -> str:
-        if value is None:
-            return "NULL"
-        if isinstance(value, Array):
-            return self.array(value, name)
-        if isinstance(value, tuple):
-            return "{" + ", ".join(self._field(v, name) for v in value) + "}"
-        return _literal(int(value))
+    Args:
+        program: what to write.
+        name: prefix of the symbols and of the files.
+        expected: the output for the self-test's input; None writes zeros (to find it out).
+    """
+    constants = Constants(name)
+    places = Places(program)
+    calls, step_constants = [], []
+    for index, step in enumerate(program.steps):
+        before = len(constants.names)
+        calls += [_title(step, index, name), _call(step, index, places, constants)]
+        step_constants.append(constants.names[before:])
+    wanted = np.zeros(program.output.size, np.int8) if expected is None else expected
+    constants.array(Array("int8_t", wanted), "selftest_output")
+    scratches = [step.call.scratch for step in program.steps if step.call.scratch]
+    origin = program.origin
+    files = {
+        f"{name}.h": header(program, name),
+        f"{name}.c": _program(program, name, places, calls),
+        f"{name}_weights.h": weights_header(constants, origin, places.offsets()),
+        f"{name}_weights.c": weights_source(constants, origin, scratches),
+    }
+    return Source(files, constants.bytes, step_constants)
 
 
-def _literal(value: int) -> str:
-    # -2147483648 is no int constant in C.
-    return "(-2147483647 - 1)" if value == -(2**31) else str(value)
-
-
-def _wrapped(items: list[str]) -> list[str]:
-    lines, line = [], "   "
-    for item in items:
-        if len(line) + len(item) + 2 > _LINE:
-            lines.append(line)
-            line = "   "
-        line += f" {item},"
-    return [*lines, line]
+def selftest_input(size: int) -> np.ndarray:
+    """The input that the self-test makes."""
+    noise, values = 1, np.empty(size, np.int8)
+    for i in range(size):
+        noise = (noise * 1664525 + 1013904223) & 0xFFFFFFFF
+        values[i] = (noise >> 24) - 128
+    return values
 
 
 def header(program: Program, name: str) -> str:
-    """The text of `model.h`: sizes, quantization, the functions."""
+    """The text of `<name>.h`: sizes, quantization, the functions."""
     upper = name.upper()
-    source, target = program.input, program.output
-    shape = source.shape
-    extents = (
-        f"#define {upper}_INPUT_HEIGHT {shape[1]}\n#define {upper}_INPUT_WIDTH {shape[2]}\n"
-        f"#define {upper}_INPUT_CHANNELS {shape[3]}\n"
-        if len(shape) == 4
-        else ""
+    tensors = "\n".join(
+        _describe(f"{upper}_{what}", value)
+        for what, value in (("INPUT", program.input), ("OUTPUT", program.output))
     )
     return f"""/* An int8 network compiled to C: its sizes and functions.
- * Made by micronet-keras from {comment_text(program.origin)}. Do not edit.
+ * Made by micronet-mcu from {csource.comment_text(program.origin)}. Do not edit.
  *
  * real input = {upper}_INPUT_SCALE * (in[i] - {upper}_INPUT_ZERO_POINT), NHWC, one image;
  * real output = {upper}_OUTPUT_SCALE * (out[i] - {upper}_OUTPUT_ZERO_POINT).
  */
-#ifndef {upper}_MODEL_H_
-#define {upper}_MODEL_H_
+#ifndef {upper}_H_
+#define {upper}_H_
 
 #include <stdint.h>
 
@@ -132,12 +89,8 @@ def header(program: Program, name: str) -> str:
 extern "C" {{
 #endif
 
-{extents}#define {upper}_INPUT_SIZE {source.size}
-#define {upper}_INPUT_SCALE {_float(source.scale)}
-#define {upper}_INPUT_ZERO_POINT {_signed(source.zero_point)}
-#define {upper}_OUTPUT_SIZE {target.size}
-#define {upper}_OUTPUT_SCALE {_float(target.scale)}
-#define {upper}_OUTPUT_ZERO_POINT {_signed(target.zero_point)}
+{tensors}
+#define {upper}_CLASSES {program.output.channels}
 /* Bytes of static memory; there is no other but the stack. */
 #define {upper}_ARENA_SIZE {program.arena.plan.size}
 #define {upper}_STEPS {len(program.steps)}
@@ -161,78 +114,136 @@ int {name}_selftest(void);
 #ifdef __cplusplus
 }}
 #endif
-#endif /* {upper}_MODEL_H_ */
+#endif /* {upper}_H_ */
 """
 
 
-def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
-    """Writes `model.c`.
+def _describe(prefix: str, value: Value) -> str:
+    sizes = {"SIZE": str(value.size)}
+    if len(value.shape) == 4:
+        axes = zip(("HEIGHT", "WIDTH", "CHANNELS"), value.shape[1:], strict=True)
+        sizes |= {axis: str(size) for axis, size in axes}
+    sizes["SCALE"] = csource.floating(value.scale)
+    sizes["ZERO_POINT"] = csource.signed(value.zero_point)
+    return "\n".join(f"#define {prefix}_{what} {text}" for what, text in sizes.items())
 
-    Args:
-        program: what to write.
-        name: prefix of the symbols.
-        expected: the output for the self-test's input; None writes zeros (to find it out).
-    """
-    constants = _Constants()
-    calls, step_constants = [], []
-    for index, step in enumerate(program.steps):
-        said = comment_text(f"{step.name}: {step.operator}")
-        calls += [f"  /* {part} */" for part in textwrap.wrap(said, _LINE - 8)]
-        before = len(constants.names)
-        calls += [f"  MODEL_STEP({index});", *_call(step, index, program.arena, constants)]
-        step_constants.append(constants.names[before:])
-    wanted = np.zeros(program.output.size, np.int8) if expected is None else expected
-    scratches = [step.call.scratch for step in program.steps if step.call.scratch]
-    enough = sorted({f"{scratch.macro} <= {scratch.bytes}" for scratch in scratches})
-    checks = "\n".join(
-        f"typedef char {name}_scratch_{i}[{check} ? 1 : -1];" for i, check in enumerate(enough)
-    )
-    selftest = constants.array(Array("int8_t", wanted), "selftest_output")
-    upper, arena = name.upper(), program.arena
+
+class Places:
+    """Names for the offsets in the arena: of the input, of every step's output and scratch."""
+
+    def __init__(self, program: Program):
+        self.identifiers = program.identifiers()
+        self._arena, steps = program.arena, program.steps
+        scratch = [i for i, step in enumerate(steps) if step.scratch_bytes]
+        named = ["input", *self.identifiers, *(f"{self.identifiers[i]} scratch" for i in scratch)]
+        first, *others = (text.upper() for text in csource.unique_identifiers(named))
+        self._values = {id(program.input.root): (first, program.input)}
+        for step, text in zip(steps, others[: len(steps)], strict=True):
+            self._values[id(step.output.root)] = (text, step.output)
+        self._scratch = dict(zip(scratch, others[len(steps) :], strict=True))
+
+    def value(self, value: Value) -> str:
+        """C for the address of an activation."""
+        return f"AT({self._values[id(value.root)][0]})"
+
+    def scratch(self, index: int) -> str:
+        """C for the address of a step's scratch memory."""
+        return f"AT({self._scratch[index]})" if index in self._scratch else "NULL"
+
+    def offsets(self) -> dict[str, int]:
+        """The offset of every name."""
+        found = {name: self._arena.offset(value) for name, value in self._values.values()}
+        return found | {name: self._arena.scratch_offset(i) for i, name in self._scratch.items()}
+
+
+def _title(step: Step, index: int, name: str) -> str:
+    shape = "x".join(map(str, step.output.shape[1:]))
+    macs = f", {step.macs} MACs" if step.macs else ""
+    text = f"{step.name}: {step.operator}, {shape}, {step.output.size} bytes{macs}"
+    start = f"  {name.upper()}_STEP({index}); /* "
+    lines = textwrap.wrap(csource.comment_text(text), csource.LINE - len(start) - 3)
+    return start + f"\n{' ' * (len(start) - 3)} * ".join(lines) + " */"
+
+
+def _call(step: Step, index: int, places: Places, constants: Constants) -> str:
+    name, call = places.identifiers[index], step.call
+
+    def text(ref: Ref) -> str:
+        match ref:
+            case Params():
+                which = ref.struct.name.removeprefix("micronet_")
+                return "&" + constants.params(ref, f"{name}_{which}")
+            case Array():
+                return constants.array(ref, f"{name}_table")
+            case Value():
+                return places.value(ref)
+            case Pointers():
+                values = ["NULL" if v is None else places.value(v) for v in ref.values]
+                return f"(const int8_t *const[]){{{', '.join(values)}}}"
+            case Room.BYTES:
+                return str(step.scratch_bytes)
+            case Room.PLACE:
+                return places.scratch(index)
+            case Kernel():
+                return ref.name
+        return str(ref)
+
+    arguments = ["&" + constants.params(call.params, name)] if call.params else []
+    arguments += [text(ref) for ref in call.args]
+    statement = _wrapped(f"{call.kernel.name}({', '.join(arguments)});")
+    # What is made for one call shall not take stack for longer.
+    made = any(isinstance(ref, Pointers) for ref in call.args)
+    return f"  {{\n  {statement}\n  }}" if made else statement
+
+
+def _wrapped(statement: str) -> str:
+    """A statement on lines of at most 100 columns, broken behind commas."""
+    first, *parts = statement.split(", ")
+    lines, line = [], f"  {first}"
+    for part in parts:
+        if len(line) + len(part) + 3 > csource.LINE:
+            lines.append(f"{line},")
+            line = f"      {part}"
+        else:
+            line += f", {part}"
+    return "\n".join([*lines, line])
+
+
+def _program(program: Program, name: str, places: Places, calls: list[str]) -> str:
+    upper = name.upper()
     body = "\n".join(calls)
-    tables = "\n".join(constants.lines)
-    text = f"""/* An int8 network compiled to C: weights and calls.
- * Made by micronet-keras from {comment_text(program.origin)}. Do not edit. */
-#include "model.h"
+    return f"""/* An int8 network compiled to C: a call of a kernel for every layer.
+ * Made by micronet-mcu from {csource.comment_text(program.origin)}. Do not edit.
+ *
+ * Compile it with {name}_weights.c and the kernels, the micronet_*.c beside it; of several models,
+ * with the kernels of all of them once (files of one name are the same). */
+#include "{name}.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#include "micronet_kernels.h"
+#include "{name}_weights.h"
 
 /* Called before every step and after the last one; define it to watch or to time the network. */
-#ifndef MODEL_STEP
-#define MODEL_STEP(index)
+#ifndef {upper}_STEP
+#define {upper}_STEP(index)
 #endif
-
-#ifndef MODEL_ALIGNED
-#if defined(__GNUC__)
-#define MODEL_ALIGNED __attribute__((aligned(4)))
-#else
-#define MODEL_ALIGNED
-#endif
-#endif
-
-/* The kernels ask for no more scratch memory than was planned. */
-{checks}
-
-{tables}
 
 static union {{
   int64_t alignment;
   int8_t bytes[{upper}_ARENA_SIZE];
 }} arena;
 
-#define AT(offset) (arena.bytes + (offset))
+#define AT(layer) (arena.bytes + AT_##layer)
 
-int8_t *{name}_input(void) {{ return AT({arena.offset(program.input)}); }}
+int8_t *{name}_input(void) {{ return {places.value(program.input)}; }}
 
-const int8_t *{name}_output(void) {{ return AT({arena.offset(program.output)}); }}
+const int8_t *{name}_output(void) {{ return {places.value(program.output)}; }}
 
 int {name}_invoke(const int8_t *in, int8_t *out) {{
   if (in != NULL && in != {name}_input()) memcpy({name}_input(), in, {upper}_INPUT_SIZE);
 {body}
-  MODEL_STEP({len(program.steps)});
+  {upper}_STEP({len(program.steps)});
   if (out != NULL) memcpy(out, {name}_output(), {upper}_OUTPUT_SIZE);
   return 0;
 }}
@@ -246,58 +257,8 @@ int {name}_selftest(void) {{
   }}
   {name}_invoke(NULL, NULL);
   for (int32_t i = 0; i < {upper}_OUTPUT_SIZE; ++i) {{
-    if ({name}_output()[i] != {selftest}[i]) return 1 + i;
+    if ({name}_output()[i] != {name}_selftest_output[i]) return 1 + i;
   }}
   return 0;
 }}
 """
-    return Source(text, constants.bytes, step_constants)
-
-
-def selftest_input(size: int) -> np.ndarray:
-    """The input that the self-test makes."""
-    noise, values = 1, np.empty(size, np.int8)
-    for i in range(size):
-        noise = (noise * 1664525 + 1013904223) & 0xFFFFFFFF
-        values[i] = (noise >> 24) - 128
-    return values
-
-
-def _call(step: Step, index: int, arena: Arena, constants: _Constants) -> list[str]:
-    lines: list[str] = []
-
-    def text(ref: Ref) -> str:
-        match ref:
-            case Params():
-                suffix = ref.struct.name.removeprefix("micronet")
-                return constants.params(ref, f"step{index}{suffix}")
-            case Array():
-                return constants.array(ref, f"step{index}_data")
-            case Value():
-                return f"AT({arena.offset(ref)})"
-            case Pointers():
-                places = ["NULL" if v is None else f"AT({arena.offset(v)})" for v in ref.values]
-                lines.append(f"    const int8_t *const pointers[] = {{{', '.join(places)}}};")
-                return "pointers"
-            case Room.BYTES:
-                return str(step.scratch_bytes)
-            case Room.PLACE:
-                return f"AT({arena.scratch_offset(index)})" if step.scratch_bytes else "NULL"
-            case Kernel():
-                return ref.name
-        return str(ref)
-
-    call = step.call
-    arguments = [constants.params(call.params, f"step{index}")] if call.params else []
-    arguments += [text(ref) for ref in call.args]
-    statement = f"{call.kernel.name}({', '.join(arguments)});"
-    return ["  {", *lines, f"    {statement}", "  }"] if lines else [f"  {statement}"]
-
-
-def _float(value: float) -> str:
-    text = repr(float(np.float32(value)))
-    return (text if any(c in text for c in ".en") else text + ".0") + "f"
-
-
-def _signed(value: int) -> str:
-    return f"({value})" if value < 0 else str(value)

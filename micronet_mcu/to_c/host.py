@@ -12,7 +12,7 @@ from micronet_mcu.errors import UserError
 _MAIN = """
 #include <stdio.h>
 
-#include "model.h"
+#include "{name}.h"
 
 int main(void) {{
   while (fread({name}_input(), {upper}_INPUT_SIZE, 1, stdin) == 1) {{
@@ -30,8 +30,8 @@ def run(sources: Path, name: str, inputs: np.ndarray, flags: tuple[str, ...] = (
     """Builds a folder of compiled code with the machine's C compiler and runs it.
 
     Args:
-        sources: the folder with model.c, model.h and the kernels.
-        name: the prefix of its symbols.
+        sources: the folder with the model's files and the kernels.
+        name: of the model, the prefix of its symbols.
         inputs: int8 [N, input size].
         flags: further flags of the compiler.
 

@@ -3,7 +3,7 @@
 import os
 
 from micronet_mcu.files import replacing
-from micronet_mcu.to_c.emit import Program
+from micronet_mcu.to_c.program import Program
 
 
 def draw_plan(program: Program, path: str | os.PathLike) -> None:

@@ -1,13 +1,13 @@
 """The memory plan as text."""
 
-from micronet_mcu.to_c.emit import Program
+from micronet_mcu.to_c.program import Program
 
 
 def plan_text(program: Program) -> str:
     """A line a step (layer, kernel, bytes in use, MACs), then a line a buffer (offset, bytes, steps
     and the layer that writes it)."""
     plan = program.arena.plan
-    width = max(len(step.name) for step in program.steps)
+    width = max((len(step.name) for step in program.steps), default=5)
     lines = [
         f"{'step':>4}  {'layer':{width}}  {'kernel':20}  {'output':>14}  {'in use':>8}  {'MACs':>9}"
     ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from micronet_mcu import csource
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
 from micronet_mcu.graph.read import read_model
@@ -46,8 +46,7 @@ def write_c_array(
         UserError: the model is damaged or not int8, the number of labels or the size of the test
             vector does not match, `name` is no identifier, or the files cannot be written.
     """
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise UserError(f"the name of the C arrays must be a C identifier, not {name!r}")
+    csource.check_prefix(name, "name of the C arrays")
     parsed = read_model(model)
     source = parsed.tensors[parsed.inputs[0]]
     targets = [parsed.tensors[index] for index in parsed.outputs]
@@ -100,11 +99,7 @@ extern "C" {{
 #endif
 
 extern const uint8_t {name}_data[{upper}_DATA_SIZE];
-extern const char* const {name}_labels[{max(1, len(class_names))}];
-// One image and the answer of TensorFlow Lite Micro to it.
-extern const int8_t {name}_test_input[{upper}_INPUT_SIZE];
-extern const int8_t {name}_test_output[{upper}_OUTPUT_SIZE];
-
+{example_declarations(name, class_names)}
 #ifdef __cplusplus
 }}
 #endif
@@ -119,20 +114,17 @@ def _describe(prefix: str, tensor: Tensor) -> str:
         f"#define {prefix}_SIZE {tensor.size}",
         f"#define {prefix}_RANK {len(tensor.shape)}",
         f"#define {prefix}_SHAPE {{{sizes}}}",
-        f"#define {prefix}_SCALE {_float(tensor.scale[0])}",
-        f"#define {prefix}_ZERO_POINT ({tensor.zero_point[0]})",
+        f"#define {prefix}_SCALE {csource.floating(tensor.scale[0])}",
+        f"#define {prefix}_ZERO_POINT {csource.signed(int(tensor.zero_point[0]))}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _float(value: np.float32) -> str:
-    text = f"{value:.9g}"
-    return (text if "." in text or "e" in text else text + ".0") + "f"
-
-
 def _code(name, model, test_input, test_output, class_names) -> str:
-    upper = name.upper()
-    labels = ",\n    ".join(map(_string, class_names)) or "0"
+    array = csource.array(
+        f"alignas(16) const uint8_t {name}_data[{name.upper()}_DATA_SIZE]",
+        np.frombuffer(model, np.uint8),
+    )
     return f"""\
 // The arrays declared in {name}_data.h.
 #include "{name}_data.h"
@@ -141,36 +133,35 @@ def _code(name, model, test_input, test_output, class_names) -> str:
 #include <stdalign.h>
 #endif
 
-alignas(16) const uint8_t {name}_data[{upper}_DATA_SIZE] = {{
-{_rows(np.frombuffer(model, np.uint8))}
-}};
+{array}
+{example_arrays(name, test_input, test_output, class_names)}"""
 
+
+def example_arrays(
+    name: str, test_input: np.ndarray, test_output: np.ndarray, class_names: Sequence[str]
+) -> str:
+    """Definitions of the labels and of the test vector, for C11 and C++11."""
+    upper = name.upper()
+    labels = ",\n    ".join(map(csource.string, class_names)) or "0"
+    start = f"alignas(16) const int8_t {name}_test"
+    vectors = [
+        csource.array(f"{start}_input[{upper}_INPUT_SIZE]", test_input),
+        csource.array(f"{start}_output[{upper}_OUTPUT_SIZE]", test_output),
+    ]
+    return f"""\
 const char* const {name}_labels[{max(1, len(class_names))}] = {{
     {labels},
 }};
 
-alignas(16) const int8_t {name}_test_input[{upper}_INPUT_SIZE] = {{
-{_rows(test_input)}
-}};
+{chr(10).join(vectors)}"""
 
-alignas(16) const int8_t {name}_test_output[{upper}_OUTPUT_SIZE] = {{
-{_rows(test_output)}
-}};
+
+def example_declarations(name: str, class_names: Sequence[str]) -> str:
+    """Declarations of what `example_arrays` defines."""
+    upper = name.upper()
+    return f"""\
+extern const char* const {name}_labels[{max(1, len(class_names))}];
+// One image and the model's answer to it.
+extern const int8_t {name}_test_input[{upper}_INPUT_SIZE];
+extern const int8_t {name}_test_output[{upper}_OUTPUT_SIZE];
 """
-
-
-def _rows(values: np.ndarray, width: int = 20) -> str:
-    flat = values.ravel().tolist()
-    return "\n".join(
-        "    " + " ".join(f"{value}," for value in flat[start : start + width])
-        for start in range(0, len(flat), width)
-    )
-
-
-def _string(text: str) -> str:
-    """A C string literal; bytes beyond ASCII as octal escapes, which end after three digits."""
-    escaped = "".join(
-        chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?' else f"\\{byte:03o}"
-        for byte in text.encode()
-    )
-    return f'"{escaped}"'

@@ -63,7 +63,7 @@ def test_counts_repeat_and_a_wrong_output_is_noticed(toolchain, tmp_path):
     assert first.flash_data_bytes >= compiled.source.constant_bytes
     assert 0 < first.flash_code_bytes < 40_000
 
-    path = compiled.folder / "model.c"
+    path = compiled.folder / "model_weights.c"
     text = path.read_text()
     last = text.rindex("= {\n    ")  # the expected output
     path.write_text(text[:last] + text[last:].replace("= {\n    ", "= {\n    1+", 1))
@@ -138,8 +138,15 @@ def test_compile_script(compile_script, model_file, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "arena:" in printed and "bytes of weights" in printed
     names = {path.name for path in out.iterdir()}
-    assert {"model.h", "model.c", "plan.txt", "plan.png", "micronet_kernels.h"} <= names
-    assert "int tiny_invoke(" in (out / "model.h").read_text()
+    assert {
+        "tiny.h",
+        "tiny.c",
+        "tiny_weights.c",
+        "plan.txt",
+        "plan.png",
+        "micronet_kernels.h",
+    } <= names
+    assert "int tiny_invoke(" in (out / "tiny.h").read_text()
     assert compile_script(f"--model={model_file}", f"--out={out}") == 2
     assert "exists" in capsys.readouterr().err
 

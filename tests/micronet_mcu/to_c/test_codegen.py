@@ -482,7 +482,7 @@ def test_refusals(build, message, tmp_path):
 
 def test_bad_names_and_existing_folders(tmp_path):
     raw = built(row_of_vectors)
-    with pytest.raises(UserError, match="no C prefix"):
+    with pytest.raises(UserError, match="no prefix of names in C"):
         compile_model(raw, tmp_path / "c", name="9 lives")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "precious").touch()
@@ -494,7 +494,7 @@ def test_bad_names_and_existing_folders(tmp_path):
 _USER = """
 #include <stdio.h>
 #include <string.h>
-#include "model.h"
+#include "tiny.h"
 int main(void) {
   int8_t in[TINY_INPUT_SIZE], out[TINY_OUTPUT_SIZE], again[TINY_OUTPUT_SIZE];
   int failed = tiny_selftest() != 0;
@@ -521,18 +521,18 @@ def test_folder_builds_as_a_user_builds_it(tmp_path):
     assert subprocess.run([folder / "program"], check=False).returncode == 0
 
     # The header serves C++, too.
-    (folder / "user.cc").write_text('#include "model.h"\nint f() { return tiny_selftest(); }\n')
+    (folder / "user.cc").write_text('#include "tiny.h"\nint f() { return tiny_selftest(); }\n')
     subprocess.run(["g++", *WARN, "-c", "user.cc"], cwd=folder, check=True)
 
     # Only the kernels that are called came along.
     assert not list(folder.glob("micronet_dyshiftmax*.c"))
 
     # A weight that flips in flash is found.
-    text = (folder / "model.c").read_text()
-    start = text.index("step0_weights[")
+    text = (folder / "tiny_weights.c").read_text()
+    start = text.index("_weights[")
     spoiled = text[:start] + text[start:].replace("= {\n    ", "= {\n    1+", 1)
     assert spoiled != text
-    (folder / "model.c").write_text(spoiled)
+    (folder / "tiny_weights.c").write_text(spoiled)
     subprocess.run(["gcc", "-std=c99", *sources, "-o", "program"], cwd=folder, check=True)
     assert subprocess.run([folder / "program"], check=False).returncode == 1
 
