@@ -58,7 +58,7 @@ class StepCost:
     """One step on a board.
 
     Attributes:
-        op: the operator that it stands for; kernel: the C function.
+        op: the layer's name; operator: of the flatbuffer; kernel: the C function.
         instructions: of the call.
         macs: multiply-accumulates.
         sram_bytes: of the arena, in use while it runs.
@@ -66,6 +66,7 @@ class StepCost:
     """
 
     op: str
+    operator: str
     kernel: str
     instructions: int
     macs: int
@@ -112,6 +113,7 @@ def count_on_board(
     steps = [
         StepCost(
             op=step.name,
+            operator=step.operator,
             kernel=step.call.kernel.name,
             instructions=count,
             macs=step.macs,

@@ -5,10 +5,17 @@ a gather index beyond the axis, makes it read outside its memory. `read_model` r
 check, so that later code may rely on shapes and types that fit.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from micronet_mcu.graph.window import output_size
 from micronet_mcu.tflite.model import Tensor
+
+Options = Mapping[str, Any]
+# Tensors; None where an optional one is left out.
+Inputs = Sequence[Any]
 
 
 class Misfit(Exception):
@@ -52,7 +59,7 @@ def weights(filter_: Tensor, bias: Tensor | None, x: Tensor, channels: int, axis
         demand(bias.dtype == kind, f"needs a bias of type {np.dtype(kind)}")
 
 
-def window(options, x: Tensor, y: Tensor, kernel: tuple[int, int], channels: int) -> None:
+def window(options: Options, x: Tensor, y: Tensor, kernel: tuple[int, int], channels: int) -> None:
     """An output of the size that the window gives."""
     for axis, letter, size in ((1, "h", kernel[0]), (2, "w", kernel[1])):
         stride = options["stride_" + letter]
@@ -65,9 +72,10 @@ def window(options, x: Tensor, y: Tensor, kernel: tuple[int, int], channels: int
     demand(y.shape[3] == channels, f"should give {channels} channels")
 
 
-def gives(y: Tensor, shape) -> None:
+def gives(y: Tensor, shape: Iterable[int]) -> None:
     """An output of this shape."""
-    demand(tuple(shape) == y.shape, f"should give shape {list(shape)}")
+    wanted = tuple(shape)
+    demand(wanted == y.shape, f"should give shape {list(wanted)}")
 
 
 def constant_integers(tensor: Tensor, what: str) -> None:

@@ -49,7 +49,7 @@ def test_m0_computes_on_every_board_what_the_host_computes(toolchain, m0, tmp_pa
         assert len(cost.steps) == len(compiled.program.steps)
         # Calls and loops over the steps are all that the sum leaves out.
         glue = cost.instructions - sum(step.instructions for step in cost.steps)
-        assert 0 <= glue < 20 * len(cost.steps)
+        assert abs(glue) < len(cost.steps)
         assert 900_000 < cost.macs < 950_000
 
 
@@ -110,8 +110,10 @@ def test_benchmark_script(toolchain, benchmark, model_file, tmp_path, capsys):
     for cost in written["boards"].values():
         for key in ("instructions", "sram_bytes", "flash_code_bytes", "flash_data_bytes"):
             assert isinstance(cost[key], int) and cost[key] > 0
-        # The names of the tensors, which a file of no layers' names has.
-        assert [op["op"] for op in cost["ops"]] == ["t3", "t4", "t7"]
+        assert [op["operator"] for op in cost["ops"]] == [
+            "operator 0 CONV_2D", "operator 1 AVERAGE_POOL_2D", "operator 2 FULLY_CONNECTED",
+        ]  # fmt: skip
+        assert [op["op"] for op in cost["ops"]] == ["t3", "t4", "t7"]  # the layers' names
         assert [op["macs"] for op in cost["ops"]] == [6 * 6 * 4 * 27, 0, 12]
         assert sum(op["instructions"] for op in cost["ops"]) <= cost["instructions"]
     printed = capsys.readouterr().out

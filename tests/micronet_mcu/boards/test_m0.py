@@ -1,0 +1,60 @@
+"""What MicroNet-M0 costs, exactly, for one flatbuffer that is kept with the tests.
+
+M0 at 96 px for ten classes, trained for 200 steps on micronet_shapes and calibrated. The numbers
+are those of commit 63d9917: a change may lower them, and then writes the lower ones here.
+"""
+
+import optional
+import pytest
+from paths import DATA
+
+from micronet_mcu.boards import count_on_board, find
+from micronet_mcu.to_c import compile_model
+
+MODEL = DATA / "models" / "m0_96px.tflite"
+COSTS = {
+    "cortex-m4": {"instructions": 3_340_587, "sram": 28_988, "stack": 1_148, "code": 10_572,
+                  "data": 448_964},
+    "cortex-m7": {"instructions": 3_343_550, "sram": 28_988, "stack": 1_148, "code": 10_584,
+                  "data": 448_964},
+    "cortex-m55": {"instructions": 1_916_927, "sram": 28_524, "stack": 684, "code": 12_216,
+                   "data": 448_968},
+}  # fmt: skip
+UNFUSED = {"cortex-m4": 11_503_662, "cortex-m55": 9_066_489}
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    optional.require("arm-none-eabi-gcc", "qemu-system-arm")
+    return compile_model(MODEL, tmp_path_factory.mktemp("m0") / "c")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", COSTS)
+def test_m0_costs_what_it_did(board, compiled):
+    cost = count_on_board(compiled, find(board))
+    found = {
+        "instructions": cost.instructions,
+        "sram": cost.sram_bytes,
+        "stack": cost.stack_bytes,
+        "code": cost.flash_code_bytes,
+        "data": cost.flash_data_bytes,
+    }
+    assert found == COSTS[board]
+    # No other variable than the arena, which is as small as can be.
+    plan = compiled.program.arena.plan
+    assert cost.sram_bytes - cost.stack_bytes == plan.size == plan.lower_bound == 27_840
+    # Measuring step by step costs a call now and then, and saves one.
+    steps = sum(step.instructions for step in cost.steps)
+    assert abs(cost.instructions - steps) < len(cost.steps)
+    # A kernel's work is in its helpers: 1-d depthwise is no wrapper of a few bytes.
+    assert cost.kernel_bytes["micronet_depthwise_1d"] > 1000 or board == "cortex-m55"
+    assert all(size > 30 for size in cost.kernel_bytes.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", UNFUSED)
+def test_m0_operator_by_operator(board, tmp_path):
+    optional.require("arm-none-eabi-gcc", "qemu-system-arm")
+    compiled = compile_model(MODEL, tmp_path / "c", fuse=False)
+    assert count_on_board(compiled, find(board)).instructions == UNFUSED[board]
