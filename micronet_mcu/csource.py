@@ -24,7 +24,7 @@ def check_prefix(name: str, what: str = "name") -> str:
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise UserError(
-            f"the {what} {name!r} is no prefix of names in C; use letters, digits and _, a letter "
+            f"the {what} must be a C identifier, not {name!r}; use letters, digits and _, a letter "
             "first"
         )
     return name

@@ -5,7 +5,7 @@ What a node computes is its class; `micronet_mcu.graph.ops` has one file for eac
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from micronet_mcu.graph.program import Call, Step
 from micronet_mcu.graph.value import Value
@@ -51,7 +51,7 @@ class Node:
         """
         raise Unsupported("there is no kernel for it")
 
-    def made(self, call: Call, **more) -> Step:
+    def made(self, call: Call, **more: Any) -> Step:
         """A step that makes `call`; `more` as of `Step`."""
         inputs = tuple(value for value in self.inputs if value.data is None)
         return Step(self.name, self.origin, call, inputs, self.output, **more)

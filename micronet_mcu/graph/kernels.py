@@ -32,7 +32,12 @@ class Kernel:
 
 
 def _kernel(
-    name: str, params: Struct | None, *files: str, custom_op=None, calls="", part=False
+    name: str,
+    params: Struct | None,
+    *files: str,
+    custom_op: str | None = None,
+    calls: str = "",
+    part: bool = False,
 ) -> Kernel:
     """A row; `files` are "folder" or "folder/file", without micronet_ and .c."""
     paths = []

@@ -1,17 +1,18 @@
 """What a row of the table of operators says, and how an operator is read into a node."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from micronet_mcu.graph.demands import Inputs, Options
 from micronet_mcu.graph.fixed_point import activation_bounds
 from micronet_mcu.graph.graph import Node, Unsupported
 from micronet_mcu.graph.value import Value
 from micronet_mcu.tflite.model import Model, Operator, Tensor, layer_name
 
-Check = Callable[[Mapping[str, Any], Sequence[Tensor | None], Tensor], None]
+Check = Callable[[Options, Inputs, Tensor], None]
 
 
 class Operands:
@@ -25,11 +26,15 @@ class Operands:
         self._model, self._operator, self._values = model, operator, values
         self.options = operator.options
 
-    def tensor(self, place: int) -> Tensor | None:
+    def tensor(self, place: int) -> Tensor:
+        """The input in this place, which the check has found there."""
+        return self._model.tensors[self._operator.inputs[place]]
+
+    def optional(self, place: int) -> Tensor | None:
         """The input in this place; None where it is left out."""
         inputs = self._operator.inputs
-        index = inputs[place] if place < len(inputs) else -1
-        return None if index < 0 else self._model.tensors[index]
+        there = place < len(inputs) and inputs[place] >= 0
+        return self.tensor(place) if there else None
 
     def constant(self, place: int) -> np.ndarray:
         """The values of the input in this place; raises Unsupported if they are not known."""

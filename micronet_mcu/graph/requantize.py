@@ -64,12 +64,14 @@ def of_layer(
     by_channel = np.moveaxis(weights.values, weights.axis, 0).reshape(count, -1).astype(np.int64)
 
     prepared = weights.values.copy()
-    records: list[tuple[int, int, int, int]] = []
+    records: list[Record] = []
     wide: list[int] = []
+    fit = True
     for channel, pair in enumerate(pairs):
         bias = int(weights.biases[channel])
         record = _record(bias, by_channel[channel], *pair, x.zero_point, y.zero_point, clamp)
         if record is None and not set_apart:
+            fit = False
             break
         if record is None:
             wide.append(channel)
@@ -77,13 +79,12 @@ def of_layer(
         if record[1] == 0:  # a dead channel
             np.moveaxis(prepared, weights.axis, 0)[channel] = 0
         records.append(record)
-    complete = len(records) == count
     return Channels(
         np.array([m for m, _ in pairs]),
         np.array([s for _, s in pairs]),
-        records if complete else None,
+        records if fit else None,
         prepared,
-        complete and len({r[1:] for r in records}) == 1,
+        fit and len({r[1:] for r in records}) == 1,
         wide,
     )
 
@@ -102,7 +103,13 @@ def _tail(multiplier: int, shift: int, zero_point: int) -> tuple[int, int, int] 
 
 
 def _record(
-    bias: int, weights: np.ndarray, multiplier: int, shift: int, zero_in: int, zero_out: int, clamp
+    bias: int,
+    weights: np.ndarray,
+    multiplier: int,
+    shift: int,
+    zero_in: int,
+    zero_out: int,
+    clamp: tuple[int, int],
 ) -> Record | None:
     tail = _tail(multiplier, shift, zero_out)
     if tail and 2 * (abs(bias) + 255 * int(np.abs(weights).sum())) < 2**31:

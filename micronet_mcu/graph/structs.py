@@ -9,6 +9,7 @@ import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -286,7 +287,7 @@ def structure(struct: Struct) -> type[ctypes.Structure]:
     return type(struct.name, (ctypes.Structure,), body)
 
 
-def _ctype(field: Field):
+def _ctype(field: Field) -> Any:
     if field.is_pointer:
         return ctypes.c_void_p
     one = _CTYPES.get(field.ctype) or structure(STRUCTS[field.ctype])

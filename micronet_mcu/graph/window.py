@@ -1,6 +1,8 @@
 """The sliding windows of convolutions and pools."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 Pair = tuple[int, int]
 
@@ -22,15 +24,16 @@ class Window:
     dilation: Pair = (1, 1)
 
 
-def window_of(options, sizes: Pair, kernel: Pair) -> Window:
+def window_of(options: Mapping[str, Any], sizes: Sequence[int], kernel: Sequence[int]) -> Window:
     """From an operator's options and its input's height and width; SAME and VALID become `pad`."""
     stride = options["stride_h"], options["stride_w"]
     dilation = options.get("dilation_h_factor", 1), options.get("dilation_w_factor", 1)
-    pad = tuple(
+    height, width = kernel
+    top, left = (
         leading_padding(*axis, options["padding"])
         for axis in zip(sizes, kernel, stride, dilation, strict=True)
     )
-    return Window(tuple(kernel), stride, pad, dilation)
+    return Window((height, width), stride, (top, left), dilation)
 
 
 def output_size(size: int, kernel: int, stride: int, dilation: int, padding: str) -> int:

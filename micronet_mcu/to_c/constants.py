@@ -84,6 +84,7 @@ class Constants:
             return self.array(value, name, shared=False)
         if isinstance(value, tuple):
             return "{" + ", ".join(self._value(v, name) for v in value) + "}"
+        assert isinstance(value, int | np.integer)
         return csource.integer(int(value))
 
 

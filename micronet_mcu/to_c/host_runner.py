@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import weakref
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -42,21 +43,24 @@ class HostRunner(Int8Runner):
         self._process = subprocess.Popen(
             [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
-        assert self._process.stdin and self._process.stdout  # They are pipes.
-        self._in, self._out = self._process.stdin, self._process.stdout
         # The program ends when its input does, also where nobody calls `close`.
         self.close = weakref.finalize(self, _stop, self._process, self._folder)
 
     def invoke_all(self, image: np.ndarray) -> list[np.ndarray]:
         answer = b""
         with contextlib.suppress(BrokenPipeError):  # Noticed below, where nothing is read.
-            self._in.write(np.ascontiguousarray(image, np.int8).tobytes())
+            _pipe(self._process.stdin).write(np.ascontiguousarray(image, np.int8).tobytes())
         while len(answer) < self.output.size:
-            part = self._out.read(self.output.size - len(answer))
+            part = _pipe(self._process.stdout).read(self.output.size - len(answer))
             if not part:
                 raise UserError("the compiled model ended early")
             answer += part
         return [np.frombuffer(answer, np.int8).reshape(self.output.shape)]
+
+
+def _pipe(end: IO[bytes] | None) -> IO[bytes]:
+    assert end is not None  # `Popen` was asked for it.
+    return end
 
 
 def _stop(process: subprocess.Popen, folder: tempfile.TemporaryDirectory) -> None:

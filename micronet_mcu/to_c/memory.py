@@ -13,10 +13,14 @@ from dataclasses import dataclass, replace
 
 from micronet_mcu.graph.graph import Graph
 from micronet_mcu.graph.program import Step
+from micronet_mcu.graph.value import Value
 
 ALIGNMENT = 8
 _EXHAUSTIVE = 7
 _TRIES = 1500
+
+# (output, input) -> bytes, see `plan_offsets`.
+Lags = dict[tuple[int, int], int]
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Plan:
 
     buffers: list[Buffer]
     offsets: list[int]
-    lags: dict[tuple[int, int], int]
+    lags: Lags
     lower_bound: int
 
     @property
@@ -78,7 +82,7 @@ class Arena:
     of_value: dict[int, int]
     of_scratch: dict[int, int]
 
-    def offset(self, value) -> int:
+    def offset(self, value: Value) -> int:
         return self.plan.offsets[self.of_value[id(value.root)]]
 
     def scratch_offset(self, step: int) -> int:
@@ -154,13 +158,11 @@ def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
     return Arena(plan_offsets(buffers, lags, enough), of_value, of_scratch)
 
 
-def _buffer(name, root, first, last) -> Buffer:
+def _buffer(name: str, root: Value, first: dict[int, int], last: dict[int, int]) -> Buffer:
     return Buffer(name, round_up(root.size), first[id(root)], last[id(root)])
 
 
-def plan_offsets(
-    buffers: list[Buffer], lags: dict[tuple[int, int], int] | None = None, enough: int = 0
-) -> Plan:
+def plan_offsets(buffers: list[Buffer], lags: Lags | None = None, enough: int = 0) -> Plan:
     """Finds offsets that need little memory; the same plan on every run.
 
     Args:
@@ -178,7 +180,7 @@ def plan_offsets(
     neighbours = [[j for j, other in enumerate(buffers) if j != i and buffer.meets(other)]
                   for i, buffer in enumerate(buffers)]  # fmt: skip
 
-    def place(order: Sequence[int]) -> list[int]:
+    def place(order: Iterable[int]) -> list[int]:
         offsets: dict[int, int] = {}
         for i in order:
             taken = sorted(
@@ -192,7 +194,7 @@ def plan_offsets(
             offsets[i] = offset
         return [offsets[i] for i in range(len(buffers))]
 
-    def height(offsets) -> int:
+    def height(offsets: list[int]) -> int:
         return max((o + b.size for o, b in zip(offsets, buffers, strict=True)), default=0)
 
     best: list[int] = []
@@ -212,7 +214,7 @@ def plan_offsets(
     return Plan(list(buffers), best, lags, bound)
 
 
-def _first_orders(buffers: list[Buffer], lags) -> Iterable[Sequence[int]]:
+def _first_orders(buffers: list[Buffer], lags: Lags) -> Iterable[Sequence[int]]:
     indices = range(len(buffers))
     if len(buffers) <= _EXHAUSTIVE:
         yield from itertools.permutations(indices)
@@ -243,7 +245,7 @@ def _varied(buffers: list[Buffer], offsets: list[int], rng: random.Random) -> li
     return order
 
 
-def _taken(buffers, lags, i: int, j: int, offset: int) -> tuple[int, int]:
+def _taken(buffers: list[Buffer], lags: Lags, i: int, j: int, offset: int) -> tuple[int, int]:
     """The open interval of offsets that buffer i cannot have once j lies at `offset`."""
     start, end = offset - buffers[i].size, offset + buffers[j].size
     if (i, j) in lags:
@@ -253,7 +255,7 @@ def _taken(buffers, lags, i: int, j: int, offset: int) -> tuple[int, int]:
     return start, end
 
 
-def lower_bound(buffers: list[Buffer], lags: dict[tuple[int, int], int]) -> int:
+def lower_bound(buffers: list[Buffer], lags: Lags) -> int:
     """Bytes that no plan can go below: the most that is alive in one step, overlaps deducted."""
     bound = 0
     for step in range(max((b.last for b in buffers), default=-1) + 1):

@@ -1,5 +1,6 @@
 """The memory plan as text."""
 
+from micronet_mcu.to_c.memory import Buffer
 from micronet_mcu.to_c.program import Program
 
 
@@ -28,6 +29,6 @@ def plan_text(program: Program) -> str:
     return "\n".join(lines)
 
 
-def _by_time(pair) -> tuple:
+def _by_time(pair: tuple[int, Buffer]) -> tuple[int, int]:
     offset, buffer = pair
     return buffer.first, offset

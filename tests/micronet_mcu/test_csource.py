@@ -81,5 +81,5 @@ def test_identifiers_are_unique_and_c(texts):
 
 @pytest.mark.parametrize("name", ["", "9 lives", "a-b", "_x", "ä", "a\n"])
 def test_what_is_no_prefix_is_refused(name):
-    with pytest.raises(UserError, match="no prefix of names in C"):
+    with pytest.raises(UserError, match="must be a C identifier"):
         csource.check_prefix(name)

@@ -16,6 +16,7 @@ from micronet_mcu.graph.ops import convolution
 from micronet_mcu.graph.program import Array, Call, Params, Ref, Step
 from micronet_mcu.graph.structs import BINARY
 from micronet_mcu.graph.value import Value
+from micronet_mcu.tflite.model import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +40,13 @@ class Binary(Node):
         Raises:
             Unsupported: one is broadcast in another way.
         """
-        y, (first, second) = self.output, self.inputs
-        for value in self.inputs:
+        y = self.output
+        a, b = self.inputs
+        for value in (a, b):
             tail = value.shape[next((i for i, n in enumerate(value.shape) if n != 1), 0) :]
             if value.size not in (1, y.size) and tail != y.shape[len(y.shape) - len(tail) :]:
                 raise Unsupported("only trailing axes may be broadcast, as in [1, 1, 1, C]")
-        return first, second
+        return a, b
 
     def scaled(self, function: Kernel, reals: dict[str, float], macs: int = 0) -> Step:
         """By a kernel that takes micronet_binary_params; `reals` are its multipliers."""
@@ -67,7 +69,7 @@ def place(value: Value) -> Ref:
     return value if value.data is None else Array("int8_t", value.data)
 
 
-def check(options, inputs, y) -> None:
+def check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     """Types, scales and broadcasting."""
     demands.quantized(*inputs, y)
     try:

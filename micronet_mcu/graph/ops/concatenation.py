@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from micronet_mcu.graph import demands
 from micronet_mcu.graph.op import Op
+from micronet_mcu.tflite.model import Tensor
 
 
-def _check(options, inputs, y) -> None:
+def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     demands.quantized(*inputs, y)
     rank = len(y.shape)
     axis = options["axis"] + (rank if options["axis"] < 0 else 0)

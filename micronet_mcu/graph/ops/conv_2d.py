@@ -18,6 +18,7 @@ from micronet_mcu.graph.requantize import Channels
 from micronet_mcu.graph.structs import CONV2D_GROUPED_1X1
 from micronet_mcu.graph.weights import Weights
 from micronet_mcu.graph.window import Window, window_of
+from micronet_mcu.tflite.model import Tensor
 
 _MOST_COLUMN_ROWS = 8  # MICRONET_MOST_COLUMN_ROWS
 
@@ -117,7 +118,7 @@ class Conv2D(Node):
         )
 
 
-def _check(options, inputs, y) -> None:
+def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     x, filter_, *rest = inputs
     demands.rank4(x, filter_, y)
     demands.quantized(x, y)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from micronet_mcu.graph.graph import Unsupported
@@ -11,17 +13,17 @@ from micronet_mcu.graph.requantize import Channels
 from micronet_mcu.graph.structs import CONV, CONV_PLAIN
 from micronet_mcu.graph.value import Value
 from micronet_mcu.graph.weights import Weights
-from micronet_mcu.graph.window import Window
+from micronet_mcu.graph.window import Pair, Window
 
 
 def weights_of(operands: Operands, axis: int) -> Weights:
     """The operator's second and third input; `axis` is that of the output channels."""
-    filter_, bias = operands.tensor(1), operands.tensor(2)
+    filter_, bias = operands.tensor(1), operands.optional(2)
     if filter_.data is None or (bias is not None and bias.data is None):
         raise Unsupported("its weights must be constants")
     if filter_.zero_point.any():
         raise Unsupported("its weights have a zero point, int8 weights must not")
-    biases = None if bias is None else bias.data.ravel()
+    biases = None if bias is None or bias.data is None else bias.data.ravel()
     return Weights(filter_.data, filter_.scale.astype(np.float64), biases, axis)
 
 
@@ -35,7 +37,7 @@ def scratch(name: str, per_value: int, count: int) -> Scratch:
     return Scratch(per_value * round_up_4(count), f"MICRONET_{name}_SCRATCH({count})")
 
 
-def bounds(clamp: tuple[int, int]) -> dict[str, int]:
+def bounds(clamp: Pair) -> dict[str, int]:
     """The kernels' fields for a fused activation."""
     return {"clamp_min": clamp[0], "clamp_max": clamp[1]}
 
@@ -65,7 +67,9 @@ def rows_of_vectors(x: Value, weights: Weights) -> dict[str, int]:
     }  # fmt: skip
 
 
-def conv_params(shape: dict[str, int], clamp, channels: Channels, source=None) -> Params:
+def conv_params(
+    shape: dict[str, int], clamp: Pair, channels: Channels, source: np.ndarray | None = None
+) -> Params:
     """For kernels that take records."""
     pointers = {
         "weights": Array("int8_t", channels.weights),
@@ -76,8 +80,8 @@ def conv_params(shape: dict[str, int], clamp, channels: Channels, source=None) -
 
 
 def plain_params(
-    shape: dict[str, int], y: Value, clamp, weights: Weights, channels: Channels,
-    groups: int = 1, dilation: tuple[int, int] = (1, 1),
+    shape: dict[str, int], y: Value, clamp: Pair, weights: Weights, channels: Channels,
+    groups: int = 1, dilation: Pair = (1, 1),
 ) -> Params:  # fmt: skip
     """For kernels that take the flatbuffer's numbers."""
     more = {
@@ -88,10 +92,10 @@ def plain_params(
         "multiplier": Array("int32_t", channels.multiplier),
         "shift": Array("int8_t", channels.shift),
     }  # fmt: skip
-    return Params(CONV_PLAIN, shape | bounds(clamp) | more)
+    return Params(CONV_PLAIN, {**shape, **bounds(clamp), **more})
 
 
-def window_problems(x: Value, y: Value, window: Window):
+def window_problems(x: Value, y: Value, window: Window) -> Iterator[str]:
     """What contradicts itself; for `verify`."""
     for axis, name in ((0, "rows"), (1, "columns")):
         last = (y.shape[axis + 1] - 1) * window.stride[axis] - window.pad[axis]

@@ -18,6 +18,7 @@ from micronet_mcu.graph.requantize import Channels
 from micronet_mcu.graph.structs import DEPTHWISE_WIDE
 from micronet_mcu.graph.weights import Weights
 from micronet_mcu.graph.window import Window, window_of
+from micronet_mcu.tflite.model import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ def _along_one_axis(x: tuple[int, ...], y: tuple[int, ...], window: Window) -> b
     return fits(0, 1) or fits(1, 0)
 
 
-def _check(options, inputs, y) -> None:
+def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     x, filter_, *rest = inputs
     demands.rank4(x, filter_, y)
     demands.quantized(x, y)

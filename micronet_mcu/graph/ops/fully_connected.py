@@ -14,9 +14,10 @@ from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Op, Operands
 from micronet_mcu.graph.ops import convolution
 from micronet_mcu.graph.program import Array, Call, Params, Room, Step
-from micronet_mcu.graph.requantize import Channels
+from micronet_mcu.graph.requantize import Channels, Record
 from micronet_mcu.graph.structs import FULLY_CONNECTED
 from micronet_mcu.graph.weights import Weights
+from micronet_mcu.tflite.model import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +48,8 @@ class FullyConnected(Node):
         x, y, depth = self.inputs[0], self.output, self.weights.taps
         if channels.records is not None and channels.uniform and x.size == depth:
             scratch = convolution.scratch("FULLY_CONNECTED", 2, depth)
-            return Call(
-                kernel("fully_connected"), self._params(channels), (x, y, Room.PLACE), scratch
-            )
+            params = self._params(channels.records)
+            return Call(kernel("fully_connected"), params, (x, y, Room.PLACE), scratch)
         # A dense layer with a scale per channel, or of several rows, is a 1x1 convolution.
         shape = convolution.rows_of_vectors(x, self.weights)
         if channels.records is None:
@@ -59,20 +59,20 @@ class FullyConnected(Node):
         scratch = convolution.scratch("CONV2D", 5, depth)
         return Call(kernel("conv2d"), params, (x, y, Room.PLACE), scratch)
 
-    def _params(self, channels: Channels) -> Params:
+    def _params(self, records: list[Record]) -> Params:
         units, depth = self.weights.values.shape
-        _, multiplier, offset, shift = channels.records[0]
+        _, multiplier, offset, shift = records[0]
         fields = {
             "in_c": depth, "out_c": units, "input_zero_point": self.inputs[0].zero_point,
             **convolution.bounds(self.clamp),
             "multiplier": multiplier, "offset": offset, "shift": shift,
             "weights": Array("int8_t", self.weights.values),
-            "doubled_bias": Array("int32_t", np.array([r[0] for r in channels.records])),
+            "doubled_bias": Array("int32_t", np.array([r[0] for r in records])),
         }  # fmt: skip
         return Params(FULLY_CONNECTED, fields)
 
 
-def _check(options, inputs, y) -> None:
+def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     x, filter_, *rest = inputs
     demands.quantized(x, y)
     demands.demand(len(filter_.shape) == 2, "needs a filter with two axes")

@@ -13,6 +13,7 @@ from micronet_mcu.graph.graph import Node, Unsupported
 from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Op, Operands
 from micronet_mcu.graph.program import Array, Call, Step
+from micronet_mcu.tflite.model import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ class Gather(Node):
         return self.made(Call(kernel("gather_channels"), None, args))
 
 
-def _check(options, inputs, y) -> None:
+def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     x, indices = inputs
     demands.demand(x.dtype == y.dtype, "mixes types")
     demands.demand(len(x.shape) > 0, "needs an input with axes")

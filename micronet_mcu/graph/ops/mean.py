@@ -12,6 +12,7 @@ from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Op, Operands
 from micronet_mcu.graph.program import Call, Params, Step
 from micronet_mcu.graph.structs import MEAN
+from micronet_mcu.tflite.model import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class Mean(Node):
         return self.made(Call(kernel("mean"), Params(MEAN, fields), (x, y)))
 
 
-def _check(options, inputs, y) -> None:
+def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     x, axes = inputs
     rank = len(x.shape)
     demands.quantized(x, y)

@@ -14,6 +14,7 @@ from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Op, Operands
 from micronet_mcu.graph.program import Call, Params, Step
 from micronet_mcu.graph.structs import PAD
+from micronet_mcu.tflite.model import Tensor
 
 _SIDES = ("top", "bottom", "left", "right", "front", "back")
 
@@ -45,7 +46,7 @@ class Pad(Node):
         return self.made(Call(kernel("pad"), params, (x, y)))
 
 
-def _check(options, inputs, y) -> None:
+def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     x, amounts = inputs[:2]
     demands.constant_integers(amounts, "paddings")
     demands.demand(amounts.shape == (len(x.shape), 2), "needs two paddings an axis")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from micronet_mcu.graph.ops import convolution
 from micronet_mcu.graph.program import Call, Params, Step
 from micronet_mcu.graph.structs import POOL
 from micronet_mcu.graph.window import Window, window_of
+from micronet_mcu.tflite.model import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ class MaxPool2D(_Pool):
         return self._windowed(kernel("max_pool"))
 
 
-def _check(options, inputs, y) -> None:
+def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     (x,) = inputs
     demands.rank4(x, y)
     demands.quantized(x, y)
@@ -76,7 +77,7 @@ def _check(options, inputs, y) -> None:
     demands.window(options, x, y, size, x.shape[3])
 
 
-def _reader(node: type[_Pool]):
+def _reader(node: type[_Pool]) -> Callable[[Operands], _Pool]:
     def read(operands: Operands) -> _Pool:
         options, ends = operands.options, operands.node()
         size = (options["filter_height"], options["filter_width"])

@@ -8,6 +8,7 @@ from typing import ClassVar
 from micronet_mcu.graph import demands
 from micronet_mcu.graph.op import Op
 from micronet_mcu.graph.ops import unary
+from micronet_mcu.tflite.model import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +18,7 @@ class Reshape(unary.Unary):
     kind: ClassVar[str] = "RESHAPE"
 
 
-def _check(options, inputs, y) -> None:
+def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     x = inputs[0]
     demands.demand(x.dtype == y.dtype and x.size == y.size, f"makes {y.size} values of {x.size}")
 

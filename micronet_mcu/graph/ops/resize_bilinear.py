@@ -13,6 +13,7 @@ from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Op, Operands
 from micronet_mcu.graph.program import Call, Params, Step
 from micronet_mcu.graph.structs import RESIZE_BILINEAR
+from micronet_mcu.tflite.model import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class ResizeBilinear(Node):
         return self.made(Call(kernel("resize_bilinear"), params, (x, y)))
 
 
-def _check(options, inputs, y) -> None:
+def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     x, size = inputs
     demands.rank4(x, y)
     demands.demand(x.dtype == y.dtype, "mixes types")

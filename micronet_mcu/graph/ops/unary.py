@@ -12,6 +12,7 @@ from micronet_mcu.graph.graph import Node
 from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Operands
 from micronet_mcu.graph.program import Array, Call, Step
+from micronet_mcu.tflite.model import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Unary(Node):
         return self.made(call, in_place=True)
 
 
-def check(options, inputs, y) -> None:
+def check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     """Types, scales and shapes."""
     demands.quantized(inputs[0], y)
     demands.demand(inputs[0].shape == y.shape, "should keep the shape")

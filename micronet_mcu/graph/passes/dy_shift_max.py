@@ -48,14 +48,13 @@ def fuse_dy_shift_max(graph: Graph) -> Graph:
 
 def _fuse_pair(graph: Graph, maximum: Maximum) -> Graph:
     adds = [graph.producer(v) for v in maximum.inputs]
-    if any(add is None or graph.only_consumer(add.output) is not maximum for add in adds):
-        return graph
-    branches = [_branch(graph, add) for add in adds]
-    if None in branches:
+    inner = [add for add in adds if add and graph.only_consumer(add.output) is maximum]
+    branches = [branch for add in inner if (branch := _branch(graph, add))]
+    if len(branches) != 2:
         return graph
     first, second = branches
     same = first.x.root is second.x.root and np.array_equal(first.shift, second.shift)
-    scales = {node.output.quantization for node in (*adds, maximum)}
+    scales = {node.output.quantization for node in (*inner, maximum)}
     return _replaced(graph, branches, maximum) if same and len(scales) == 1 else graph
 
 
@@ -66,7 +65,7 @@ def _branch(graph: Graph, add: Node) -> _Branch | None:
     muls = [graph.producer(v) for v in add.inputs]
     for straight, shifted in (muls, muls[::-1]):
         left, right = _product(graph, straight, add), _product(graph, shifted, add)
-        if left is None or right is None:
+        if straight is None or shifted is None or left is None or right is None:
             continue
         gather = graph.producer(right[0])
         if not isinstance(gather, Gather) or not gather.of_channels:

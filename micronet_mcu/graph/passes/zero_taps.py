@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from micronet_mcu.graph.graph import Graph
+from micronet_mcu.graph.graph import Graph, Node
 from micronet_mcu.graph.ops.conv_2d import Conv2D
 from micronet_mcu.graph.ops.depthwise_conv_2d import DepthwiseConv2D
 
 
 def cut_zero_taps(graph: Graph) -> Graph:
     """Takes rows and columns of zeros off the borders of kernels."""
-    changed = {
+    changed: dict[Node, Node | None] = {
         node: _cut(_cut(node, 0), 1)
         for node in graph.nodes
         if isinstance(node, Conv2D | DepthwiseConv2D) and node.window.dilation == (1, 1)
@@ -37,9 +37,6 @@ def _cut(node: Conv2D | DepthwiseConv2D, axis: int) -> Conv2D | DepthwiseConv2D:
     first = min(int(used[0]), pad, node.inputs[0].shape[axis + 1] - 1 - last_window)
     last = max(int(used[-1]), pad)
     kept = np.take(values, range(first, last + 1), axis + 1)
-    pads = tuple(pad - first if i == axis else p for i, p in enumerate(window.pad))
-    return replace(
-        node,
-        weights=replace(node.weights, values=kept),
-        window=replace(window, kernel=kept.shape[1:3], pad=pads),
-    )
+    top, left = (pad - first if i == axis else p for i, p in enumerate(window.pad))
+    smaller = replace(window, kernel=kept.shape[1:3], pad=(top, left))
+    return replace(node, weights=replace(node.weights, values=kept), window=smaller)

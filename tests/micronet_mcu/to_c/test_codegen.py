@@ -482,7 +482,7 @@ def test_refusals(build, message, tmp_path):
 
 def test_bad_names_and_existing_folders(tmp_path):
     raw = built(row_of_vectors)
-    with pytest.raises(UserError, match="no prefix of names in C"):
+    with pytest.raises(UserError, match="must be a C identifier"):
         compile_model(raw, tmp_path / "c", name="9 lives")
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "precious").touch()
