@@ -21,6 +21,7 @@ class Kernel:
         custom_op: the operator of TFLM that runs it.
         calls: the names of other functions that it needs.
         part: whether it is only called by others.
+        refuses: it returns a micronet_status, and may refuse parameters.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Kernel:
     custom_op: str | None = None
     calls: tuple[str, ...] = ()
     part: bool = False
+    refuses: bool = False
 
 
 def _kernel(
@@ -38,6 +40,7 @@ def _kernel(
     custom_op: str | None = None,
     calls: str = "",
     part: bool = False,
+    refuses: bool = False,
 ) -> Kernel:
     """A row; `files` are "folder" or "folder/file", without micronet_ and .c."""
     paths = []
@@ -45,7 +48,7 @@ def _kernel(
         folder, _, file = entry.partition("/")
         paths.append(f"{folder}/micronet_{file or name}.c")
     called = tuple(f"micronet_{other}" for other in calls.split())
-    return Kernel(f"micronet_{name}", params, tuple(paths), custom_op, called, part)
+    return Kernel(f"micronet_{name}", params, tuple(paths), custom_op, called, part, refuses)
 
 
 KERNELS = {
@@ -53,21 +56,23 @@ KERNELS = {
     for kernel in (
         _kernel("conv2d", structs.CONV, *PROCESSORS, custom_op="MicroNetConv2D", calls="clamp"),
         _kernel("conv2d_column_rgb", structs.CONV, *PROCESSORS,
-                custom_op="MicroNetConv2DColumnRGB", calls="clamp"),
+                custom_op="MicroNetConv2DColumnRGB", calls="clamp", refuses=True),
         _kernel("conv2d_grouped_1x1", structs.CONV2D_GROUPED_1X1, *PROCESSORS,
                 custom_op="MicroNetGroupedConv2D", calls="clamp"),
         _kernel("conv2d_plain", structs.CONV_PLAIN, "common/plain"),
         _kernel("depthwise", structs.CONV, *PROCESSORS,
-                custom_op="MicroNetDepthwiseConv2D", calls="depthwise_along_an_axis clamp"),
+                custom_op="MicroNetDepthwiseConv2D", calls="depthwise_along_an_axis clamp",
+                refuses=True),
         # The operator calls micronet_depthwise, which takes this kernel's layers as fast.
         _kernel("depthwise_1d", structs.CONV, "reference/depthwise", "dsp", "helium/depthwise",
-                custom_op="MicroNetDepthwiseConv2D", calls="depthwise_along_an_axis clamp"),
-        _kernel("depthwise_wide", structs.CONV, "common"),
+                custom_op="MicroNetDepthwiseConv2D", calls="depthwise_along_an_axis clamp",
+                refuses=True),
+        _kernel("depthwise_wide", structs.CONV, "common", refuses=True),
         _kernel("depthwise_plain", structs.CONV_PLAIN, "common/plain"),
         _kernel("fully_connected", structs.FULLY_CONNECTED, *PROCESSORS,
                 custom_op="MicroNetFullyConnected", calls="clamp"),
         _kernel("dyshiftmax", structs.DYSHIFTMAX, "common",
-                custom_op="MicroNetDYShiftMax", calls="dyshiftmax_apply"),
+                custom_op="MicroNetDYShiftMax", calls="dyshiftmax_apply", refuses=True),
         _kernel("average_pool", structs.POOL, "common/pool"),
         _kernel("max_pool", structs.POOL, "common/pool"),
         _kernel("global_average_pool", None, *PROCESSORS),
@@ -87,8 +92,8 @@ KERNELS = {
         _kernel("dyshiftmax_apply", structs.DYSHIFTMAX, *(f"{p}/dyshiftmax" for p in PROCESSORS),
                 part=True),
         _kernel("depthwise_along_an_axis", structs.CONV, "dsp/depthwise_1d",
-                calls="depthwise_lines clamp", part=True),
-        _kernel("depthwise_lines", structs.CONV, "dsp", part=True),
+                calls="depthwise_lines clamp", part=True, refuses=True),
+        _kernel("depthwise_lines", structs.CONV, "dsp", part=True, refuses=True),
     )
 }  # fmt: skip
 

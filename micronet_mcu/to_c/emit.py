@@ -103,12 +103,14 @@ int8_t *{name}_input(void);
 const int8_t *{name}_output(void);
 
 /* Runs the network once. `in` is copied into the arena unless it is NULL (the input is there
- * already) or {name}_input(); `out` gets a copy of the output unless it is NULL. Returns 0.
- * Not reentrant: the arena is static. */
+ * already) or {name}_input(); `out` gets a copy of the output unless it is NULL. Not reentrant: the
+ * arena is static. Returns 0; or 1 + the index of the step whose kernel refused its parameters,
+ * which only happens when the kernels are not those that came with this file. */
 int {name}_invoke(const int8_t *in, int8_t *out);
 
 /* Runs the network on a pseudo-random image and compares with the output that was computed when it
- * was compiled. Returns 0 if all agree, else 1 + the index of the first output that differs. */
+ * was compiled. Returns 0 if all agree, else 1 + the index of the first output that differs, or -1
+ * if the network did not run. */
 int {name}_selftest(void);
 
 #ifdef __cplusplus
@@ -190,7 +192,10 @@ def _call(step: Step, index: int, places: Places, constants: Constants) -> str:
 
     arguments = ["&" + constants.params(call.params, name)] if call.params else []
     arguments += [text(ref) for ref in call.args]
-    statement = _wrapped(f"{call.kernel.name}({', '.join(arguments)});")
+    statement = f"{call.kernel.name}({', '.join(arguments)})"
+    if call.kernel.refuses:
+        statement = f"if ({statement} != MICRONET_OK) return {1 + index}"
+    statement = _wrapped(f"{statement};")
     # What is made for one call shall not take stack for longer.
     made = any(isinstance(ref, Pointers) for ref in call.args)
     return f"  {{\n  {statement}\n  }}" if made else statement
@@ -255,7 +260,7 @@ int {name}_selftest(void) {{
     noise = noise * 1664525u + 1013904223u;
     in[i] = (int8_t)((int)(noise >> 24) - 128);
   }}
-  {name}_invoke(NULL, NULL);
+  if ({name}_invoke(NULL, NULL) != 0) return -1;
   for (int32_t i = 0; i < {upper}_OUTPUT_SIZE; ++i) {{
     if ({name}_output()[i] != {name}_selftest_output[i]) return 1 + i;
   }}

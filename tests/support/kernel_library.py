@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from paths import TFLM
 
-from micronet_mcu.graph import structs
+from micronet_mcu.graph import kernels, structs
 
 KERNELS = TFLM / "kernels"
 SOURCES = sorted(KERNELS.glob("*/*.c"))
@@ -50,7 +50,8 @@ def pointer(array: np.ndarray | None):
 
 
 def call(name: str, reference: bool, params, *arguments) -> None:
-    """Calls micronet_<name>(&params, arguments...); arrays are passed as pointers."""
+    """Calls micronet_<name>(&params, arguments...); arrays are passed as pointers. A kernel that
+    refuses fails the test."""
     plain = [
         c.c_void_p(a.ctypes.data)
         if isinstance(a, np.ndarray)
@@ -59,7 +60,8 @@ def call(name: str, reference: bool, params, *arguments) -> None:
         else a
         for a in arguments
     ]
-    getattr(library(reference), f"micronet_{name}")(c.byref(params), *plain)
+    status = getattr(library(reference), f"micronet_{name}")(c.byref(params), *plain)
+    assert status == 0 or not kernels.kernel(name).refuses
 
 
 def scratch(size: int) -> np.ndarray:

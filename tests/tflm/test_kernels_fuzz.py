@@ -7,12 +7,20 @@ import subprocess
 import kernel_library as k
 import optional
 import pytest
-from paths import DATA
+from paths import DATA, TFLM
 
 from micronet_mcu import boards as board
 
 FUZZER = DATA / "kernels" / "fuzz.c"
 SOURCES = [FUZZER, *k.SOURCES]
+HEADER = k.INCLUDE / "micronet_kernels.h"
+DECODERS = [*TFLM.glob("detection/*.c"), *TFLM.glob("keypoints/*.c")]
+FORMS = {
+    "reference": ("gcc", "-DMICRONET_REFERENCE=1"),
+    "dsp": ("gcc",),
+    "cortex-m4": ("arm-none-eabi-gcc", "-mthumb", *board.find("cortex-m4").cpu_flags),
+    "cortex-m55": ("arm-none-eabi-gcc", "-mthumb", *board.find("cortex-m55").cpu_flags),
+}
 CASES = 200
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1"]
 
@@ -40,7 +48,7 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("seed", [1, 2026])
 def test_clean_under_sanitizers_and_equal_to_the_reference(folder, seed):
     expected = host_output(folder, True, CASES, seed)
-    assert len(expected.splitlines()) == 9
+    assert len(expected.splitlines()) == 12
     assert host_output(folder, False, CASES, seed) == expected
 
 
@@ -81,3 +89,31 @@ def test_kernels_call_nothing_but_memcpy_and_memset(tmp_path):
             if kind == "U":
                 assert allowed.fullmatch(name), f"{source.name} calls {name}"
             assert kind not in "bBdDC", f"{source.name} has a variable, {name}"
+
+
+def test_the_fuzzer_calls_every_kernel():
+    declared = re.findall(r"^\w+ (micronet_\w+)\(", HEADER.read_text(), re.MULTILINE)
+    fuzzer = FUZZER.read_text()
+    assert len(declared) > 20
+    assert [name for name in declared if not re.search(rf"\b{name}\(", fuzzer)] == []
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_all_files_of_a_target_compile_as_one(form, reverse, tmp_path):
+    """No two of them give one name to two things, and none leaves a macro behind."""
+    compiler, *flags = FORMS[form]
+    optional.require(compiler)
+    sources = sorted([*k.SOURCES, *DECODERS], reverse=reverse)
+    one = tmp_path / "one.c"
+    one.write_text("".join(f'#include "{source}"\n' for source in sources))
+    include = [f"-I{folder}" for folder in (k.INCLUDE, *{path.parent for path in DECODERS})]
+    command = [compiler, *flags, *k.WARNINGS, "-O2", "-pedantic", *include, "-c", str(one)]
+    subprocess.run([*command, "-o", str(tmp_path / "one.o")], check=True, timeout=120)
+
+
+def test_every_macro_of_a_source_ends_with_it():
+    for source in k.SOURCES:
+        text = source.read_text()
+        defined = set(re.findall(r"^ *#define (\w+)", text, re.MULTILINE))
+        assert defined == set(re.findall(r"^ *#undef (\w+)", text, re.MULTILINE)), source

@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import re
 import subprocess
 
 import kernel_library as k
@@ -126,3 +127,10 @@ def test_custom_operators_have_parameters():
         rows = [row for row in KERNELS.values() if row.custom_op == name]
         assert rows and len({row.params.name for row in rows}) == 1
         assert rows[0].params.shape is not None
+
+
+def test_the_kernels_that_may_refuse_are_those_that_return_a_status():
+    headers = [k.INCLUDE / f"micronet_{name}.h" for name in ("kernels", "depthwise", "dyshiftmax")]
+    text = "".join(header.read_text(encoding="utf-8") for header in headers)
+    status = re.findall(r"^micronet_status (micronet_\w+)\(", text, re.MULTILINE)
+    assert set(status) == {row.name for row in KERNELS.values() if row.refuses} and len(status) == 7

@@ -98,9 +98,10 @@ TfLiteStatus Invoke(TfLiteContext *context, TfLiteNode *node) {
     coefficients[i] = GetTensorData<int8_t>(GetEvalInput(context, node, i + 1));
   }
   // The memory planner gives input and output memory of their own, so no scratch is needed.
-  micronet_dyshiftmax(&params, GetTensorData<int8_t>(GetEvalInput(context, node, 0)), coefficients,
-                      GetTensorData<int8_t>(GetEvalOutput(context, node, 0)), nullptr, 0);
-  return kTfLiteOk;
+  const micronet_status status = micronet_dyshiftmax(
+      &params, GetTensorData<int8_t>(GetEvalInput(context, node, 0)), coefficients,
+      GetTensorData<int8_t>(GetEvalOutput(context, node, 0)), nullptr, 0);
+  return status == MICRONET_OK ? kTfLiteOk : kTfLiteError;
 }
 
 }  // namespace

@@ -52,6 +52,10 @@ const T *Input(TfLiteContext *context, TfLiteNode *node, int index) {
   return GetTensorData<T>(GetEvalInput(context, node, index));
 }
 
+TfLiteStatus Done(micronet_status status) {
+  return status == MICRONET_OK ? kTfLiteOk : kTfLiteError;
+}
+
 int8_t *Output(TfLiteContext *context, TfLiteNode *node, int index) {
   return GetTensorData<int8_t>(GetEvalOutput(context, node, index));
 }
@@ -100,8 +104,8 @@ TfLiteStatus PrepareColumnRGB(TfLiteContext *context, TfLiteNode *node) {
 
 TfLiteStatus InvokeColumnRGB(TfLiteContext *context, TfLiteNode *node) {
   const micronet_conv_params conv = ConvOf(context, node);
-  micronet_conv2d_column_rgb(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0));
-  return kTfLiteOk;
+  return Done(
+      micronet_conv2d_column_rgb(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0)));
 }
 
 TfLiteStatus PrepareDepthwise(TfLiteContext *context, TfLiteNode *node) {
@@ -110,8 +114,7 @@ TfLiteStatus PrepareDepthwise(TfLiteContext *context, TfLiteNode *node) {
 
 TfLiteStatus InvokeDepthwise(TfLiteContext *context, TfLiteNode *node) {
   const micronet_conv_params conv = ConvOf(context, node);
-  micronet_depthwise(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0));
-  return kTfLiteOk;
+  return Done(micronet_depthwise(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0)));
 }
 
 // --- grouped 1x1 --------------------------------------------------------------------------------

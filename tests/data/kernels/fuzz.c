@@ -112,6 +112,11 @@ static void expect_same(const char *name, const int8_t *a, const int8_t *b, size
   if (failures++ < 10) say(name, (uint32_t)failures);
 }
 
+static void expect_status(const char *name, micronet_status found, micronet_status expected) {
+  if (found == expected) return;
+  if (failures++ < 10) say(name, (uint32_t)failures);
+}
+
 /* ---- quantization: random numbers of a flatbuffer, and the records prepared from them ---- */
 
 typedef struct {
@@ -252,7 +257,7 @@ static void column_case(void) {
   const size_t in_size = (size_t)p.shape.in_h * p.shape.in_w * 3;
   const int8_t *in = random_int8(in_size, -128);
   int8_t *out = take(n, 1);
-  micronet_conv2d_column_rgb(&p, in, out);
+  expect_status("column_rgb refuses", micronet_conv2d_column_rgb(&p, in, out), MICRONET_OK);
   expect_same("column_rgb differs from its plain form", out,
               run_plain(&p, &q, 1, zero_point, p.weights, in, 0), n);
   add_to_checksum(out, n);
@@ -267,8 +272,76 @@ static void column_case(void) {
   }
   int8_t *shared = take((size_t)lead + in_size > n ? (size_t)lead + in_size : n, 1);
   memcpy(shared + lead, in, in_size);
-  micronet_conv2d_column_rgb(&p, shared + lead, shared);
+  expect_status("column_rgb refuses its own input",
+                micronet_conv2d_column_rgb(&p, shared + lead, shared), MICRONET_OK);
   expect_same("column_rgb over its own input differs", shared, out, n);
+
+  /* A taller column is refused, and nothing is written. */
+  p.shape.kernel_h = MICRONET_MOST_COLUMN_ROWS + 1;
+  expect_status("column_rgb takes too tall a kernel",
+                micronet_conv2d_column_rgb(&p, shared + lead, shared), MICRONET_REFUSED);
+  expect_same("column_rgb refuses and writes", shared, out, n);
+}
+
+/* Whether micronet_depthwise_1d must take it. */
+static int along_one_axis(int kernel, int stride, int pad, int in, int out, int other_pad,
+                          int other_last, int other_in) {
+  return kernel <= 5 && stride <= 2 && out * stride <= 250 && pad < kernel &&
+         (out - 1) * stride - pad < in && other_pad == 0 && other_last < other_in;
+}
+
+static int must_take_1d(const micronet_conv_shape *s) {
+  const int vertical =
+      s->kernel_w == 1 && along_one_axis(s->kernel_h, s->stride_h, s->pad_top, s->in_h, s->out_h,
+                                         s->pad_left, (s->out_w - 1) * s->stride_w, s->in_w);
+  const int horizontal =
+      s->kernel_h == 1 && along_one_axis(s->kernel_w, s->stride_w, s->pad_left, s->in_w, s->out_w,
+                                         s->pad_top, (s->out_h - 1) * s->stride_h, s->in_h);
+  return vertical || horizontal;
+}
+
+/* Does all, or refuses and does nothing. */
+static void depthwise_1d_case(const micronet_conv_params *p, const int8_t *in,
+                              const int8_t *expected, size_t n) {
+  int8_t *out = take(n, 1), *untouched = take(n, 1);
+  memset(out, CANARY, n);
+  memset(untouched, CANARY, n);
+  const micronet_status status = micronet_depthwise_1d(p, in, out);
+  if (must_take_1d(&p->shape)) expect_status("depthwise_1d refuses", status, MICRONET_OK);
+  expect_same("depthwise_1d differs", out, status == MICRONET_OK ? expected : untouched, n);
+}
+
+/* Some channels get scales that no record takes, and useless records. */
+static void depthwise_wide_case(const micronet_conv_params *like, const micronet_conv_params *plain,
+                                quantization q, int zero_point, const int8_t *in,
+                                const int8_t *plain_in) {
+  const int taps = like->shape.kernel_h * like->shape.kernel_w, out_c = like->shape.out_c;
+  uint16_t *channel = take(2 * (size_t)out_c, 2);
+  int8_t *weights = take((size_t)(out_c * taps), 1), *shift = take((size_t)out_c, 1);
+  int32_t *bias = take(4 * (size_t)out_c, 4), *multiplier = take(4 * (size_t)out_c, 4);
+  const size_t n = (size_t)(like->shape.out_h * like->shape.out_w * out_c);
+  int8_t *out = take(n, 1);
+  int count = 0;
+  for (int o = 0; o < out_c; ++o) {
+    if (!chance(3)) continue;
+    const micronet_channel useless = {1, 1, 1, 1};
+    q.shift[o] = (int8_t)between(-31, 4);
+    q.records[o] = useless;
+    channel[count] = (uint16_t)o;
+    for (int t = 0; t < taps; ++t) weights[count * taps + t] = like->weights[t * out_c + o];
+    bias[count] = q.bias[o];
+    multiplier[count] = q.multiplier[o];
+    shift[count++] = q.shift[o];
+  }
+  const micronet_depthwise_wide_params wide = {
+      {(int16_t)count, (int16_t)zero_point}, channel, weights, bias, multiplier, shift};
+  const micronet_depthwise_kernel rest =
+      must_take_1d(&like->shape) ? micronet_depthwise_1d : micronet_depthwise;
+  expect_status("depthwise_wide refuses", micronet_depthwise_wide(like, &wide, rest, in, out),
+                MICRONET_OK);
+  expect_same("depthwise_wide differs from its plain form", out,
+              run_plain(plain, &q, 1, zero_point, like->weights, plain_in, 1), n);
+  add_to_checksum(out, n);
 }
 
 static void depthwise_case(void) {
@@ -301,10 +374,30 @@ static void depthwise_case(void) {
     plain.shape.in_c = p.shape.out_c;
     plain_in = gathered;
   }
-  micronet_depthwise(&p, in, out);
+  expect_status("depthwise refuses", micronet_depthwise(&p, in, out), MICRONET_OK);
   expect_same("depthwise differs from its plain form", out,
               run_plain(&plain, &q, 1, zero_point, p.weights, plain_in, 1), n);
   add_to_checksum(out, n);
+  depthwise_1d_case(&p, in, out, n);
+  depthwise_wide_case(&p, &plain, q, zero_point, in, plain_in);
+}
+
+/* A kernel of 260 x 260 whose sum leaves 32 bits: both plain forms wrap, and neither overflows. */
+static void plain_case(void) {
+  if (!chance(20)) return;
+  enum { side = 260, taps = side * side };
+  micronet_conv_params p;
+  memset(&p, 0, sizeof p);
+  const micronet_conv_shape shape = {side, side, 1, 1, 1,    1,    side, side,
+                                     1,    1,    0, 0, -128, -128, 127};
+  p.shape = shape;
+  const quantization q = random_quantization(1, taps * 127, 0, 1);
+  int8_t *in = take(taps, 1), *weights = take(taps, 1);
+  memset(in, 127, taps);
+  memset(weights, 127, taps);
+  const int8_t *out = run_plain(&p, &q, 1, 0, weights, in, 0);
+  expect_same("the plain forms differ", run_plain(&p, &q, 1, 0, weights, in, 1), out, 1);
+  add_to_checksum(out, 1);
 }
 
 static void grouped_case(void) {
@@ -406,13 +499,22 @@ static void dyshiftmax_case(void) {
     p.shape.coefficient[i + 2] = p.shape.coefficient[i];
   }
   int8_t *out = take(n, 1);
-  micronet_dyshiftmax(&p, in, coefficients, out, NULL, 0);
+  expect_status("dyshiftmax refuses", micronet_dyshiftmax(&p, in, coefficients, out, NULL, 0),
+                MICRONET_OK);
   add_to_checksum(out, n);
   int8_t *in_place = take(n, 1);
   memcpy(in_place, in, n);
   const size_t scratch =
       MICRONET_DYSHIFTMAX_SCRATCH((size_t)p.shape.channels) * (size_t)between(1, 5);
-  micronet_dyshiftmax(&p, in_place, coefficients, in_place, take(scratch, 8), scratch);
+  expect_status("dyshiftmax takes too little scratch",
+                micronet_dyshiftmax(&p, in_place, coefficients, in_place, take(scratch, 8),
+                                    (size_t)p.shape.channels - 1),
+                MICRONET_REFUSED);
+  expect_same("dyshiftmax refuses and writes", in_place, in, n);
+  expect_status(
+      "dyshiftmax in place refuses",
+      micronet_dyshiftmax(&p, in_place, coefficients, in_place, take(scratch, 8), scratch),
+      MICRONET_OK);
   expect_same("dyshiftmax in place differs", in_place, out, n);
 }
 
@@ -442,6 +544,44 @@ static void pool_case(void) {
   int8_t *mean = take((size_t)p.channels, 1);
   micronet_global_average_pool(pixels, p.channels, map, mean);
   add_to_checksum(mean, (size_t)p.channels);
+}
+
+static void mean_case(void) {
+  micronet_mean_params p;
+  p.pixels = chance(8) ? between(250, 700) : between(1, 60);
+  p.channels = between(1, 19);
+  p.input_offset = p.pixels * between(-128, 127);
+  p.multiplier = (int32_t)((1u << 30) + random_bits() % (1u << 30)) / p.pixels;
+  p.shift = (int16_t)-between(0, 3);
+  p.output_zero_point = (int16_t)between(-128, 127);
+  const int8_t *in = random_int8((size_t)(p.pixels * p.channels), -128);
+  int8_t *out = take((size_t)p.channels, 1);
+  micronet_mean(&p, in, out);
+  add_to_checksum(out, (size_t)p.channels);
+}
+
+static int32_t resize_step(int in, int out, int aligned) {
+  return aligned && out > 1 ? (1024 * (in - 1) + (out - 1) / 2) / (out - 1)
+                            : (1024 * in + out / 2) / out;
+}
+
+static void resize_case(void) {
+  micronet_resize_bilinear_params p;
+  p.in_h = (int16_t)between(1, 9);
+  p.in_w = (int16_t)between(1, 9);
+  p.channels = (int16_t)between(1, 7);
+  p.out_h = (int16_t)between(1, 19);
+  p.out_w = (int16_t)between(1, 19);
+  const int how = between(0, 2); /* aligned corners, half pixel centres, neither */
+  p.step_h = resize_step(p.in_h, p.out_h, how == 0);
+  p.step_w = resize_step(p.in_w, p.out_w, how == 0);
+  p.start_h = how == 1 ? p.step_h / 2 - 512 : 0;
+  p.start_w = how == 1 ? p.step_w / 2 - 512 : 0;
+  const int8_t *in = random_int8((size_t)(p.in_h * p.in_w * p.channels), -128);
+  const size_t n = (size_t)(p.out_h * p.out_w * p.channels);
+  int8_t *out = take(n, 1);
+  micronet_resize_bilinear(&p, in, out);
+  add_to_checksum(out, n);
 }
 
 /* The fast form against the plain one: input 1 has the multiplier 1/2. */
@@ -506,6 +646,9 @@ static void elementwise_case(void) {
   add_to_checksum(out, n);
   micronet_minimum(p.count, p.in1_count, p.in2_count, a, b, out);
   add_to_checksum(out, n);
+  const int lowest = between(-128, 0), highest = between(0, 127);
+  micronet_clamp(p.count, lowest, highest, out, out);
+  add_to_checksum(out, n);
   micronet_lookup(random_int8(256, -128), p.count, out, out);
   add_to_checksum(out, n);
   const micronet_softmax_params softmax = {1, p.count, p.in1_multiplier, 24, -248};
@@ -547,6 +690,9 @@ static const struct {
     {"pool", pool_case},
     {"elementwise", elementwise_case},
     {"move", move_case},
+    {"plain", plain_case},
+    {"mean", mean_case},
+    {"resize", resize_case},
 };
 
 static int fuzz(int cases, uint32_t seed) {

@@ -41,3 +41,5 @@ void micronet_minimum(int32_t count, int32_t in1_count, int32_t in2_count, const
                       const int8_t *in2, int8_t *out) {
   FOR_EACH_PAIR(count, in1_count, in2_count) out[i] = in1[i1] < in2[i2] ? in1[i1] : in2[i2];
 }
+
+#undef FOR_EACH_PAIR

@@ -13,7 +13,7 @@ void micronet_average_pool(const micronet_pool_params *p, const int8_t *in, int8
       for (int c = 0; c < p->channels; ++c) {
         int32_t sum = 0;
         for (int v = y0; v < y1; ++v) {
-          for (int u = x0; u < x1; ++u) sum += in[((size_t)v * p->in_w + u) * p->channels + c];
+          for (int u = x0; u < x1; ++u) sum += in[((ptrdiff_t)v * p->in_w + u) * p->channels + c];
         }
         const int32_t mean = micronet_rounded_mean(sum, (y1 - y0) * (x1 - x0));
         *out++ = (int8_t)micronet_clamp_value(mean, p->clamp_min, p->clamp_max);
@@ -35,7 +35,7 @@ void micronet_max_pool(const micronet_pool_params *p, const int8_t *in, int8_t *
         int32_t largest = -128;
         for (int v = y0; v < y1; ++v) {
           for (int u = x0; u < x1; ++u) {
-            const int32_t value = in[((size_t)v * p->in_w + u) * p->channels + c];
+            const int32_t value = in[((ptrdiff_t)v * p->in_w + u) * p->channels + c];
             if (value > largest) largest = value;
           }
         }

@@ -21,8 +21,8 @@ void micronet_resize_bilinear(const micronet_resize_bilinear_params *p, const in
                               int8_t *out) {
   for (int32_t y = 0; y < p->out_h; ++y) {
     const neighbours v = around(p->start_h + y * p->step_h, p->in_h);
-    const int8_t *top = in + (size_t)v.first * p->in_w * p->channels;
-    const int8_t *bottom = in + (size_t)v.second * p->in_w * p->channels;
+    const int8_t *top = in + (ptrdiff_t)v.first * p->in_w * p->channels;
+    const int8_t *bottom = in + (ptrdiff_t)v.second * p->in_w * p->channels;
     for (int32_t x = 0; x < p->out_w; ++x) {
       const neighbours h = around(p->start_w + x * p->step_w, p->in_w);
       const int32_t left = h.first * p->channels, right = h.second * p->channels;

@@ -1,4 +1,5 @@
 /* The first layer: CONV_2D kx1 from three channels, for Armv7E-M. */
+#include "micronet_conv2d.h"
 #include "micronet_dsp.h"
 
 #if MICRONET_DSP
@@ -56,7 +57,9 @@ static void column_row(const row_weights *w, int rows, int32_t in_pitch, int32_t
   }
 }
 
-void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
+micronet_status micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in,
+                                           int8_t *out) {
+  if (!micronet_is_column_rgb(p)) return MICRONET_REFUSED;
   const int32_t in_pitch = 3 * p->shape.in_w;
   for (int y = 0; y < p->shape.out_h; ++y, out += p->shape.out_w * p->shape.out_c) {
     const int start = y * p->shape.stride_h - p->shape.pad_top;
@@ -76,6 +79,7 @@ void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in,
     micronet_apply_clamp((int32_t)p->shape.out_w * p->shape.out_c, p->shape.clamp_min,
                          p->shape.clamp_max, out);
   }
+  return MICRONET_OK;
 }
 
 #endif

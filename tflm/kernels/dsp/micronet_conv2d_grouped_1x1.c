@@ -28,6 +28,9 @@
 GROUP_OF(group_of_4, WIDEN(0), FOUR(0))
 GROUP_OF(group_of_8, WIDEN(0); WIDEN(1), FOUR(0); FOUR(1))
 GROUP_OF(group_of_12, WIDEN(0); WIDEN(1); WIDEN(2), FOUR(0); FOUR(1); FOUR(2))
+#undef WIDEN
+#undef FOUR
+#undef GROUP_OF
 
 /* Any number of inputs: x - zero point goes to scratch, in the order of the weights; two outputs
  * share its loads. */

@@ -1,10 +1,8 @@
-/* DEPTHWISE_CONV_2D for Armv7E-M, any kernel; the maths and the reference form are in
- * micronet_depthwise.c. */
+/* DEPTHWISE_CONV_2D for Armv7E-M: any kernel, pixel by pixel, four channels at a time where the
+ * multiplier is 1, 4, 8 .. */
 #include "micronet_depthwise_quad.h"
 
 #if MICRONET_DSP
-
-/* Pixel by pixel, four channels at a time where the multiplier is 1, 4, 8 .. */
 
 /* One output pixel: the taps inside of the image are `outer` times `inner` ones. */
 typedef struct {
@@ -14,52 +12,35 @@ typedef struct {
   int32_t x_outer, w_outer; /* from line to line of taps, less what the inner steps went */
 } window;
 
-/* One tap of four channels with an input each: ten instructions, kept together because the
- * compiler's scheduling of them needs more registers than there are. */
 #if MICRONET_ARM_DSP
-#define QUAD_TAP(name, address, index)                                                         \
-  MICRONET_INLINE void name(quad *q, const int8_t *x, int32_t xs, const int8_t *w, int32_t ws, \
-                            micronet_pair minus) {                                             \
-    uint32_t a, b, c, d;                                                                       \
-    __asm__("ldr %[a], [%[x]" address "\n ldr %[b], [%[w]" index                               \
-            "\n"                                                                               \
-            "sxtab16 %[c], %[minus], %[a]\n sxtab16 %[a], %[minus], %[a], ror #8\n"            \
-            "sxtb16 %[d], %[b]\n sxtb16 %[b], %[b], ror #8\n"                                  \
-            "smlabb %[s0], %[c], %[d], %[s0]\n smlabb %[s1], %[a], %[b], %[s1]\n"              \
-            "smlatt %[s2], %[c], %[d], %[s2]\n smlatt %[s3], %[a], %[b], %[s3]\n"              \
-            : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [s0] "+&r"(q->sum0),     \
-              [s1] "+&r"(q->sum1), [s2] "+&r"(q->sum2), [s3] "+&r"(q->sum3)                    \
-            : [x] "r"(x), [xs] "r"(xs), [w] "r"(w), [ws] "r"(ws), [minus] "r"(minus)           \
-            : "memory");                                                                       \
+#define QUAD_TAP(name, steps, x_index, w_index)                                             \
+  MICRONET_INLINE void name(micronet_quad *q, const int8_t *x, int32_t xs, const int8_t *w, \
+                            int32_t ws, micronet_pair minus) {                              \
+    uint32_t a, b, c, d;                                                                    \
+    __asm__(MICRONET_QUAD_TAP(x_index, w_index)                                             \
+            : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [s0] "+&r"(q->sum0),  \
+              [s1] "+&r"(q->sum1), [s2] "+&r"(q->sum2), [s3] "+&r"(q->sum3)                 \
+            : [x] "r"(x), [xs] "r"(xs), [w] "r"(w), [ws] "r"(ws), [minus] "r"(minus)        \
+            : "memory");                                                                    \
   }
-QUAD_TAP(quad_tap_0, "]", "]")
-QUAD_TAP(quad_tap_1, ", %[xs]]", ", %[ws]]")
-QUAD_TAP(quad_tap_2, ", %[xs], lsl #1]", ", %[ws], lsl #1]")
 #else
-#define QUAD_TAP(name, tap)                                                                    \
-  MICRONET_INLINE void name(quad *q, const int8_t *x, int32_t xs, const int8_t *w, int32_t ws, \
-                            micronet_pair minus) {                                             \
-    const uint32_t inputs = micronet_load4(x + (tap) * xs),                                    \
-                   weights = micronet_load4(w + (tap) * ws);                                   \
-    const micronet_pair c = micronet_sxtab16(minus, inputs),                                   \
-                        a = micronet_sxtab16_odd(minus, inputs);                               \
-    const micronet_pair d = micronet_sxtb16(weights), b = micronet_sxtb16_odd(weights);        \
-    q->sum0 = micronet_smlabb(c, d, q->sum0);                                                  \
-    q->sum1 = micronet_smlabb(a, b, q->sum1);                                                  \
-    q->sum2 = micronet_smlatt(c, d, q->sum2);                                                  \
-    q->sum3 = micronet_smlatt(a, b, q->sum3);                                                  \
+#define QUAD_TAP(name, steps, x_index, w_index)                                             \
+  MICRONET_INLINE void name(micronet_quad *q, const int8_t *x, int32_t xs, const int8_t *w, \
+                            int32_t ws, micronet_pair minus) {                              \
+    micronet_quad_tap(q, x + (steps) * xs, w + (steps) * ws, minus);                        \
   }
-QUAD_TAP(quad_tap_0, 0)
-QUAD_TAP(quad_tap_1, 1)
-QUAD_TAP(quad_tap_2, 2)
 #endif
+QUAD_TAP(quad_tap_0, 0, "]", "]")
+QUAD_TAP(quad_tap_1, 1, ", %[xs]]", ", %[ws]]")
+QUAD_TAP(quad_tap_2, 2, ", %[xs], lsl #1]", ", %[ws], lsl #1]")
+#undef QUAD_TAP
 
 /* Multiplier 1: four channels have four inputs. */
 static MICRONET_NOINLINE void quads_of_inputs(const window *v, int32_t channels, int32_t zero_point,
                                               const micronet_channel *record, int8_t *out) {
   const micronet_pair minus = micronet_make_pair(-zero_point, -zero_point);
   for (int32_t channel = 0; channel < channels; channel += 4) {
-    quad q = {0, 0, 0, 0};
+    micronet_quad q = {0, 0, 0, 0};
     const int8_t *x = v->x + channel, *w = v->w + channel;
     int32_t m = v->outer;
     do {
@@ -77,7 +58,7 @@ static MICRONET_NOINLINE void quads_of_inputs(const window *v, int32_t channels,
       x += n * xs + v->x_outer;
       w += n * ws + v->w_outer;
     } while (--m > 0);
-    out = finish_quad(&q, &record, out);
+    out = micronet_finish_quad(&q, &record, out);
   }
 }
 
@@ -86,7 +67,7 @@ static MICRONET_NOINLINE void quads_of_one_input(const window *v, int32_t channe
                                                  int32_t zero_point, const micronet_channel *record,
                                                  int8_t *out, int32_t multiplier) {
   for (int32_t channel = 0; channel < channels; channel += 4) {
-    quad q = {0, 0, 0, 0};
+    micronet_quad q = {0, 0, 0, 0};
     const int8_t *x = v->x + channel / multiplier, *w = v->w + channel;
     for (int32_t m = v->outer; m > 0; --m, x += v->x_outer, w += v->w_outer) {
       for (int32_t n = v->inner; n > 0; --n, x += v->x_inner, w += v->w_inner) {
@@ -99,7 +80,7 @@ static MICRONET_NOINLINE void quads_of_one_input(const window *v, int32_t channe
         q.sum3 = micronet_smlabt(input, odd, q.sum3);
       }
     }
-    out = finish_quad(&q, &record, out);
+    out = micronet_finish_quad(&q, &record, out);
   }
 }
 
@@ -160,11 +141,12 @@ static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, in
   }
 }
 
-void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
-  if (micronet_depthwise_along_an_axis(p, in, out)) return;
+micronet_status micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
+  if (micronet_depthwise_along_an_axis(p, in, out) == MICRONET_OK) return MICRONET_OK;
   depthwise_pixels(p, in, out);
   micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c,
                        p->shape.clamp_min, p->shape.clamp_max, out);
+  return MICRONET_OK;
 }
 
 #endif

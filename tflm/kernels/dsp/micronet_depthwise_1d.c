@@ -69,6 +69,11 @@ static void (*const strip_of[MOST_STRIP_TAPS])(const strip *, const int8_t *, in
   }
 INDEXED_STRIP(strip_3_equal_steps, i)
 INDEXED_STRIP(strip_3_double_steps, 2 * i)
+#undef STRIP
+#undef INDEXED_STRIP
+#undef TAP
+#undef TAP_0
+#undef TAP_1
 
 static void set_weights(strip *s, const int16_t *w, int32_t taps) {
   s->w01 = micronet_make_pair(w[0], w[1]);
@@ -132,29 +137,20 @@ static void depthwise_strips(const micronet_conv_params *p, int taps, const micr
 
 /* The taps of four channels: x and w are pointers to the first one, xs and ws lead to the next.
  * Each takes two loads, four instructions to widen, and four MACs. All registers are in use. */
-MICRONET_INLINE quad sums_of_quad(const int8_t *x, int32_t xs, const int8_t *w, int32_t ws,
-                                  int32_t taps, micronet_pair minus) {
-  quad q;
+MICRONET_INLINE micronet_quad sums_of_quad(const int8_t *x, int32_t xs, const int8_t *w, int32_t ws,
+                                           int32_t taps, micronet_pair minus) {
+  micronet_quad q;
 #if MICRONET_ARM_DSP
   uint32_t a, b, c, d;
-#define LOAD_TAP(index_x, index_w)                                        \
-  "ldr %[a], [%[x]" index_x "\n ldr %[b], [%[w]" index_w                  \
-  "\n"                                                                    \
-  "sxtab16 %[c], %[minus], %[a]\n sxtab16 %[a], %[minus], %[a], ror #8\n" \
-  "sxtb16 %[d], %[b]\n sxtb16 %[b], %[b], ror #8\n"
-#define TAP_OF_QUAD(index_x, index_w)                                   \
-  LOAD_TAP(index_x, index_w)                                            \
-  "smlabb %[s0], %[c], %[d], %[s0]\n smlabb %[s1], %[a], %[b], %[s1]\n" \
-  "smlatt %[s2], %[c], %[d], %[s2]\n smlatt %[s3], %[a], %[b], %[s3]\n"
-  __asm__(LOAD_TAP("]", "]")
+  __asm__(MICRONET_QUAD_LOAD("]", "]")
           "smulbb %[s0], %[c], %[d]\n smulbb %[s1], %[a], %[b]\n"
           "smultt %[s2], %[c], %[d]\n smultt %[s3], %[a], %[b]\n"
-          "cmp %[taps], #2\n blt 1f\n" TAP_OF_QUAD(", %[xs]]", ", %[ws]]")
-          "beq 1f\n" TAP_OF_QUAD(", %[xs], lsl #1]", ", %[ws], lsl #1]")
+          "cmp %[taps], #2\n blt 1f\n" MICRONET_QUAD_TAP(", %[xs]]", ", %[ws]]")
+          "beq 1f\n" MICRONET_QUAD_TAP(", %[xs], lsl #1]", ", %[ws], lsl #1]")
           "cmp %[taps], #4\n blt 1f\n"
           "add %[x], %[x], %[xs], lsl #1\n add %[w], %[w], %[ws], lsl #1\n"
-          TAP_OF_QUAD(", %[xs]]", ", %[ws]]")
-          "beq 1f\n" TAP_OF_QUAD(", %[xs], lsl #1]", ", %[ws], lsl #1]") "1:\n"
+          MICRONET_QUAD_TAP(", %[xs]]", ", %[ws]]")
+          "beq 1f\n" MICRONET_QUAD_TAP(", %[xs], lsl #1]", ", %[ws], lsl #1]") "1:\n"
           : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d),
             [s0] "=&r"(q.sum0), [s1] "=&r"(q.sum1), [s2] "=&r"(q.sum2),
             [s3] "=&r"(q.sum3), [x] "+&r"(x), [w] "+&r"(w)
@@ -162,16 +158,7 @@ MICRONET_INLINE quad sums_of_quad(const int8_t *x, int32_t xs, const int8_t *w, 
           : "memory", "cc");
 #else
   q.sum0 = q.sum1 = q.sum2 = q.sum3 = 0;
-  for (; taps > 0; --taps, x += xs, w += ws) {
-    const uint32_t inputs = micronet_load4(x), weights = micronet_load4(w);
-    const micronet_pair even = micronet_sxtab16(minus, inputs),
-                        odd = micronet_sxtab16_odd(minus, inputs);
-    const micronet_pair w_even = micronet_sxtb16(weights), w_odd = micronet_sxtb16_odd(weights);
-    q.sum0 = micronet_smlabb(even, w_even, q.sum0);
-    q.sum1 = micronet_smlabb(odd, w_odd, q.sum1);
-    q.sum2 = micronet_smlatt(even, w_even, q.sum2);
-    q.sum3 = micronet_smlatt(odd, w_odd, q.sum3);
-  }
+  for (; taps > 0; --taps, x += xs, w += ws) micronet_quad_tap(&q, x, w, minus);
 #endif
   return q;
 }
@@ -181,10 +168,10 @@ static MICRONET_NOINLINE void quads_of_pixel(const int8_t *x, const int8_t *w, i
                                              const micronet_channel *record, int8_t *out,
                                              const int8_t *end) {
   do {
-    const quad q = sums_of_quad(x, xs, w, ws, taps, minus);
+    const micronet_quad q = sums_of_quad(x, xs, w, ws, taps, minus);
     x += 4;
     w += 4;
-    out = finish_quad(&q, &record, out);
+    out = micronet_finish_quad(&q, &record, out);
   } while (out != end);
 }
 
@@ -210,7 +197,8 @@ static void depthwise_quads(const micronet_conv_params *p, int taps, const micro
 /* On smaller maps, quads are faster than strips and lines. */
 #define SMALLEST_MAP 7
 
-int micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
+micronet_status micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t *in,
+                                                 int8_t *out) {
   const micronet_axis vertical = {p->shape.in_h,
                                   p->shape.out_h,
                                   p->shape.stride_h,
@@ -223,26 +211,31 @@ int micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t
   const micronet_axis *const across = p->shape.kernel_w == 1 ? &horizontal : &vertical;
   const int taps = p->shape.kernel_w == 1 ? p->shape.kernel_h : p->shape.kernel_w;
   const int quads = p->shape.out_c == p->shape.in_c && p->shape.out_c % 4 == 0 && !p->source;
-  if (p->shape.kernel_w != 1 && p->shape.kernel_h != 1) return 0;
+  if (p->shape.kernel_w != 1 && p->shape.kernel_h != 1) return MICRONET_REFUSED;
   /* Every output sees the image, and across the kernel nothing is padded. */
   if (along->pad >= taps || (along->out - 1) * along->stride - along->pad >= along->in ||
       across->pad != 0 || (across->out - 1) * across->stride >= across->in) {
-    return 0;
+    return MICRONET_REFUSED;
   }
   if (taps <= MOST_STRIP_TAPS && across->out >= SMALLEST_MAP) {
     depthwise_strips(p, taps, along, across, in, out);
   } else if (quads && taps <= MOST_QUAD_TAPS && (along->stride > 1 || across->out < SMALLEST_MAP)) {
     depthwise_quads(p, taps, along, across, in, out);
-  } else if (!micronet_depthwise_lines(p, taps, along, across, in, out)) {
-    return 0;
+  } else if (micronet_depthwise_lines(p, taps, along, across, in, out) != MICRONET_OK) {
+    return MICRONET_REFUSED;
   }
   micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c,
                        p->shape.clamp_min, p->shape.clamp_max, out);
-  return 1;
+  return MICRONET_OK;
 }
 
-void micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
-  micronet_depthwise_along_an_axis(p, in, out);
+micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in,
+                                      int8_t *out) {
+  return micronet_depthwise_along_an_axis(p, in, out);
 }
+
+#undef MOST_STRIP_TAPS
+#undef MOST_QUAD_TAPS
+#undef SMALLEST_MAP
 
 #endif

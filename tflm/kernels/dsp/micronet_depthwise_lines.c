@@ -5,7 +5,7 @@
 #if MICRONET_DSP
 
 /* Channel by channel, the map's lines along the kernel are copied into a buffer of int16 with their
- * padding, as many as fit. There a window slides over them: pairs of inputs meet pairs of weights
+ * padding, as many as fit. There the taps slide over them: pairs of inputs meet pairs of weights
  * (SMLAD), and two neighbouring outputs share their loads. Padding holds the zero point; as it does
  * for all inputs, the bias takes it off again: sum w * (x - z) = sum w * x - z * sum w. */
 #define MOST_TAPS 5
@@ -14,9 +14,9 @@
 typedef struct {
   int32_t taps, weight_step, zero_point;
   int32_t lines, pairs, odd; /* outputs of a line: 2 * pairs + odd */
-  int32_t out_step,
-      out_skip; /* from output to output; from the last pair of a line (the last output,
-                                 in walk_apart) to the next line */
+  int32_t out_step;          /* from output to output */
+  /* From the last pair of a line (in walk_apart: from the last output) to the next line. */
+  int32_t out_skip;
   int32_t skip; /* the same in the buffer */
 } walk;
 
@@ -24,20 +24,20 @@ typedef struct {
 typedef struct {
   micronet_pair w01, w12, w23, w34;
   int32_t doubled_bias;
-} window;
+} tap_pairs;
 
-static MICRONET_NOINLINE window make_window(const walk *k, const int8_t *weights,
-                                            int32_t doubled_bias) {
+static MICRONET_NOINLINE tap_pairs make_tap_pairs(const walk *k, const int8_t *weights,
+                                                  int32_t doubled_bias) {
   int32_t w[MOST_TAPS] = {0}, sum = 0;
   for (int t = 0; t < k->taps; ++t, weights += k->weight_step) {
     w[t] = 2 * *weights;
     sum += w[t];
   }
-  const window v = {micronet_pkhbt((uint32_t)w[0], (uint32_t)w[1]),
-                    micronet_pkhbt((uint32_t)w[1], (uint32_t)w[2]),
-                    micronet_pkhbt((uint32_t)w[2], (uint32_t)w[3]),
-                    micronet_pkhbt((uint32_t)w[3], (uint32_t)w[4]),
-                    doubled_bias - k->zero_point * sum};
+  const tap_pairs v = {micronet_pkhbt((uint32_t)w[0], (uint32_t)w[1]),
+                       micronet_pkhbt((uint32_t)w[1], (uint32_t)w[2]),
+                       micronet_pkhbt((uint32_t)w[2], (uint32_t)w[3]),
+                       micronet_pkhbt((uint32_t)w[3], (uint32_t)w[4]),
+                       doubled_bias - k->zero_point * sum};
   return v;
 }
 
@@ -47,7 +47,7 @@ typedef struct {
   int32_t first, second;
 } sums;
 
-MICRONET_INLINE sums two_sums(const window *v, const int32_t *doubled_bias, const int16_t **x) {
+MICRONET_INLINE sums two_sums(const tap_pairs *v, const int32_t *doubled_bias, const int16_t **x) {
 #if MICRONET_ARM_DSP
   uint32_t pair;
   sums s;
@@ -73,11 +73,11 @@ MICRONET_INLINE sums two_sums(const window *v, const int32_t *doubled_bias, cons
   return s;
 }
 
-/* All lines in the buffer, for one output channel: every place, */
+/* All lines in the buffer, for one output channel, with an output at every place. */
 static MICRONET_NOINLINE void walk_all(const walk *k, const int8_t *weights,
                                        const micronet_channel *record, const int16_t *x,
                                        int8_t *out) {
-  const window v = make_window(k, weights, record->doubled_bias);
+  const tap_pairs v = make_tap_pairs(k, weights, record->doubled_bias);
   const int32_t doubled_bias = v.doubled_bias;
   const int32_t multiplier = record->multiplier, offset = record->offset, shift = record->shift;
   int32_t step = k->out_step, lines = k->lines;
@@ -97,11 +97,11 @@ static MICRONET_NOINLINE void walk_all(const walk *k, const int8_t *weights,
   } while (--lines > 0);
 }
 
-/* and every other place. */
+/* The same with an output at every other place. */
 static MICRONET_NOINLINE void walk_apart(const walk *k, const int8_t *weights,
                                          const micronet_channel *record, const int16_t *x,
                                          int8_t *out) {
-  const window v = make_window(k, weights, record->doubled_bias);
+  const tap_pairs v = make_tap_pairs(k, weights, record->doubled_bias);
   const int32_t multiplier = record->multiplier, offset = record->offset, shift = record->shift;
   const int32_t step = k->out_step;
   int32_t lines = k->lines;
@@ -135,15 +135,19 @@ static MICRONET_NOINLINE void copy_lines(const int8_t *x, int32_t step, int32_t 
   } while (--lines > 0);
 }
 
-int micronet_depthwise_lines(const micronet_conv_params *p, int taps, const micronet_axis *along,
-                             const micronet_axis *across, const int8_t *in, int8_t *out) {
-  uint32_t buffer[BUFFER / 2];
-  int16_t *const lines = (int16_t *)buffer;
+micronet_status micronet_depthwise_lines(const micronet_conv_params *p, int taps,
+                                         const micronet_axis *along, const micronet_axis *across,
+                                         const int8_t *in, int8_t *out) {
+  union {
+    uint32_t alignment; /* pairs are read as words */
+    int16_t places[BUFFER];
+  } buffer;
+  int16_t *const lines = buffer.places;
   /* The last window may read one place more than five; lines begin at even places. */
   const int32_t pitch = ((along->out - 1) * along->stride + 7) & ~1;
   const int32_t inputs = along->in < pitch - along->pad ? along->in : pitch - along->pad;
   const int32_t fitting = BUFFER / pitch, at_once = fitting < across->out ? fitting : across->out;
-  if (taps > MOST_TAPS || along->stride > 2 || at_once == 0 || inputs <= 0) return 0;
+  if (taps > MOST_TAPS || along->stride > 2 || at_once == 0 || inputs <= 0) return MICRONET_REFUSED;
   void (*const run)(const walk *, const int8_t *, const micronet_channel *, const int16_t *,
                     int8_t *) = along->stride == 2 ? walk_apart : walk_all;
   for (int32_t i = 0; i < at_once * pitch; ++i) lines[i] = p->shape.input_zero_point;
@@ -177,7 +181,10 @@ int micronet_depthwise_lines(const micronet_conv_params *p, int taps, const micr
       to += k.lines * across->out_pitch;
     }
   }
-  return 1;
+  return MICRONET_OK;
 }
+
+#undef MOST_TAPS
+#undef BUFFER
 
 #endif

@@ -33,17 +33,7 @@ MICRONET_INLINE uint32_t micronet_load4(const int8_t *p) {
   return word;
 }
 
-/* The same, and one int8, at p + 2 * step: LDR with a shifted index, which saves the compiler a
- * register. */
-MICRONET_INLINE uint32_t micronet_load4_twice(const int8_t *p, int32_t step) {
-#if MICRONET_ARM_DSP
-  uint32_t word;
-  __asm__("ldr %0, [%1, %2, lsl #1]" : "=r"(word) : "r"(p), "r"(step) : "memory");
-  return word;
-#else
-  return micronet_load4(p + 2 * step);
-#endif
-}
+/* An int8 at p + 2 * step: LDRSB with a shifted index, which saves the compiler a register. */
 MICRONET_INLINE int32_t micronet_load1_twice(const int8_t *p, int32_t step) {
 #if MICRONET_ARM_DSP
   int32_t value;
@@ -120,6 +110,7 @@ MICRONET_SMLA(micronet_smlabb, "smlabb", micronet_low, micronet_low)
 MICRONET_SMLA(micronet_smlabt, "smlabt", micronet_low, micronet_high)
 MICRONET_SMLA(micronet_smlatb, "smlatb", micronet_high, micronet_low)
 MICRONET_SMLA(micronet_smlatt, "smlatt", micronet_high, micronet_high)
+#undef MICRONET_SMLA
 
 /* SXTAB16: to both halves of `base` add bytes 0 and 2 of the word (as int8); _odd: bytes 1 and
  * 3. */
@@ -172,8 +163,7 @@ MICRONET_INLINE micronet_pair micronet_sadd16(micronet_pair a, micronet_pair b) 
 #endif
 }
 
-/* PKHBT: low half of a, low half of b as the high one. PKHTB: high half of b as the low one, high
- * half of a. */
+/* PKHBT: low half of a, low half of b as the high one. */
 MICRONET_INLINE micronet_pair micronet_pkhbt(uint32_t a, uint32_t b) {
 #if MICRONET_ARM_DSP
   micronet_pair result;
@@ -181,15 +171,6 @@ MICRONET_INLINE micronet_pair micronet_pkhbt(uint32_t a, uint32_t b) {
   return result;
 #else
   return (a & 0xffffu) | (b << 16);
-#endif
-}
-MICRONET_INLINE micronet_pair micronet_pkhtb(uint32_t a, uint32_t b) {
-#if MICRONET_ARM_DSP
-  micronet_pair result;
-  __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(result) : "r"(a), "r"(b));
-  return result;
-#else
-  return (a & 0xffff0000u) | (b >> 16);
 #endif
 }
 

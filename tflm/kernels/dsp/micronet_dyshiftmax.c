@@ -66,4 +66,7 @@ void micronet_dyshiftmax_apply(const micronet_dyshiftmax_params *p, int32_t pixe
   }
 }
 
+#undef APPLY
+#undef APPLY_TO_ALL
+
 #endif

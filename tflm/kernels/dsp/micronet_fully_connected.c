@@ -33,6 +33,7 @@ ROW(row_here, 0, 1)
 ROW(row_one_below, 1, 0)
 ROW(row_two_below, 2, 0)
 #endif
+#undef ROW
 
 static MICRONET_NOINLINE void four_rows(const micronet_fully_connected_params *p,
                                         const int16_t *wide, const int8_t *w,

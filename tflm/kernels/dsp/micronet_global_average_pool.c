@@ -29,7 +29,7 @@ void micronet_global_average_pool(int32_t pixels, int32_t channels, const int8_t
   }
   for (; c < channels; ++c, ++in) {
     int32_t sum = 0;
-    for (int32_t i = 0; i < pixels; ++i) sum += in[(size_t)i * channels];
+    for (int32_t i = 0; i < pixels; ++i) sum += in[(ptrdiff_t)i * channels];
     *out++ = (int8_t)micronet_rounded_mean(sum, pixels);
   }
 }

@@ -21,8 +21,8 @@ void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *ou
       for (int32_t o = 0; o < p->shape.out_c; o += 4) {
         const int32_t left = p->shape.out_c - o;
         const micronet_records r = micronet_load_records(p->channels + o, left);
-        int32x4_t doubled_acc = micronet_four_rows(v, p->weights + (size_t)o * patch, patch, left,
-                                                   p->shape.input_zero_point);
+        int32x4_t doubled_acc = micronet_four_rows(v, p->weights + (size_t)o * (size_t)patch, patch,
+                                                   left, p->shape.input_zero_point);
         doubled_acc = vaddq_s32(doubled_acc, r.doubled_bias);
         micronet_store4(out + o,
                         micronet_requantize4(doubled_acc, r.multiplier, r.offset, r.minus_shift),

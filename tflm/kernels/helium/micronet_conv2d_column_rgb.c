@@ -1,11 +1,14 @@
 /* The first layer: CONV_2D kx1 from three channels, for Helium. */
+#include "micronet_conv2d.h"
 #include "micronet_helium.h"
 
 #if MICRONET_HELIUM
 
 /* Four pixels of a row at once. The input's zero point goes into the bias, of the rows that are
  * inside of the image. */
-void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
+micronet_status micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in,
+                                           int8_t *out) {
+  if (!micronet_is_column_rgb(p)) return MICRONET_REFUSED;
   const int32_t in_pitch = 3 * p->shape.in_w;
   const uint32x4_t pixels = vidupq_n_u32(0, 1);
   const uint32x4_t in_at = vmulq_n_u32(pixels, 3),
@@ -62,6 +65,12 @@ void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in,
     micronet_apply_clamp((int32_t)p->shape.out_w * p->shape.out_c, p->shape.clamp_min,
                          p->shape.clamp_max, out);
   }
+  return MICRONET_OK;
 }
+
+#undef COLUMN_ROW
+#undef COLUMN_SUM
+#undef LOAD_ALL
+#undef LOAD_LANES
 
 #endif

@@ -73,6 +73,7 @@ FOUR_OUTPUTS(four_outputs_of_4, 4)
 FOUR_OUTPUTS(four_outputs_of_8, 8)
 FOUR_OUTPUTS(four_outputs_of_16, 16)
 FOUR_OUTPUTS(four_outputs_of_any, 0)
+#undef FOUR_OUTPUTS
 
 void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
                                  int8_t *out, void *scratch) {

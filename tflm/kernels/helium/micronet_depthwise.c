@@ -39,6 +39,10 @@ MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, con
   }
 }
 
+#undef LINE_TAPS
+#undef LOAD_ALL
+#undef LOAD_LANES
+
 static void depthwise_lines(const micronet_conv_params *p, int taps, const micronet_axis *along,
                             const micronet_axis *across, const int8_t *in, int8_t *out) {
   const int32_t in_step = across->stride * across->in_pitch, pitch = along->in_pitch,
@@ -172,7 +176,7 @@ static int lines_fit(const micronet_conv_params *p, const micronet_axis *along, 
           p->shape.out_c % 4 != 0);
 }
 
-void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
+micronet_status micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
   const micronet_axis vertical = {p->shape.in_h,
                                   p->shape.out_h,
                                   p->shape.stride_h,
@@ -190,10 +194,14 @@ void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t 
   }
   micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c,
                        p->shape.clamp_min, p->shape.clamp_max, out);
+  return MICRONET_OK;
 }
 
-void micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
-  micronet_depthwise(p, in, out);
+micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in,
+                                      int8_t *out) {
+  return micronet_depthwise(p, in, out);
 }
+
+#undef MOST_TAPS
 
 #endif

@@ -51,6 +51,8 @@ FOUR_CHANNELS(four_of_one_branch, 1, 1)
 FOUR_CHANNELS(some_of_one_branch, 1, 0)
 FOUR_CHANNELS(four_of_two_branches, 2, 1)
 FOUR_CHANNELS(some_of_two_branches, 2, 0)
+#undef FOUR_CHANNELS
+#undef FOUR_OF_A_PIXEL
 
 static int32x4_t widen_coefficients(const micronet_coefficient *c, const int8_t *q,
                                     uint32x4_t channel, mve_pred16_t lanes) {

@@ -11,7 +11,7 @@ void micronet_fully_connected(const micronet_fully_connected_params *p, const in
   (void)scratch;
   for (int32_t o = 0; o < p->shape.out_c; o += 4) {
     const int32_t left = p->shape.out_c - o;
-    int32x4_t doubled_acc = micronet_four_rows(in, p->weights + (size_t)o * p->shape.in_c,
+    int32x4_t doubled_acc = micronet_four_rows(in, p->weights + (size_t)o * (size_t)p->shape.in_c,
                                                p->shape.in_c, left, p->shape.input_zero_point);
     doubled_acc =
         vaddq_s32(doubled_acc, vldrwq_z_s32(p->doubled_bias + o, vctp32q((uint32_t)left)));

@@ -1,4 +1,4 @@
-/* What the fast forms of CONV_2D share. */
+/* What the forms of CONV_2D share. */
 #ifndef MICRONET_CONV2D_H_
 #define MICRONET_CONV2D_H_
 
@@ -29,15 +29,24 @@ MICRONET_INLINE void micronet_gather_patch(const micronet_conv_params *p, const 
       memset(patch, p->shape.input_zero_point, (size_t)run);
     if (inside) {
       micronet_copy(patch + first * p->shape.in_c,
-                    in + ((size_t)in_y * p->shape.in_w + left + first) * p->shape.in_c,
+                    in + ((size_t)in_y * (size_t)p->shape.in_w + (size_t)left + (size_t)first) *
+                             (size_t)p->shape.in_c,
                     (end - first) * p->shape.in_c);
     }
   }
 }
 
+/* 1x1 on every pixel: a pixel is its own patch. */
 MICRONET_INLINE int micronet_is_direct(const micronet_conv_params *p) {
   return p->shape.kernel_h == 1 && p->shape.kernel_w == 1 && p->shape.stride_h == 1 &&
          p->shape.stride_w == 1 && p->shape.pad_top == 0 && p->shape.pad_left == 0;
+}
+
+/* What micronet_conv2d_column_rgb takes. */
+MICRONET_INLINE int micronet_is_column_rgb(const micronet_conv_params *p) {
+  return p->shape.in_c == 3 && p->shape.kernel_w == 1 && p->shape.stride_w == 1 &&
+         p->shape.pad_left == 0 && p->shape.out_w == p->shape.in_w &&
+         p->shape.kernel_h <= MICRONET_MOST_COLUMN_ROWS;
 }
 
 #endif /* MICRONET_CONV2D_H_ */

@@ -15,12 +15,13 @@ MICRONET_INLINE int32_t micronet_source(const micronet_conv_params *p, int32_t o
   return p->source ? p->source[o] : o / (p->shape.out_c / p->shape.in_c);
 }
 
-/* kx1 and 1xk kernels, for Armv7E-M; returns 0, with nothing done, for others and for those that it
- * cannot do. */
-int micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t *in, int8_t *out);
-/* A kernel of `taps` taps along one axis; returns 0, with nothing done, where it has too many or
- * steps too far. */
-int micronet_depthwise_lines(const micronet_conv_params *p, int taps, const micronet_axis *along,
-                             const micronet_axis *across, const int8_t *in, int8_t *out);
+/* kx1 and 1xk kernels, for Armv7E-M. Refuses others, and those that it cannot do. */
+micronet_status micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t *in,
+                                                 int8_t *out);
+/* A kernel of `taps` taps along one axis, for Armv7E-M. Refuses where it has too many or steps too
+ * far. */
+micronet_status micronet_depthwise_lines(const micronet_conv_params *p, int taps,
+                                         const micronet_axis *along, const micronet_axis *across,
+                                         const int8_t *in, int8_t *out);
 
 #endif /* MICRONET_DEPTHWISE_H_ */

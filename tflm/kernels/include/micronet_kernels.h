@@ -6,12 +6,15 @@
  * fused micronet_dyshiftmax, which has no operator, is within one step of exact real arithmetic.
  *
  * Sizes are not checked here: whoever writes the parameters (the model compiler) has checked them.
+ * A kernel that not all parameters suit returns a micronet_status: either it has written all of
+ * its output, or it refuses and has written nothing.
  *
  * Which code runs is chosen when compiling, and all choices agree bit for bit:
- *   MICRONET_REFERENCE=1   the readable loops
- *   Helium (MVE)           chosen when the compiler targets it
- *   Armv7E-M DSP           chosen when the compiler targets it; on any other machine the same code
- *                          runs on portable equivalents of the instructions (micronet_simd.h)
+ *   reference/   the readable loops, with -DMICRONET_REFERENCE=1
+ *   helium/      when the compiler targets Helium (MVE)
+ *   dsp/         for Armv7E-M with DSP; on any other machine the same code runs on portable
+ *                equivalents of the instructions (dsp/micronet_dsp.h)
+ * What has one form for all is in common/. micronet_target.h chooses.
  *
  * Memory rules. `out` and inputs must not overlap unless a kernel says so. `scratch` is 8-byte
  * aligned and holds nothing between calls. Parameter structs and what they point to are constant
@@ -28,20 +31,23 @@
  * where scale_in * scale_weights / scale_out = m * 2^(s - 31).
  * Here each output channel has a record (micronet_channel) prepared from bias, m, s, zero_point,
  * for s < 0:
- *     doubled_bias      = 2 * bias
- *     multiplier = m
- *     shift      = -s                                       (the record needs 1 <= shift <= 22)
- *     offset     = zero_point * 2^shift + 2^(shift - 1)
+ *     doubled_bias = 2 * bias
+ *     multiplier   = m
+ *     shift        = -s                                     (the record needs 1 <= shift <= 22)
+ *     offset       = zero_point * 2^shift + 2^(shift - 1)
  * and with doubled_acc = doubled_bias + sum 2 * w * (x - input_zero_point) a kernel computes
- *     out = clamp((floor((doubled_acc * multiplier + 2^31) / 2^32) + offset - (doubled_acc < 0)) >> shift)
+ *     high = floor((doubled_acc * multiplier + 2^31) / 2^32)
+ *     out  = clamp((high + offset - (doubled_acc < 0)) >> shift)
  * which is the same number: four instructions (ADD, SMMLAR, ASR, SSAT).
  * A channel fits a record when
  *     1 <= -s <= 22   and   2 * (|bias| + 255 * sum |w|) < 2^31.
  * A channel that does not fit but whose output is the same, v, for the least and for the greatest
  * acc that it can reach (a dead channel with a tiny scale and a huge bias is common; out is
- * monotone in acc) is stored as weights 0 and {doubled_bias = 0, multiplier = 0, offset = 2 * v + 1, shift
- * = 1}. If any other channel does not fit, the operator is given to its *_plain kernel, which takes
- * the numbers of the flatbuffer as they are and does it all in 64 bits.
+ * monotone in acc) is stored as weights 0 and
+ *     {doubled_bias = 0, multiplier = 0, offset = 2 * v + 1, shift = 1}.
+ * Any other channel that does not fit is computed with the numbers of the flatbuffer as they are:
+ * of DEPTHWISE_CONV_2D it alone (micronet_depthwise_wide), of other operators with all the rest, by
+ * their *_plain kernel.
  *
  * clamp_min and clamp_max are the fused activation's bounds in output steps (-128, 127 for none).
  * Bounds inside the int8 range cost an extra pass over the output; ReLU and ReLU6 usually need
@@ -61,6 +67,12 @@ extern "C" {
 
 #define MICRONET_ROUND_UP_4(n) (((n) + 3) & ~3)
 
+typedef int micronet_status;
+enum {
+  MICRONET_OK = 0,
+  MICRONET_REFUSED = 1 /* the kernel is not made for these parameters; nothing is written */
+};
+
 /* ------------------------------------------------------------------------------------------
  * Convolutions. SAME and VALID are resolved by the caller: output (y, x) starts at input row
  * y * stride_h - pad_top, column x * stride_w - pad_left; taps outside of the input count as real
@@ -76,8 +88,8 @@ extern "C" {
 void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
 
 /* CONV_2D from 3 channels with kernel_w = 1, stride_w = 1, pad_left = 0 (so out_w = in_w): the
- * first layer. kernel_h <= MICRONET_MOST_COLUMN_ROWS; a window may lie outside of the image in
- * part, not wholly.
+ * first layer. kernel_h <= MICRONET_MOST_COLUMN_ROWS. It refuses other shapes. A window may lie
+ * outside of the image in part, not wholly.
  * weights: [out_c][kernel_h][1][3] as in the flatbuffer.
  * Works row by row from the top: while output row y is written, only input rows from y * stride_h -
  * pad_top to that + kernel_h - 1 are read. So `out` may lie over input rows that are no longer
@@ -85,33 +97,36 @@ void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *ou
  * input row max(0, y * stride_h - pad_top).
  */
 #define MICRONET_MOST_COLUMN_ROWS 8
-void micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in, int8_t *out);
+micronet_status micronet_conv2d_column_rgb(const micronet_conv_params *p, const int8_t *in,
+                                           int8_t *out);
 
 /* DEPTHWISE_CONV_2D, any kernel, stride, multiplier (out_c / in_c).
  * weights: [kernel_h][kernel_w][out_c] as in the flatbuffer ([1, kernel_h, kernel_w, out_c]).
  * source: out_c entries, output channel o is computed from input channel source[o], so that a
  * GATHER before or after costs nothing; NULL: o / (out_c / in_c). Fast for kx1 and 1xk with k <= 5,
- * and for 3x3 without a source.
+ * and for 3x3 without a source. It refuses nothing.
  */
-void micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out);
+micronet_status micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out);
 
 /* The same in less flash, for kx1 and 1xk kernels with k <= 5. Along the kernel the stride is 1 or
  * 2, there are 250 / stride outputs at most, and every window meets the image; across the kernel
- * nothing is padded. */
-void micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out);
+ * nothing is padded. Beyond that it may refuse, which depends on the processor. */
+micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out);
 
-typedef void (*micronet_depthwise_kernel)(const micronet_conv_params *p, const int8_t *in,
-                                          int8_t *out);
+typedef micronet_status (*micronet_depthwise_kernel)(const micronet_conv_params *p,
+                                                     const int8_t *in, int8_t *out);
 
 /* The same where some channels' scales do not fit into a record. `rest` computes all channels but
- * those of `wide`, for which `p` may hold any record; they follow. */
-void micronet_depthwise_wide(const micronet_conv_params *p,
-                             const micronet_depthwise_wide_params *wide,
-                             micronet_depthwise_kernel rest, const int8_t *in, int8_t *out);
+ * those of `wide`, for which `p` may hold any record; they follow. What `rest` refuses, it refuses.
+ */
+micronet_status micronet_depthwise_wide(const micronet_conv_params *p,
+                                        const micronet_depthwise_wide_params *wide,
+                                        micronet_depthwise_kernel rest, const int8_t *in,
+                                        int8_t *out);
 
 /* CONV_2D 1x1, stride 1, with groups (2 or more; 1 works too but micronet_conv2d is faster).
- * doubled_weights: [out_c][MICRONET_ROUND_UP_4(in_c / groups)] int16, 4-byte aligned. With the inputs of a
- * group padded to fours by weights of 0, each four is stored in the order 0, 2, 1, 3:
+ * doubled_weights: [out_c][MICRONET_ROUND_UP_4(in_c / groups)] int16, 4-byte aligned. With the
+ * inputs of a group padded to fours by weights of 0, each four is stored in the order 0, 2, 1, 3:
  *     doubled_weights[o][4 * q + {0, 1, 2, 3}] = 2 * w[o][4 * q + {0, 2, 1, 3}]
  * where w is the flatbuffer's [out_c][1][1][in_c / groups]. (SXTB16 takes bytes 0 and 2, then 1 and
  * 3.)
@@ -123,8 +138,8 @@ void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, co
 
 /* FULLY_CONNECTED of one vector, per-tensor weights: all outputs share multiplier, offset and
  * shift.
- * weights: [out_c][in_c] as in the flatbuffer, doubled_bias: out_c values of 2 * bias (all 0 where it has
- * none).
+ * weights: [out_c][in_c] as in the flatbuffer, doubled_bias: out_c values of 2 * bias (all 0 where
+ * it has none).
  * scratch: MICRONET_FULLY_CONNECTED_SCRATCH(in_c) bytes. `out` must not overlap `in`.
  * Per-channel weights: micronet_conv2d with one pixel gives the same result.
  * Beware: TFLM takes the product of the per-tensor scales in float32: (m, s) of (double)(scale_in *
@@ -166,15 +181,15 @@ void micronet_depthwise_plain(const micronet_conv_plain_params *p, const int8_t 
  * operator. A fused activation (MicroNet has none here) is a following micronet_clamp.
  *
  * In place: out == in is allowed; then `scratch` holds MICRONET_DYSHIFTMAX_SCRATCH(channels) bytes
- * or more (scratch_bytes says how many; the more pixels fit, the faster). Else scratch may be NULL
- * and 0.
+ * or more (scratch_bytes says how many; the more pixels fit, the faster), and it refuses less. Else
+ * scratch may be NULL and 0.
  * ------------------------------------------------------------------------------------------ */
 
 #define MICRONET_DYSHIFTMAX_SCRATCH(channels) (channels)
 /* coefficients: pointers to a1, b1 (and a2, b2), `channels` int8 values each. */
-void micronet_dyshiftmax(const micronet_dyshiftmax_params *p, const int8_t *in,
-                         const int8_t *const coefficients[4], int8_t *out, void *scratch,
-                         size_t scratch_bytes);
+micronet_status micronet_dyshiftmax(const micronet_dyshiftmax_params *p, const int8_t *in,
+                                    const int8_t *const coefficients[4], int8_t *out, void *scratch,
+                                    size_t scratch_bytes);
 
 /* ------------------------------------------------------------------------------------------
  * Pooling
@@ -238,7 +253,7 @@ void micronet_minimum(int32_t count, int32_t in1_count, int32_t in2_count, const
                       const int8_t *in2, int8_t *out);
 
 /* Any function of one int8: out[i] = table[in[i] + 128]. RELU, RELU6, LOGISTIC, QUANTIZE (int8 to
- * int8) and, where 256 bytes of flash are worth it, HARD_SWISH. */
+ * int8), HARD_SWISH. */
 void micronet_lookup(const int8_t table[256], int32_t count, const int8_t *in, int8_t *out);
 
 /* out[i] = min(max(in[i], lowest), highest) */
