@@ -14,6 +14,8 @@ _ADVICE = {
     "jax": "pip install jax==0.10.2 jaxlib==0.10.2",
     "arm-none-eabi-gcc": "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "clang": "apt-get install clang",
+    "clang-tidy": "apt-get install clang-tidy",
+    "cppcheck": "apt-get install cppcheck",
     "libFuzzer": "apt-get install clang libclang-rt-dev",
     "g++": "apt-get install g++",
     "gcc": "apt-get install gcc",

@@ -68,7 +68,7 @@ Rgb Mean(const Image &image, int row_bytes, const Crop &crop, const Share &acros
   Rgb sum = {0, 0, 0};
   for (int y = FirstPixel(down); y <= LastPixel(down); ++y) {
     const uint8_t *row =
-        image.data + static_cast<size_t>(crop.top + Clamp(y, crop.height)) * row_bytes;
+        image.data + static_cast<ptrdiff_t>(crop.top + Clamp(y, crop.height)) * row_bytes;
     const uint32_t row_weight = Weight(down, y);
     for (int x = FirstPixel(across); x <= LastPixel(across); ++x) {
       const Rgb pixel = Read(row, crop.left + Clamp(x, crop.width), image.format);
