@@ -219,6 +219,17 @@ ADD = Struct(
     "A sum whose output fits a record.",
 )
 
+MUL = Struct(
+    "micronet_mul_params",
+    (
+        _field("int32_t", "count in1_count in2_count"),
+        _field("int16_t", "in1_zero_point in2_zero_point"),
+        _CLAMPS,
+        _field("int32_t", "multiplier offset shift", "a record's"),
+    ),
+    "A product whose output fits a record.",
+)
+
 BINARY = Struct(
     "micronet_binary_params",
     (
@@ -228,7 +239,7 @@ BINARY = Struct(
         _field("int32_t", "in1_multiplier in2_multiplier out_multiplier"),
         _field("int8_t", "in1_shift in2_shift out_shift"),
     ),
-    "A product, or a sum of any scales.",
+    "A product or a sum of any scales.",
 )
 
 SOFTMAX = Struct(
@@ -255,7 +266,7 @@ STRUCTS = {
     struct.name: struct
     for struct in (
         CHANNEL, CONV, CONV_PLAIN, DEPTHWISE_WIDE, CONV2D_GROUPED_1X1, FULLY_CONNECTED,
-        COEFFICIENT, DYSHIFTMAX, POOL, MEAN, RESIZE_BILINEAR, ADD, BINARY, SOFTMAX, PAD,
+        COEFFICIENT, DYSHIFTMAX, POOL, MEAN, RESIZE_BILINEAR, ADD, MUL, BINARY, SOFTMAX, PAD,
     )
 }  # fmt: skip
 

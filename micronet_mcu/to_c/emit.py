@@ -104,8 +104,8 @@ const int8_t *{name}_output(void);
 
 /* Runs the network once. `in` is copied into the arena unless it is NULL (the input is there
  * already) or {name}_input(); `out` gets a copy of the output unless it is NULL. Not reentrant: the
- * arena is static. Returns 0; or 1 + the index of the step whose kernel refused its parameters,
- * which only happens when the kernels are not those that came with this file. */
+ * arena is static. Returns 0; anything else if a kernel refused its parameters, which only happens
+ * when the kernels are not those that came with this file: then the output has no meaning. */
 int {name}_invoke(const int8_t *in, int8_t *out);
 
 /* Runs the network on a pseudo-random image and compares with the output that was computed when it
@@ -194,7 +194,7 @@ def _call(step: Step, index: int, places: Places, constants: Constants) -> str:
     arguments += [text(ref) for ref in call.args]
     statement = f"{call.kernel.name}({', '.join(arguments)})"
     if call.kernel.refuses:
-        statement = f"if ({statement} != MICRONET_OK) return {1 + index}"
+        statement = f"refused |= {statement}"
     statement = _wrapped(f"{statement};")
     # What is made for one call shall not take stack for longer.
     made = any(isinstance(ref, Pointers) for ref in call.args)
@@ -217,6 +217,9 @@ def _wrapped(statement: str) -> str:
 def _program(program: Program, name: str, places: Places, calls: list[str]) -> str:
     upper = name.upper()
     body = "\n".join(calls)
+    refuses = any(step.call.kernel.refuses for step in program.steps)
+    declared = "  micronet_status refused = MICRONET_OK;\n" if refuses else ""
+    result = "refused" if refuses else "0"
     return f"""/* An int8 network compiled to C: a call of a kernel for every layer.
  * Made by micronet-mcu from {csource.comment_text(program.origin)}. Do not edit.
  *
@@ -246,11 +249,11 @@ int8_t *{name}_input(void) {{ return {places.value(program.input)}; }}
 const int8_t *{name}_output(void) {{ return {places.value(program.output)}; }}
 
 int {name}_invoke(const int8_t *in, int8_t *out) {{
-  if (in != NULL && in != {name}_input()) memcpy({name}_input(), in, {upper}_INPUT_SIZE);
+{declared}  if (in != NULL && in != {name}_input()) memcpy({name}_input(), in, {upper}_INPUT_SIZE);
 {body}
   {upper}_STEP({len(program.steps)});
   if (out != NULL) memcpy(out, {name}_output(), {upper}_OUTPUT_SIZE);
-  return 0;
+  return {result};
 }}
 
 int {name}_selftest(void) {{

@@ -40,6 +40,7 @@ Coefficient = structs.structure(structs.COEFFICIENT)
 DyShiftMax = structs.structure(structs.DYSHIFTMAX)
 Pool = structs.structure(structs.POOL)
 Binary = structs.structure(structs.BINARY)
+Mul = structs.structure(structs.MUL)
 Add = structs.structure(structs.ADD)
 Softmax = structs.structure(structs.SOFTMAX)
 Pad = structs.structure(structs.PAD)
@@ -139,6 +140,20 @@ def add_params(plain: Binary) -> tuple[Add, np.ndarray] | None:
         clamp_min=plain.clamp_min, clamp_max=plain.clamp_max, table=pointer(table),
     )  # fmt: skip
     return params, table
+
+
+def mul_params(plain: Binary) -> Mul | None:
+    """The fast MUL's parameters; None where its output does not fit a record."""
+    shift = -plain.out_shift
+    if not 1 <= shift <= 22:
+        return None
+    return Mul(
+        count=plain.count, in1_count=plain.in1_count, in2_count=plain.in2_count,
+        in1_zero_point=plain.in1_zero_point, in2_zero_point=plain.in2_zero_point,
+        clamp_min=plain.clamp_min, clamp_max=plain.clamp_max,
+        multiplier=plain.out_multiplier, shift=shift,
+        offset=plain.output_zero_point * 2**shift + 2 ** (shift - 1),
+    )  # fmt: skip
 
 
 def grouped_weights(rows: np.ndarray) -> np.ndarray:

@@ -613,6 +613,30 @@ static void add_case(const micronet_binary_params *like, const int8_t *a, const 
   add_to_checksum(out, n);
 }
 
+/* The same of MUL. */
+static void mul_case(const micronet_binary_params *like, const int8_t *a, const int8_t *b,
+                     int8_t *out) {
+  micronet_binary_params p = *like;
+  const int r = between(1, 22);
+  p.out_shift = (int8_t)-r;
+  const micronet_mul_params fast = {p.count,
+                                    p.in1_count,
+                                    p.in2_count,
+                                    p.in1_zero_point,
+                                    p.in2_zero_point,
+                                    p.clamp_min,
+                                    p.clamp_max,
+                                    p.out_multiplier,
+                                    p.output_zero_point * (1 << r) + (1 << (r - 1)),
+                                    r};
+  const size_t n = (size_t)p.count;
+  int8_t *plain = take(n, 1);
+  micronet_mul_plain(&p, a, b, plain);
+  micronet_mul(&fast, a, b, out);
+  expect_same("mul differs from its plain form", out, plain, n);
+  add_to_checksum(out, n);
+}
+
 static void elementwise_case(void) {
   const int c = between(1, 17), pixels = between(1, 9);
   const int32_t lengths[3] = {c * pixels, c, 1};
@@ -640,8 +664,9 @@ static void elementwise_case(void) {
   add_to_checksum(out, n);
   add_case(&p, a, b, out);
   p.out_shift = (int8_t)-between(-2, 20);
-  micronet_mul(&p, a, b, out);
+  micronet_mul_plain(&p, a, b, out);
   add_to_checksum(out, n);
+  mul_case(&p, a, b, out);
   micronet_maximum(p.count, p.in1_count, p.in2_count, a, b, out);
   add_to_checksum(out, n);
   micronet_minimum(p.count, p.in1_count, p.in2_count, a, b, out);

@@ -1,4 +1,4 @@
-/* Elementwise operators: MUL, MAXIMUM, MINIMUM, and ADD of any scales. */
+/* Elementwise operators: MAXIMUM, MINIMUM, and ADD and MUL of any scales. */
 #include "micronet_arithmetic.h"
 
 /* Walks two operands that repeat with their own lengths. */
@@ -22,8 +22,8 @@ void micronet_add_plain(const micronet_binary_params *p, const int8_t *in1, cons
 }
 
 /* out = zero point + (x1 * x2) scaled */
-void micronet_mul(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
-                  int8_t *out) {
+void micronet_mul_plain(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
+                        int8_t *out) {
   FOR_EACH_PAIR(p->count, p->in1_count, p->in2_count) {
     const int32_t product = (in1[i1] - p->in1_zero_point) * (in2[i2] - p->in2_zero_point);
     const int32_t y = micronet_wrap_add(micronet_scale(product, p->out_multiplier, p->out_shift),

@@ -217,16 +217,18 @@ micronet_status micronet_depthwise_along_an_axis(const micronet_conv_params *p, 
       across->pad != 0 || (across->out - 1) * across->stride >= across->in) {
     return MICRONET_REFUSED;
   }
-  if (taps <= MOST_STRIP_TAPS && across->out >= SMALLEST_MAP) {
+  micronet_status status = MICRONET_OK;
+  if (taps <= MOST_STRIP_TAPS && across->out >= SMALLEST_MAP)
     depthwise_strips(p, taps, along, across, in, out);
-  } else if (quads && taps <= MOST_QUAD_TAPS && (along->stride > 1 || across->out < SMALLEST_MAP)) {
+  else if (quads && taps <= MOST_QUAD_TAPS && (along->stride > 1 || across->out < SMALLEST_MAP))
     depthwise_quads(p, taps, along, across, in, out);
-  } else if (micronet_depthwise_lines(p, taps, along, across, in, out) != MICRONET_OK) {
-    return MICRONET_REFUSED;
+  else
+    status = micronet_depthwise_lines(p, taps, along, across, in, out);
+  if (status == MICRONET_OK) {
+    micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c,
+                         p->shape.clamp_min, p->shape.clamp_max, out);
   }
-  micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c,
-                       p->shape.clamp_min, p->shape.clamp_max, out);
-  return MICRONET_OK;
+  return status;
 }
 
 micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in,

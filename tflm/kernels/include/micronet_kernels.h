@@ -237,15 +237,21 @@ void micronet_resize_bilinear(const micronet_resize_bilinear_params *p, const in
  */
 void micronet_add(const micronet_add_params *p, const int8_t *in1, const int8_t *in2, int8_t *out);
 
-/* MUL: (m, s) of scale1 * scale2 / scale_out in out_multiplier, out_shift; in1_multiplier ..
- * in2_shift are not read. ADD whose output does not fit a record: (m_i, s_i) of scale_i /
- * twice_max, (m, s) of twice_max / (2^20 * scale_out). Shifts are TensorFlow Lite's (positive to
+/* MUL with broadcasting, in1_count and in2_count as in ADD. multiplier, offset and shift are a
+ * record's, of scale1 * scale2 / scale_out: its bias is 0, and products of two differences of int8
+ * are far inside of its range. `out` may be an input.
+ */
+void micronet_mul(const micronet_mul_params *p, const int8_t *in1, const int8_t *in2, int8_t *out);
+
+/* ADD and MUL whose output does not fit a record. ADD: (m_i, s_i) of scale_i / twice_max, (m, s) of
+ * twice_max / (2^20 * scale_out). MUL: (m, s) of scale1 * scale2 / scale_out in out_multiplier,
+ * out_shift; in1_multiplier .. in2_shift are not read. Shifts are TensorFlow Lite's (positive to
  * the left).
  */
 void micronet_add_plain(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
                         int8_t *out);
-void micronet_mul(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
-                  int8_t *out);
+void micronet_mul_plain(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
+                        int8_t *out);
 /* MAXIMUM and MINIMUM of tensors that share scale and zero point, as TensorFlow Lite demands. */
 void micronet_maximum(int32_t count, int32_t in1_count, int32_t in2_count, const int8_t *in1,
                       const int8_t *in2, int8_t *out);

@@ -149,7 +149,15 @@ typedef struct {
   const int32_t *table; /* 256 values, see the kernel */
 } micronet_add_params;
 
-/* A product, or a sum of any scales. */
+/* A product whose output fits a record. */
+typedef struct {
+  int32_t count, in1_count, in2_count;
+  int16_t in1_zero_point, in2_zero_point;
+  int8_t clamp_min, clamp_max;
+  int32_t multiplier, offset, shift; /* a record's */
+} micronet_mul_params;
+
+/* A product or a sum of any scales. */
 typedef struct {
   int32_t count, in1_count, in2_count;
   int16_t in1_zero_point, in2_zero_point, output_zero_point;
