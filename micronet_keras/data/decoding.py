@@ -77,13 +77,14 @@ def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _pixels(encoded: tf.Tensor) -> tf.Tensor:
-    """What the header says, int64; 0 where there is none."""
+    """What the header says, int64; 0 where there is none, and never more than one too many."""
     return tf.reshape(tf.numpy_function(_header_pixels, [encoded], tf.int64), ())
 
 
 def _header_pixels(encoded) -> np.int64:
     # TensorFlow hands over bytes, or an array of them.
-    return np.int64(header_pixels(np.asarray(encoded, object).item()))
+    pixels = header_pixels(np.asarray(encoded, object).item())
+    return np.int64(min(pixels, LARGEST_IMAGE + 1))  # A damaged PNG's may not fit.
 
 
 def decoded(records: tf.data.Dataset, bad_images: BadImages) -> tf.data.Dataset:
