@@ -81,7 +81,7 @@ def floating(value: float) -> str:
     >>> floating(0.1), floating(2)
     ('0.1f', '2.0f')
     """
-    text = str(np.float32(value))
+    text = str(np.float32(value))  # the shortest that reads back as the same
     return (text if any(c in text for c in ".en") else text + ".0") + "f"
 
 

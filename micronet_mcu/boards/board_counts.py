@@ -24,7 +24,7 @@ int main(void) {{
   const int wrong = {name}_selftest();
   const uint32_t stack = board_stack_used();
   count_begin();
-  {name}_invoke(0, 0);
+  {name}_invoke({nothing});
   const int64_t instructions = count_end();
   board_report("instructions", instructions);
   board_report("stack", stack);
@@ -101,7 +101,8 @@ def count_on_board(
     """
     program = compiled.program
     kernels = sorted(p for p in compiled.folder.glob("*.c") if p.name != f"{compiled.name}.c")
-    words = {"name": compiled.name, "upper": compiled.name.upper(), "steps": len(program.steps)}
+    words = {"name": compiled.name, "upper": compiled.name.upper(), "steps": len(program.steps),
+             "nothing": program.no_arguments}  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         everything = [*kernels, compiled.folder / f"{compiled.name}.c"]
         run = partial(_run, board, Path(folder), compiled=compiled, flags=flags)

@@ -31,6 +31,9 @@ _MODEL = flags.DEFINE_string("model", None, "the int8 .tflite", required=True)
 _OUT = flags.DEFINE_string("out", "out/c", "the folder to write")
 _NAME = flags.DEFINE_string("name", "model", "of the files; prefix of C functions and macros")
 _FUSE = flags.DEFINE_boolean("fuse", True, "make one call of every Dynamic Shift-Max")
+_INT8_ENDS = flags.DEFINE_boolean(
+    "int8_ends", False, "int8 inputs and outputs: the caller quantizes what the file has otherwise"
+)
 _FORCE = flags.DEFINE_boolean("force", False, "replace --out when this command wrote it")
 
 
@@ -41,6 +44,7 @@ def main(argv: list[str]) -> None:
         _OUT.value,
         name=_NAME.value,
         fuse=_FUSE.value,
+        int8_ends=_INT8_ENDS.value,
         force=_FORCE.value,
         report=True,
     )
@@ -53,11 +57,12 @@ def main(argv: list[str]) -> None:
 def _code(compiled: Compiled) -> str:
     """The size of the code on the smallest board, if there is a cross compiler to ask."""
     sources, name = sorted(compiled.folder.glob("*.c")), compiled.name
+    nothing = compiled.program.no_arguments
     cortex_m4 = board.find("cortex-m4")
     with tempfile.TemporaryDirectory() as folder:
         main_c = Path(folder) / "main.c"
         main_c.write_text(
-            f'#include "{name}.h"\nint main(void) {{ return {name}_invoke(0, 0); }}\n'
+            f'#include "{name}.h"\nint main(void) {{ return {name}_invoke({nothing}); }}\n'
         )
         try:
             elf = board.build(

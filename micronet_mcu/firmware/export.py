@@ -211,7 +211,7 @@ def _prepare(model, runtime, fuse, groups, tune, image, work: Path):
         made = prepare_flatbuffer(model, image, fuse, groups, tune)
         return made.flatbuffer, made.arena_bytes, len(made.flatbuffer), made.outputs[0]
     compiled = compile_model(model, work / "compiled")
-    answer = host.run(work / "compiled", compiled.name, image.reshape(1, -1))[0]
+    answer = host.run(compiled.folder, compiled.name, compiled.program, image.reshape(1, -1))[0]
     return model, compiled.program.arena.plan.size, compiled.source.constant_bytes, answer
 
 

@@ -33,8 +33,13 @@ def quantized(*tensors: Tensor) -> None:
     demand(len({t.dtype for t in tensors}) == 1, "mixes types")
     for tensor in tensors:
         if tensor.dtype in (np.int8, np.int16):
-            ready = tensor.scale.size == 1 and tensor.scale[0] > 0
-            demand(bool(ready), f"needs one positive scale on tensor {tensor.index}")
+            one_scale(tensor)
+
+
+def one_scale(tensor: Tensor) -> None:
+    """A scale of the whole tensor."""
+    ready = tensor.scale.size == 1 and tensor.scale[0] > 0
+    demand(bool(ready), f"needs one positive scale on tensor {tensor.index}")
 
 
 def rank4(*tensors: Tensor) -> None:

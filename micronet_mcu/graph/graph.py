@@ -90,19 +90,19 @@ class Foreign(Node):
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Nodes in a runnable order, from one input to the outputs.
+    """Nodes in a runnable order, from the inputs to the outputs.
 
     Example:
 
     >>> x = Value("x", (1, 4), 0.1, 0)
     >>> y = Value("y", (1, 4), 0.1, 0)
-    >>> graph = Graph((Node((x,), y, (0,), "activation"),), x, (y,))
+    >>> graph = Graph((Node((x,), y, (0,), "activation"),), (x,), (y,))
     >>> graph.producer(y).name
     'activation'
     """
 
     nodes: tuple[Node, ...]
-    input: Value
+    inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
 
     def consumers(self, value: Value) -> list[Node]:
@@ -111,7 +111,7 @@ class Graph:
         return [node for node in self.nodes if any(v.root is root for v in node.inputs)]
 
     def producer(self, value: Value) -> Node | None:
-        """The node that writes a value; None for the input and for constants."""
+        """The node that writes a value; None for inputs and for constants."""
         root = value.root
         return next((node for node in self.nodes if any(v is root for v in node.outputs)), None)
 
@@ -147,4 +147,4 @@ class Graph:
                 inputs = tuple(map(read, node.inputs))
                 same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
                 changed.append(node if same else replace(node, inputs=inputs))
-        return Graph(tuple(changed), self.input, tuple(map(read, self.outputs)))
+        return Graph(tuple(changed), self.inputs, tuple(map(read, self.outputs)))

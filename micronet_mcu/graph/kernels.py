@@ -86,6 +86,8 @@ KERNELS = {
         _kernel("minimum", None, "common/elementwise"),
         _kernel("lookup", None, "common"),
         _kernel("clamp", None, "common/lookup"),
+        _kernel("quantize", None, "common"),
+        _kernel("dequantize", None, "common/quantize"),
         _kernel("softmax", structs.SOFTMAX, "common"),
         _kernel("gather_channels", None, "common/move"),
         _kernel("pad", structs.PAD, "common/move"),

@@ -1,6 +1,6 @@
 """What a row of the table of operators says, and how an operator is read into a node."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,17 +43,20 @@ class Operands:
             raise Unsupported("its second input must be a constant")
         return data
 
-    def node(self, count: int = 1, constants: bool = False) -> dict[str, Any]:
+    def node(
+        self, count: int = 1, constants: bool = False,
+        takes: Collection[str] = ("int8",), gives: Collection[str] = ("int8",),
+    ) -> dict[str, Any]:  # fmt: skip
         """What every node has, for one that reads the first `count` inputs.
 
         Raises:
-            Unsupported: they, or the output, are not int8 with one scale and batch 1; or one is
-                a constant, without leave for `constants`.
+            Unsupported: they, or the output, are not of the types that it `takes` and `gives`, or
+                not of one scale and batch 1; or one is a constant, without leave for `constants`.
         """
-        inputs = tuple(self._value(self.tensor(place)) for place in range(count))
+        inputs = tuple(self._value(self.tensor(place), takes) for place in range(count))
         if not constants and any(value.data is not None for value in inputs):
             raise Unsupported("its input is a constant")
-        output = self._value(self._model.tensors[self._operator.outputs[0]])
+        output = self._value(self._model.tensors[self._operator.outputs[0]], gives)
         operator = self._operator
         name = layer_name(self._model, operator)
         return {"inputs": inputs, "output": output, "operators": (operator.index,), "name": name}
@@ -67,11 +70,12 @@ class Operands:
             raise Unsupported(f"fused activation {activation} is not supported")
         return bounds
 
-    def _value(self, tensor: Tensor) -> Value:
-        if tensor.dtype != np.int8 or tensor.scale.size != 1:
+    def _value(self, tensor: Tensor, types: Collection[str]) -> Value:
+        scales = 0 if tensor.dtype.kind == "f" else 1
+        if tensor.dtype.name not in types or tensor.scale.size != scales:
             raise Unsupported(
                 f"tensor {tensor.index} is {tensor.dtype.name} with {tensor.scale.size} scales, "
-                "not int8 with one scale"
+                f"not {' or '.join(types)} with one scale"
             )
         if tensor.data is None and (not tensor.shape or tensor.shape[0] != 1):
             raise Unsupported(f"shape {list(tensor.shape)} has not batch 1")
@@ -87,8 +91,9 @@ def value_of(tensor: Tensor, values: dict[int, Value]) -> Value:
             else (0.0, 0)
         )
         values[tensor.index] = Value(
-            tensor.name, tensor.shape, scale, zero_point, tensor.data, tensor=tensor.index
-        )
+            tensor.name, tensor.shape, scale, zero_point, tensor.data, tensor=tensor.index,
+            dtype=tensor.dtype,
+        )  # fmt: skip
     return values[tensor.index]
 
 

@@ -11,7 +11,8 @@ from micronet_mcu.graph.structs import Struct
 from micronet_mcu.graph.value import Value
 
 # Bytes of a number. A micronet_channel is four int32.
-ELEMENT_BYTES = {"int8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "micronet_channel": 4}
+ELEMENT_BYTES = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "float": 4,
+                 "micronet_channel": 4}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ class Room(Enum):
     BYTES = "bytes"
 
 
-Ref = Value | Array | Params | Pointers | Room | Kernel | int
+Ref = Value | Array | Params | Pointers | Room | Kernel | int | float
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 import os
 
-import numpy as np
-
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph.demands import Misfit, demand
 from micronet_mcu.graph.graph import Foreign, Graph, Node, Unsupported
@@ -73,8 +71,8 @@ def graph_of(model: Model) -> Graph:
     """The graph of a model that can be compiled.
 
     Raises:
-        UserError: the model is not int8 from one input to one output with batch 1, or an operator
-            is not supported; the message names the layer, the operator, its index and its shapes.
+        UserError: the model is not int8 inside with batch 1, or an operator is not supported; the
+            message names the layer, the operator, its index and its shapes.
 
     Example:
 
@@ -82,7 +80,7 @@ def graph_of(model: Model) -> Graph:
     >>> graph.nodes[0].kind, graph.nodes[0].window.stride
     ('CONV_2D', (2, 1))
     """
-    _check_ends(model)
+    _check_inputs(model)
     values: dict[int, Value] = {}
     nodes = []
     for operator in model.operators:
@@ -91,13 +89,12 @@ def graph_of(model: Model) -> Graph:
         except Unsupported as reason:
             what = model.describe(operator)
             raise UserError(f"cannot compile {what}: {reason}") from None
-    ends = (value_of(model.tensors[i], values) for i in (model.inputs[0], model.outputs[0]))
-    source, target = ends
-    if target.data is not None or target is source:
+    inputs, outputs = _ends(model, values)
+    if any(value.data is not None or value in inputs for value in outputs):
         raise UserError(
-            "the model's output is a constant or its input; there is nothing to compile"
+            "an output of the model is a constant or an input; there is nothing to compile"
         )
-    return Graph(tuple(nodes), source, (target,))
+    return Graph(tuple(nodes), inputs, outputs)
 
 
 def partial_graph_of(model: Model) -> Graph:
@@ -112,8 +109,7 @@ def partial_graph_of(model: Model) -> Graph:
             output, *more = (value_of(model.tensors[i], values) for i in operator.outputs)
             name = model.describe(operator)
             nodes.append(Foreign(tuple(inputs), output, (operator.index,), name, tuple(more)))
-    outputs = tuple(value_of(model.tensors[i], values) for i in model.outputs)
-    return Graph(tuple(nodes), value_of(model.tensors[model.inputs[0]], values), outputs)
+    return Graph(tuple(nodes), *_ends(model, values))
 
 
 def _node(model: Model, operator: Operator, values: dict[int, Value]) -> Node:
@@ -123,21 +119,16 @@ def _node(model: Model, operator: Operator, values: dict[int, Value]) -> Node:
     return op.read(Operands(model, operator, values))
 
 
-def _check_ends(model: Model) -> None:
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise UserError(
-            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
-            "compiled code has one of each"
-        )
-    for what, index in (("input", model.inputs[0]), ("output", model.outputs[0])):
-        tensor = model.tensors[index]
-        if tensor.dtype != np.int8 or not tensor.scale.size:
+def _ends(model: Model, values: dict[int, Value]) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
+    """The values of the model's inputs and outputs."""
+    inputs = tuple(value_of(model.tensors[i], values) for i in model.inputs)
+    return inputs, tuple(value_of(model.tensors[i], values) for i in model.outputs)
+
+
+def _check_inputs(model: Model) -> None:
+    for tensor in (model.tensors[i] for i in model.inputs):
+        if tensor.shape[:1] != (1,):
             raise UserError(
-                f"the model's {what} is {tensor.dtype.name}, not quantized int8; convert it with "
-                "int8 input and output (full integer quantization)"
+                f"the model's input has shape {list(tensor.shape)}; compiled code runs one image "
+                "a time"
             )
-    shape = model.tensors[model.inputs[0]].shape
-    if shape[:1] != (1,):
-        raise UserError(
-            f"the model's input has shape {list(shape)}; compiled code runs one image a time"
-        )

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+INT8 = np.dtype(np.int8)
+
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """An int8 activation, or a constant when `data` is there.
+    """An activation, or a constant when `data` is there.
 
     Attributes:
         name: of its tensor.
@@ -16,6 +18,7 @@ class Value:
         data: a constant's values.
         base: of a view the value that owns the bytes; the view is the same under another shape.
         tensor: its index in the flatbuffer.
+        dtype: int8; uint8 or float32 (which has no scale, 0.0) where the caller hands over others.
     """
 
     name: str
@@ -25,6 +28,7 @@ class Value:
     data: np.ndarray | None = None
     base: "Value | None" = None
     tensor: int = -1
+    dtype: np.dtype = INT8
 
     @property
     def root(self) -> "Value":
@@ -33,8 +37,13 @@ class Value:
 
     @property
     def size(self) -> int:
-        """Bytes, one an element."""
+        """Number of elements."""
         return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return self.size * self.dtype.itemsize
 
     @property
     def channels(self) -> int:

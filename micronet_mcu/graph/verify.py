@@ -13,11 +13,11 @@ def verify(graph: Graph) -> Graph:
 
     Example:
 
-    >>> nothing = Graph((), Value("x", (1, 4), 0.1, 0), ())
+    >>> nothing = Graph((), (Value("x", (1, 4), 0.1, 0),), ())
     >>> verify(nothing) is nothing
     True
     """
-    written = {graph.input}
+    written = set(graph.inputs)
     for node in graph.nodes:
         for value in node.inputs:
             _check_view(value)
@@ -37,5 +37,5 @@ def verify(graph: Graph) -> Graph:
 
 
 def _check_view(value: Value) -> None:
-    if value.root.size != value.size or value.root.base is not None:
+    if value.root.nbytes != value.nbytes or value.root.base is not None:
         raise ValueError(f"Views must show all of their base. Received: {value.name!r}")

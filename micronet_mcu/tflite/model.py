@@ -109,11 +109,22 @@ def layer_name(model: Model, operator: Operator) -> str:
 
     Models that this project converts carry the names of the Keras layers.
     """
-    name = model.tensors[operator.outputs[0]].name.split(";")[0].split(":")[0]
-    parts = name.split("/")
+    name = readable_name(model.tensors[operator.outputs[0]].name)
+    return name or f"operator {operator.index} {operator.title}"
+
+
+def readable_name(stored: str) -> str:
+    """A tensor's name without what converters add to it; empty where nothing is left.
+
+    Example:
+
+    >>> readable_name("block1/squeeze/BiasAdd;block1/squeeze/Conv2D"), readable_name("Identity:0")
+    ('block1/squeeze', '')
+    """
+    parts = stored.split(";")[0].split(":")[0].removeprefix("serving_default_").split("/")
     while len(parts) > 1 and parts[-1] in _SUFFIXES:
         parts.pop()
     readable = "".join(c if c.isprintable() else "?" for c in "/".join(parts))
-    if not readable or readable.startswith(_NAMELESS):
-        return f"operator {operator.index} {operator.title}"
+    if readable.startswith(_NAMELESS):
+        return ""
     return readable if len(readable) <= _LONGEST_NAME else "..." + readable[3 - _LONGEST_NAME :]

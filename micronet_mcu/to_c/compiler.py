@@ -18,7 +18,7 @@ from micronet_mcu.tflite.model import Model
 from micronet_mcu.to_c import emit, host
 from micronet_mcu.to_c.memory import plan_arena
 from micronet_mcu.to_c.picture import draw_plan
-from micronet_mcu.to_c.program import Program
+from micronet_mcu.to_c.program import Program, ends_of
 from micronet_mcu.to_c.report import plan_text
 
 # The names of models are not known here; what has no marker is from before there were others.
@@ -48,6 +48,7 @@ def compile_model(
     *,
     name: str = "model",
     fuse: bool = True,
+    int8_ends: bool = False,
     force: bool = False,
     report: bool = False,
 ) -> Compiled:
@@ -60,10 +61,13 @@ def compile_model(
     five times.
 
     Args:
-        source: a `.tflite` file or its bytes; int8, one input, one output, batch 1.
+        source: a `.tflite` file or its bytes; int8 inside, its inputs and outputs int8, uint8 or
+            float32, batch 1. In C they are of these types.
         folder: where to write; must not exist, unless `force`.
         name: of the files, and prefix of the C functions and, in capitals, of the macros.
         fuse: make one kernel call of every DY-ShiftMax.
+        int8_ends: leave the QUANTIZE of inputs and the DEQUANTIZE (or QUANTIZE) of outputs to the
+            caller, whose inputs and outputs are int8 then; the header has their scales.
         force: replace an existing folder that was compiled before; files in it that are somebody
             else's stay there.
         report: write the memory plan, too: plan.txt, and drawn plan.png.
@@ -82,7 +86,7 @@ def compile_model(
     check_folder(folder, OWNER, force)
     model = read_model(source)
     origin = "a flatbuffer" if isinstance(source, bytes) else Path(source).name
-    program = plan(model, fuse=fuse, origin=origin)
+    program = plan(model, fuse=fuse, int8_ends=int8_ends, origin=origin)
     with replacing_folder(folder, OWNER, force) as temporary:
         written = _write(program, temporary, name)
         if report:
@@ -91,19 +95,25 @@ def compile_model(
     return Compiled(program, Path(folder), name, written)
 
 
-def plan(model: Model, *, fuse: bool = True, origin: str = "a flatbuffer") -> Program:
-    """The passes from the flatbuffer to placed steps, without writing anything."""
-    graph = passes.run(graph_of(model), passes.FUSING if fuse else passes.EXACT)
-    (output,) = graph.outputs
+def plan(
+    model: Model, *, fuse: bool = True, int8_ends: bool = False, origin: str = "a flatbuffer"
+) -> Program:
+    """The passes from the flatbuffer to placed steps, without writing anything; arguments as of
+    `compile_model`."""
+    ends: tuple[passes.Pass, ...] = (passes.bare_ends,) if int8_ends else ()
+    inner = passes.FUSING if fuse else passes.EXACT
+    graph = passes.run(graph_of(model), (*ends, *inner))
     steps, arena = plan_arena(graph, steps_of(graph))
-    return Program(origin, graph.input, output, steps, arena)
+    inputs = ends_of(graph, "input", graph.inputs)
+    outputs = ends_of(graph, "output", graph.outputs)
+    return Program(origin, inputs, outputs, steps, arena)
 
 
 def _write(program: Program, folder: Path, name: str) -> emit.Source:
     copy_kernels({k for step in program.steps for k in step.call.kernels()}, folder)
     _write_files(emit.source(program, name, None), folder)
-    noise = emit.selftest_input(program.input.size)
-    expected = host.run(folder, name, noise[None])[0]
+    noise = emit.selftest_input(program)
+    expected = host.run(folder, name, program, noise[None])[0]
     source = emit.source(program, name, expected)
     _write_files(source, folder)
     return source

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from micronet_mcu import csource
+from micronet_mcu.csource import unique_identifiers
 from micronet_mcu.graph.program import ELEMENT_BYTES, Array, Params, Scratch
 
 
@@ -33,13 +34,16 @@ class Constants:
 
     def array(self, array: Array, name: str, shared: bool = True) -> str:
         """The name of an array; of `name` if there is none like it. Others use a `shared` one."""
-        values = np.ascontiguousarray(array.values, np.int64)
+        kind = np.float32 if array.ctype == "float" else np.int64
+        values = np.ascontiguousarray(array.values, kind)
         key = (array.ctype, values.shape, values.tobytes(), shared)
         if key not in self._known:
             full = self._add(key, name)
             self.bytes += -(-values.size * ELEMENT_BYTES[array.ctype] // 4) * 4
             if array.ctype == "micronet_channel":
                 items = ["{" + ", ".join(map(str, row)) + "}" for row in values.tolist()]
+            elif array.ctype == "float":
+                items = [csource.floating(value) for value in values.ravel().tolist()]
             else:
                 items = csource.numbers(values)
             declaration = f"const {array.ctype} {full}[{len(items)}]"
@@ -60,7 +64,7 @@ class Constants:
         return self._known[key]
 
     def _add(self, key: tuple, name: str) -> str:
-        full = f"{self.prefix}_{name}"
+        full = unique_identifiers([f"{self.prefix}_{name}"], self.names)[0]
         self._known[key] = full
         self.names.append(full)
         return full

@@ -12,7 +12,14 @@ from micronet_mcu.graph.kernels import Kernel
 from micronet_mcu.graph.program import Array, Params, Pointers, Ref, Room, Step
 from micronet_mcu.graph.value import Value
 from micronet_mcu.to_c.constants import Constants, weights_header, weights_source
-from micronet_mcu.to_c.program import Program
+from micronet_mcu.to_c.program import End, Program
+
+_RUNS = """\
+Runs the network once. Inputs are copied into the arena unless the argument is NULL (the input is
+there already) or where it lies there; outputs are copied out of it unless the argument is NULL. Not
+reentrant: the arena is static. Returns 0; anything else if a kernel refused its parameters, which
+only happens when the kernels are not those that came with this file: then the output has no
+meaning."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,8 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
     Args:
         program: what to write.
         name: prefix of the symbols and of the files.
-        expected: the output for the self-test's input; None writes zeros (to find it out).
+        expected: int8, the bytes of all outputs for the self-test's inputs; None writes zeros (to
+            find them out).
     """
     constants = Constants(name)
     places = Places(program)
@@ -45,8 +53,8 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
         before = len(constants.names)
         calls += [_title(step, index, name), _call(step, index, places, constants)]
         step_constants.append(constants.names[before:])
-    wanted = np.zeros(program.output.size, np.int8) if expected is None else expected
-    constants.array(Array("int8_t", wanted), "selftest_output")
+    for end, answer in zip(program.outputs, _answers(program, expected), strict=True):
+        constants.array(Array(end.ctype, answer), f"selftest_{end.name}")
     scratches = [step.call.scratch for step in program.steps if step.call.scratch]
     origin = program.origin
     files = {
@@ -58,27 +66,54 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
     return Source(files, constants.bytes, step_constants)
 
 
-def selftest_input(size: int) -> np.ndarray:
-    """The input that the self-test makes."""
-    noise, values = 1, np.empty(size, np.int8)
-    for i in range(size):
-        noise = (noise * 1664525 + 1013904223) & 0xFFFFFFFF
-        values[i] = (noise >> 24) - 128
-    return values
+def _answers(program: Program, expected: np.ndarray | None) -> list[np.ndarray]:
+    """The self-test's outputs, each in its type."""
+    values = [end.value for end in program.outputs]
+    if expected is None:
+        return [np.zeros(value.size, value.dtype) for value in values]
+    parts = np.split(expected, np.cumsum([value.nbytes for value in values])[:-1])
+    return [part.view(value.dtype) for part, value in zip(parts, values, strict=True)]
+
+
+def selftest_input(program: Program) -> np.ndarray:
+    """The bytes, as int8, of the inputs that the self-test makes."""
+    noise, parts = 1, []
+    for end in program.inputs:
+        steps = np.empty(end.value.size, np.int64)
+        for i in range(steps.size):
+            noise = (noise * 1664525 + 1013904223) & 0xFFFFFFFF
+            steps[i] = noise >> 24
+        if end.ctype == "float":
+            scale, zero_point = end.quantization
+            # In single precision, as C computes it.
+            made = (steps - (128 + zero_point)).astype(np.float32) * np.float32(scale)
+        else:
+            made = (steps + np.iinfo(end.value.dtype).min).astype(end.value.dtype)
+        parts.append(made.view(np.int8))
+    return np.concatenate(parts)
+
+
+def _noise(end: End) -> str:
+    """C for what `selftest_input` makes of a random byte."""
+    byte = "(int)(noise >> 24)"
+    if end.ctype == "float":
+        scale, zero_point = end.quantization
+        return f"{csource.floating(scale)} * (float)({byte} - {csource.signed(128 + zero_point)})"
+    least = int(np.iinfo(end.value.dtype).min)
+    return f"({end.ctype})({byte} - {-least})" if least else f"({end.ctype})(noise >> 24)"
 
 
 def header(program: Program, name: str) -> str:
     """The text of `<name>.h`: sizes, quantization, the functions."""
     upper = name.upper()
-    tensors = "\n".join(
-        _describe(f"{upper}_{what}", value)
-        for what, value in (("INPUT", program.input), ("OUTPUT", program.output))
-    )
+    tensors = "\n".join(_describe(f"{upper}_{end.name.upper()}", end) for end in program.ends)
+    if len(program.outputs) == 1:
+        tensors += f"\n#define {upper}_CLASSES {program.outputs[0].value.channels}"
+    invoke = _wrapped(f"{_invoke(program, name)};", indent=0)
     return f"""/* An int8 network compiled to C: its sizes and functions.
  * Made by micronet-mcu from {csource.comment_text(program.origin)}. Do not edit.
  *
- * real input = {upper}_INPUT_SCALE * (in[i] - {upper}_INPUT_ZERO_POINT), NHWC, one image;
- * real output = {upper}_OUTPUT_SCALE * (out[i] - {upper}_OUTPUT_ZERO_POINT).
+{_meaning(program, upper)}
  */
 #ifndef {upper}_H_
 #define {upper}_H_
@@ -90,23 +125,14 @@ extern "C" {{
 #endif
 
 {tensors}
-#define {upper}_CLASSES {program.output.channels}
 /* Bytes of static memory; there is no other but the stack. */
 #define {upper}_ARENA_SIZE {program.arena.plan.size}
 #define {upper}_STEPS {len(program.steps)}
 
-/* Where the input lies in the arena: {upper}_INPUT_SIZE bytes. A camera may write here, which saves
- * a second buffer. Running the network overwrites it. */
-int8_t *{name}_input(void);
+{_declarations(program, name)}
 
-/* Where the output lies in the arena: {upper}_OUTPUT_SIZE bytes, valid until the next input. */
-const int8_t *{name}_output(void);
-
-/* Runs the network once. `in` is copied into the arena unless it is NULL (the input is there
- * already) or {name}_input(); `out` gets a copy of the output unless it is NULL. Not reentrant: the
- * arena is static. Returns 0; anything else if a kernel refused its parameters, which only happens
- * when the kernels are not those that came with this file: then the output has no meaning. */
-int {name}_invoke(const int8_t *in, int8_t *out);
+{_comment(_RUNS)}
+{invoke}
 
 /* Runs the network on a pseudo-random image and compares with the output that was computed when it
  * was compiled. Returns 0 if all agree, else 1 + the index of the first output that differs, or -1
@@ -120,13 +146,61 @@ int {name}_selftest(void);
 """
 
 
-def _describe(prefix: str, value: Value) -> str:
+def _meaning(program: Program, upper: str) -> str:
+    """What the numbers in the inputs and outputs stand for."""
+    lines = []
+    for end in program.ends:
+        what, element = end.name.replace("_", " "), f"{end.short}[i]"
+        macro = f"{upper}_{end.name.upper()}"
+        scaled = f"{macro}_SCALE * ({element} - {macro}_ZERO_POINT)"
+        layout = ", NHWC, one image" if end is program.inputs[0] else ""
+        stop = "." if end is program.ends[-1] else ";"
+        lines.append(
+            f" * real {what} = {element if end.ctype == 'float' else scaled}{layout}{stop}"
+        )
+    return "\n".join(lines)
+
+
+def _declarations(program: Program, name: str) -> str:
+    """The functions that say where inputs and outputs lie."""
+    parts = []
+    for end in program.ends:
+        is_input, what = end in program.inputs, end.name.replace("_", " ")
+        size = f"{name.upper()}_{end.name.upper()}_SIZE"
+        unit = "bytes" if end.value.dtype.itemsize == 1 else f"values of {end.ctype}"
+        text = f"Where the {what} lies in the arena: {size} {unit}"
+        text += (
+            ". A camera may write here, which saves a second buffer. Running the network "
+            "overwrites it."
+            if is_input
+            else ", valid until the next input."
+        )
+        const = "" if is_input else "const "
+        parts.append(f"{_comment(text)}\n{const}{end.ctype} *{name}_{end.name}(void);")
+    return "\n\n".join(parts)
+
+
+def _comment(text: str) -> str:
+    """A block comment of full lines."""
+    return "/* " + "\n * ".join(textwrap.wrap(text, csource.LINE - 6)) + " */"
+
+
+def _invoke(program: Program, name: str) -> str:
+    """The function that runs the network: a pointer for each input and each output."""
+    pointers = [f"const {end.ctype} *{end.short}" for end in program.inputs]
+    pointers += [f"{end.ctype} *{end.short}" for end in program.outputs]
+    return f"int {name}_invoke({', '.join(pointers)})"
+
+
+def _describe(prefix: str, end: End) -> str:
+    value = end.value
     sizes = {"SIZE": str(value.size)}
     if len(value.shape) == 4:
         axes = zip(("HEIGHT", "WIDTH", "CHANNELS"), value.shape[1:], strict=True)
         sizes |= {axis: str(size) for axis, size in axes}
-    sizes["SCALE"] = csource.floating(value.scale)
-    sizes["ZERO_POINT"] = csource.signed(value.zero_point)
+    if end.ctype != "float":
+        sizes["SCALE"] = csource.floating(value.scale)
+        sizes["ZERO_POINT"] = csource.signed(value.zero_point)
     return "\n".join(f"#define {prefix}_{what} {text}" for what, text in sizes.items())
 
 
@@ -137,16 +211,22 @@ class Places:
         self.identifiers = program.identifiers()
         self._arena, steps = program.arena, program.steps
         scratch = [i for i, step in enumerate(steps) if step.scratch_bytes]
-        named = ["input", *self.identifiers, *(f"{self.identifiers[i]} scratch" for i in scratch)]
-        first, *others = (text.upper() for text in csource.unique_identifiers(named))
-        self._values = {id(program.input.root): (first, program.input)}
-        for step, text in zip(steps, others[: len(steps)], strict=True):
-            self._values[id(step.output.root)] = (text, step.output)
-        self._scratch = dict(zip(scratch, others[len(steps) :], strict=True))
+        values = [end.value for end in program.inputs] + [step.output for step in steps]
+        named = [end.name for end in program.inputs] + self.identifiers
+        named += [f"{self.identifiers[i]} scratch" for i in scratch]
+        names = [text.upper() for text in csource.unique_identifiers(named)]
+        self._values = {id(v.root): (n, v) for v, n in zip(values, names, strict=False)}
+        self._scratch = dict(zip(scratch, names[len(values) :], strict=True))
 
     def value(self, value: Value) -> str:
-        """C for the address of an activation."""
-        return f"AT({self._values[id(value.root)][0]})"
+        """C for the address of an activation, as kernels take it: bytes as int8_t."""
+        place = f"AT({self._values[id(value.root)][0]})"
+        return f"(float *)(void *){place}" if value.dtype.kind == "f" else place
+
+    def end(self, end: End) -> str:
+        """C for the address of an input or an output, of its own type."""
+        place = self.value(end.value)
+        return f"(uint8_t *){place}" if end.ctype == "uint8_t" else place
 
     def scratch(self, index: int) -> str:
         """C for the address of a step's scratch memory."""
@@ -161,7 +241,7 @@ class Places:
 def _title(step: Step, index: int, name: str) -> str:
     shape = "x".join(map(str, step.output.shape[1:]))
     macs = f", {step.macs} MACs" if step.macs else ""
-    text = f"{step.name}: {step.operator}, {shape}, {step.output.size} bytes{macs}"
+    text = f"{step.name}: {step.operator}, {shape}, {step.output.nbytes} bytes{macs}"
     start = f"  {name.upper()}_STEP({index}); /* "
     lines = textwrap.wrap(csource.comment_text(text), csource.LINE - len(start) - 3)
     return start + f"\n{' ' * (len(start) - 3)} * ".join(lines) + " */"
@@ -188,6 +268,8 @@ def _call(step: Step, index: int, places: Places, constants: Constants) -> str:
                 return places.scratch(index)
             case Kernel():
                 return ref.name
+            case float():
+                return csource.floating(ref)
         return str(ref)
 
     arguments = ["&" + constants.params(call.params, name)] if call.params else []
@@ -201,14 +283,14 @@ def _call(step: Step, index: int, places: Places, constants: Constants) -> str:
     return f"  {{\n  {statement}\n  }}" if made else statement
 
 
-def _wrapped(statement: str) -> str:
+def _wrapped(statement: str, indent: int = 2) -> str:
     """A statement on lines of at most 100 columns, broken behind commas."""
     first, *parts = statement.split(", ")
-    lines, line = [], f"  {first}"
+    lines, line = [], f"{' ' * indent}{first}"
     for part in parts:
         if len(line) + len(part) + 3 > csource.LINE:
             lines.append(f"{line},")
-            line = f"      {part}"
+            line = f"{' ' * (indent + 4)}{part}"
         else:
             line += f", {part}"
     return "\n".join([*lines, line])
@@ -220,6 +302,13 @@ def _program(program: Program, name: str, places: Places, calls: list[str]) -> s
     refuses = any(step.call.kernel.refuses for step in program.steps)
     declared = "  micronet_status refused = MICRONET_OK;\n" if refuses else ""
     result = "refused" if refuses else "0"
+    inputs, outputs = program.inputs, program.outputs
+    functions = "\n\n".join(
+        _accessor(end, end in inputs, places.end(end), name) for end in program.ends
+    )
+    copied = "\n".join(_copy(end, True, name) for end in inputs)
+    given = "\n".join(_copy(end, False, name) for end in outputs)
+    selftest = _selftest(program, name)
     return f"""/* An int8 network compiled to C: a call of a kernel for every layer.
  * Made by micronet-mcu from {csource.comment_text(program.origin)}. Do not edit.
  *
@@ -244,29 +333,57 @@ static union {{
 
 #define AT(layer) (arena.bytes + AT_##layer)
 
-int8_t *{name}_input(void) {{ return {places.value(program.input)}; }}
+{functions}
 
-const int8_t *{name}_output(void) {{ return {places.value(program.output)}; }}
-
-int {name}_invoke(const int8_t *in, int8_t *out) {{
-{declared}  if (in != NULL && in != {name}_input()) memcpy({name}_input(), in, {upper}_INPUT_SIZE);
+{_wrapped(_invoke(program, name) + " {", indent=0)}
+{declared}{copied}
 {body}
   {upper}_STEP({len(program.steps)});
-  if (out != NULL) memcpy(out, {name}_output(), {upper}_OUTPUT_SIZE);
+{given}
   return {result};
 }}
 
 int {name}_selftest(void) {{
-  int8_t *in = {name}_input();
-  uint32_t noise = 1;
-  for (int32_t i = 0; i < {upper}_INPUT_SIZE; ++i) {{
-    noise = noise * 1664525u + 1013904223u;
-    in[i] = (int8_t)((int)(noise >> 24) - 128);
-  }}
-  if ({name}_invoke(NULL, NULL) != 0) return -1;
-  for (int32_t i = 0; i < {upper}_OUTPUT_SIZE; ++i) {{
-    if ({name}_output()[i] != {name}_selftest_output[i]) return 1 + i;
-  }}
+{selftest}
   return 0;
 }}
 """
+
+
+def _accessor(end: End, is_input: bool, place: str, name: str) -> str:
+    const = "" if is_input else "const "
+    return f"{const}{end.ctype} *{name}_{end.name}(void) {{ return {place}; }}"
+
+
+def _copy(end: End, is_input: bool, name: str) -> str:
+    """C that copies an input into the arena, or an output out of it."""
+    place, size = f"{name}_{end.name}()", f"{name.upper()}_{end.name.upper()}_SIZE"
+    if end.value.dtype.itemsize > 1:
+        size = f"sizeof({end.ctype}) * {size}"
+    if is_input:
+        condition = f"{end.short} != NULL && {end.short} != {place}"
+        return f"  if ({condition}) memcpy({place}, {end.short}, {size});"
+    return f"  if ({end.short} != NULL) memcpy({end.short}, {place}, {size});"
+
+
+def _selftest(program: Program, name: str) -> str:
+    lines = ["  uint32_t noise = 1;"]
+    for end in program.inputs:
+        lines += [
+            f"  {end.ctype} *{end.short} = {name}_{end.name}();",
+            f"  for (int32_t i = 0; i < {name.upper()}_{end.name.upper()}_SIZE; ++i) {{",
+            "    noise = noise * 1664525u + 1013904223u;",
+            f"    {end.short}[i] = {_noise(end)};",
+            "  }",
+        ]
+    lines.append(f"  if ({name}_invoke({program.no_arguments}) != 0) return -1;")
+    before = 1
+    for end in program.outputs:
+        found, expected = f"{name}_{end.name}()[i]", f"{name}_selftest_{end.name}[i]"
+        lines += [
+            f"  for (int32_t i = 0; i < {name.upper()}_{end.name.upper()}_SIZE; ++i) {{",
+            f"    if ({found} != {expected}) return {before} + i;",
+            "  }",
+        ]
+        before += end.value.size
+    return "\n".join(lines)

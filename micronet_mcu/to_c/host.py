@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from micronet_mcu.errors import UserError
+from micronet_mcu.to_c.program import End, Program
 
 _MAIN = """
 #include <stdio.h>
@@ -15,9 +16,9 @@ _MAIN = """
 #include "{name}.h"
 
 int main(void) {{
-  while (fread({name}_input(), {upper}_INPUT_SIZE, 1, stdin) == 1) {{
-    if ({name}_invoke(NULL, NULL)) return 1;
-    fwrite({name}_output(), {upper}_OUTPUT_SIZE, 1, stdout);
+  while ({read}) {{
+    if ({name}_invoke({nothing})) return 1;
+    {write};
     fflush(stdout);
   }}
   return 0;
@@ -26,32 +27,37 @@ int main(void) {{
 _TIMEOUT_S = 600
 
 
-def run(sources: Path, name: str, inputs: np.ndarray, flags: tuple[str, ...] = ()) -> np.ndarray:
+def run(
+    sources: Path, name: str, program: Program, inputs: np.ndarray, flags: tuple[str, ...] = ()
+) -> np.ndarray:
     """Builds a folder of compiled code with the machine's C compiler and runs it.
 
     Args:
         sources: the folder with the model's files and the kernels.
         name: of the model, the prefix of its symbols.
-        inputs: int8 [N, input size].
+        program: what was compiled.
+        inputs: int8 [N, size]: the bytes of all inputs, one behind the other.
         flags: further flags of the compiler.
 
     Returns:
-        int8 [N, output size].
+        int8 [N, size]: the bytes of all outputs, one behind the other.
 
     Raises:
         UserError: there is no C compiler, or the code does not compile or run.
     """
     with tempfile.TemporaryDirectory() as folder:
-        program = build(sources, name, Path(folder), flags)
+        executable = build(sources, name, program, Path(folder), flags)
         inputs = np.ascontiguousarray(inputs, np.int8)
-        output = _checked([str(program)], inputs.tobytes())
+        output = _checked([str(executable)], inputs.tobytes())
     return np.frombuffer(output, np.int8).reshape(len(inputs), -1)
 
 
-def build(sources: Path, name: str, folder: Path, flags: tuple[str, ...] = ()) -> Path:
-    """Builds a program that answers each input on its standard input with an output.
+def build(
+    sources: Path, name: str, program: Program, folder: Path, flags: tuple[str, ...] = ()
+) -> Path:
+    """Builds an executable that answers inputs on its standard input with outputs.
 
-    Arguments as of `run`; the program is made in `folder`.
+    Arguments as of `run`; it is made in `folder`.
     """
     compiler = next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), None)
     if compiler is None:
@@ -59,12 +65,20 @@ def build(sources: Path, name: str, folder: Path, flags: tuple[str, ...] = ()) -
             "no C compiler (cc, gcc or clang) on this machine to compute the self-test with; "
             "install one, on Debian: apt-get install gcc"
         )
-    main, program = folder / "main.c", folder / "main"
-    main.write_text(_MAIN.format(name=name, upper=name.upper()))
+    main, executable = folder / "main.c", folder / "main"
+
+    def each(function: str, end: End, stream: str) -> str:
+        place, size = f"{name}_{end.name}()", f"{name.upper()}_{end.name.upper()}_SIZE"
+        return f"{function}({place}, sizeof({end.ctype}) * {size}, 1, {stream})"
+
+    read = " && ".join(f"{each('fread', end, 'stdin')} == 1" for end in program.inputs)
+    write = ";\n    ".join(each("fwrite", end, "stdout") for end in program.outputs)
+    text = _MAIN.format(name=name, read=read, write=write, nothing=program.no_arguments)
+    main.write_text(text)
     command = [compiler, "-std=c99", "-O1", *flags, f"-I{sources}", str(main),
-               *map(str, sorted(Path(sources).glob("*.c"))), "-o", str(program)]  # fmt: skip
+               *map(str, sorted(Path(sources).glob("*.c"))), "-o", str(executable)]  # fmt: skip
     _checked(command, b"")
-    return program
+    return executable
 
 
 def _checked(command: list[str], data: bytes) -> bytes:

@@ -39,23 +39,31 @@ class HostRunner(Int8Runner):
         self.outputs = [parsed.tensors[index] for index in parsed.outputs]
         self._folder = tempfile.TemporaryDirectory()
         compiled = compile_model(model, Path(self._folder.name, "c"), fuse=fuse)
-        program = build(compiled.folder, compiled.name, Path(self._folder.name))
+        folder = Path(self._folder.name)
+        executable = build(compiled.folder, compiled.name, compiled.program, folder)
         self._process = subprocess.Popen(
-            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+            [executable], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
         # The program ends when its input does, also where nobody calls `close`.
         self.close = weakref.finalize(self, _stop, self._process, self._folder)
 
     def invoke_all(self, image: np.ndarray) -> list[np.ndarray]:
-        answer = b""
         with contextlib.suppress(BrokenPipeError):  # Noticed below, where nothing is read.
-            _pipe(self._process.stdin).write(np.ascontiguousarray(image, np.int8).tobytes())
-        while len(answer) < self.output.size:
-            part = _pipe(self._process.stdout).read(self.output.size - len(answer))
+            data = np.ascontiguousarray(image, self.input.dtype).tobytes()
+            _pipe(self._process.stdin).write(data)
+        return [
+            np.frombuffer(self._read(tensor.nbytes), tensor.dtype).reshape(tensor.shape)
+            for tensor in self.outputs
+        ]
+
+    def _read(self, count: int) -> bytes:
+        answer = b""
+        while len(answer) < count:
+            part = _pipe(self._process.stdout).read(count - len(answer))
             if not part:
                 raise UserError("the compiled model ended early")
             answer += part
-        return [np.frombuffer(answer, np.int8).reshape(self.output.shape)]
+        return answer
 
 
 def _pipe(end: IO[bytes] | None) -> IO[bytes]:

@@ -117,15 +117,16 @@ def _with_room(step: Step, room: int) -> Step:
     if scratch is None or not scratch.unit:
         return step
     room += round_up(scratch.bytes)
-    if room >= round_up(step.output.size):
+    if room >= round_up(step.output.nbytes):
         return replace(step, in_place=False, call=replace(step.call, scratch=None))
     more = replace(scratch, bytes=max(room // round_up(scratch.unit), 1) * scratch.unit)
     return replace(step, call=replace(step.call, scratch=more))
 
 
 def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
-    roots = [graph.input.root] + [step.output.root for step in steps]
-    first = {id(root): max(i - 1, 0) for i, root in enumerate(roots)}
+    inputs = [value.root for value in graph.inputs]
+    roots = inputs + [step.output.root for step in steps]
+    first = {id(root): max(i - len(inputs), 0) for i, root in enumerate(roots)}
     last = dict(first)
     for i, step in enumerate(steps):
         for value in step.inputs:
@@ -133,13 +134,13 @@ def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
     for output in graph.outputs:
         last[id(output.root)] = len(steps)
 
-    buffers, of_value, lags = [], {}, {}
-    buffers.append(_buffer(graph.input.name or "input", roots[0], first, last))
-    of_value[id(roots[0])] = 0
+    lags: Lags = {}
+    buffers = [_buffer(root.name or "input", root, first, last) for root in inputs]
+    of_value = {id(root): i for i, root in enumerate(inputs)}
     for i, step in enumerate(steps):
         root = step.output.root
         dying = [v.root for v in step.inputs if last[id(v.root)] == i]
-        same = [r for r in dying if r.size == root.size] if step.in_place else []
+        same = [r for r in dying if r.nbytes == root.nbytes] if step.in_place else []
         if same:
             index = of_value[id(same[0])]
             old = buffers[index]
@@ -159,7 +160,7 @@ def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
 
 
 def _buffer(name: str, root: Value, first: dict[int, int], last: dict[int, int]) -> Buffer:
-    return Buffer(name, round_up(root.size), first[id(root)], last[id(root)])
+    return Buffer(name, round_up(root.nbytes), first[id(root)], last[id(root)])
 
 
 def plan_offsets(buffers: list[Buffer], lags: Lags | None = None, enough: int = 0) -> Plan:

@@ -1,15 +1,46 @@
 """A planned program: what is written as C."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from micronet_mcu.csource import unique_identifiers
+from micronet_mcu.graph.graph import Graph
 from micronet_mcu.graph.program import Step
 from micronet_mcu.graph.value import Value
+from micronet_mcu.tflite.model import readable_name
 from micronet_mcu.to_c.memory import Arena
 
 # What follows the prefix in names that every compiled model, or its firmware, has.
 RESERVED = ("input", "output", "invoke", "selftest", "selftest_output", "data", "labels",
             "test_input", "test_output")  # fmt: skip
+
+
+C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "float32": "float"}
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """An input or an output of the network, as the caller in C sees it.
+
+    Attributes:
+        name: "input" or "output", and which where there are several: "output_boxes".
+        value: what it is.
+        quantization: (scale, zero point) of what a float is quantized to or comes from.
+    """
+
+    name: str
+    value: Value
+    quantization: tuple[float, int]
+
+    @property
+    def ctype(self) -> str:
+        """Of its elements in C."""
+        return C_TYPES[self.value.dtype.name]
+
+    @property
+    def short(self) -> str:
+        """What the argument in C is called: "in", "out_boxes"."""
+        return self.name.replace("put", "", 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,18 +49,51 @@ class Program:
 
     Attributes:
         origin: the name of the file that it was made from, for comments.
-        input, output: of the network.
+        inputs, outputs: of the network.
         steps: in the order in which they run.
         arena: where every activation lies.
     """
 
     origin: str
-    input: Value
-    output: Value
+    inputs: tuple[End, ...]
+    outputs: tuple[End, ...]
     steps: list[Step]
     arena: Arena
+
+    @property
+    def ends(self) -> tuple[End, ...]:
+        """Inputs, then outputs."""
+        return (*self.inputs, *self.outputs)
+
+    @property
+    def no_arguments(self) -> str:
+        """C for what <name>_invoke takes where the caller reads and writes the arena itself."""
+        return ", ".join("0" for _ in self.ends)
 
     def identifiers(self) -> list[str]:
         """What C calls each step: its layer's name, with a number where that is not the only one or
         is that of a function."""
-        return unique_identifiers((step.name for step in self.steps), RESERVED)
+        reserved = (*RESERVED, *(end.name for end in self.ends))
+        return unique_identifiers((step.name for step in self.steps), reserved)
+
+
+def ends_of(graph: Graph, what: str, values: Sequence[Value]) -> tuple[End, ...]:
+    """The inputs or the outputs of a graph. Their names: `what` for one, else by tensor, or by
+    number where those have no names that say anything."""
+    if len(values) == 1:
+        names = [what]
+    else:
+        texts = [f"{what} {readable_name(v.name) or i}" for i, v in enumerate(values)]
+        names = unique_identifiers(texts)
+    return tuple(
+        End(name, value, _quantization(graph, value))
+        for name, value in zip(names, values, strict=True)
+    )
+
+
+def _quantization(graph: Graph, value: Value) -> tuple[float, int]:
+    if value.dtype.kind != "f":
+        return value.quantization
+    producer = graph.producer(value)
+    inside = producer.inputs[0] if producer else graph.consumers(value)[0].output
+    return inside.quantization

@@ -7,6 +7,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 _TYPES = {
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.uint8): schema.TensorType.UINT8,
     np.dtype(np.float32): schema.TensorType.FLOAT32,
 }
 _ACTIVATIONS = schema.ActivationFunctionType
@@ -52,9 +53,14 @@ class TinyModel:
     def zero_point(self, index):
         return int(self.tensors[index].quantization.zeroPoint[0])
 
-    def input(self, shape, scale=0.02, zero_point=-3):
-        self.inputs.append(self.tensor(shape, scale, zero_point))
+    def input(self, shape, scale=0.02, zero_point=-3, dtype=np.int8):
+        self.inputs.append(self.tensor(shape, scale, zero_point, dtype))
         return self.inputs[-1]
+
+    def convert(self, x, scale=None, zero_point=0, dtype=np.int8):
+        """QUANTIZE, or DEQUANTIZE to float32."""
+        y = self.tensor(self.shape(x), scale, zero_point, dtype)
+        return self.operator("DEQUANTIZE" if dtype == np.float32 else "QUANTIZE", [x], y)
 
     def operator(self, name, inputs, output, options=None, custom_code=None):
         code = getattr(schema.BuiltinOperator, name)

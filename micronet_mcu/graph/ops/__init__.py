@@ -43,6 +43,7 @@ OPS: dict[str, Op] = {
         pad.OP,
         pool_2d.AVERAGE,
         pool_2d.MAX,
+        quantize.DEQUANTIZE,
         quantize.QUANTIZE,
         quantize.RELU,
         relu6.OP,

@@ -8,7 +8,6 @@ CHECKED = (
     Op("SUB", "AddSub", binary.check, (2, 2), "SubOptions"),
 )
 UNCHECKED = (
-    Op("DEQUANTIZE", "AddDequantize"),
     Op("EXPAND_DIMS", "AddExpandDims"),
     Op("LEAKY_RELU", "AddLeakyRelu"),
     Op("PACK", "AddPack"),

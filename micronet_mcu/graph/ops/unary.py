@@ -24,10 +24,17 @@ class Unary(Node):
             yield f"{self.inputs[0].size} values become {self.output.size}"
 
     def tabulated(self, table: np.ndarray) -> Step:
-        """By a table of the outputs for -128 to 127."""
+        """By a table of the outputs for `every` value of the input."""
         x, y = self.inputs[0], self.output
-        call = Call(kernel("lookup"), None, (Array("int8_t", table), x.size, x, y))
+        entries = np.asarray(table).astype(y.dtype).view(np.int8)
+        call = Call(kernel("lookup"), None, (Array("int8_t", entries), x.size, x, y))
         return self.made(call, in_place=True)
+
+
+def every(dtype: np.dtype) -> np.ndarray:
+    """What the bytes that read as -128 to 127 are in a type of one byte: the order of the kernel's
+    table."""
+    return np.arange(-128, 128, dtype=np.int8).view(dtype).astype(np.int64)
 
 
 def check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from micronet_mcu.graph.graph import Graph
 from micronet_mcu.graph.passes.dy_shift_max import fuse_dy_shift_max
+from micronet_mcu.graph.passes.ends import bare_ends
 from micronet_mcu.graph.passes.gathers import fold_gathers
 from micronet_mcu.graph.passes.reshapes import remove_reshapes
 from micronet_mcu.graph.passes.zero_taps import cut_zero_taps
@@ -21,6 +22,7 @@ __all__ = [
     "EXACT",
     "FUSING",
     "Pass",
+    "bare_ends",
     "cut_zero_taps",
     "fold_gathers",
     "fuse_dy_shift_max",

@@ -681,6 +681,28 @@ static void elementwise_case(void) {
   add_to_checksum(out, n);
 }
 
+/* Floats between, on and far beyond the steps; each form may lie over its input. */
+static void float_case(void) {
+  const int32_t count = between(1, 40), zero_point = between(-128, 127);
+  const float scale = (float)between(1, 1000) / 512.0f;
+  const size_t n = (size_t)count;
+  float *shared = take(4 * n, 4), *reals = take(4 * n, 4);
+  for (int32_t i = 0; i < count; ++i) {
+    reals[i] = (float)between(-600, 600) * scale * (chance(20) ? 1e12f : 0.5f);
+  }
+  memcpy(shared, reals, 4 * n);
+  int8_t *out = take(n, 1);
+  micronet_quantize(count, scale, zero_point, reals, out);
+  micronet_quantize(count, scale, zero_point, shared, (int8_t *)shared);
+  expect_same("quantize over its input differs", (int8_t *)shared, out, n);
+  add_to_checksum(out, n);
+  micronet_dequantize(count, scale, zero_point, out, reals);
+  memcpy((int8_t *)shared + 3 * n, out, n);
+  micronet_dequantize(count, scale, zero_point, (int8_t *)shared + 3 * n, shared);
+  expect_same("dequantize over its input differs", (int8_t *)shared, (int8_t *)reals, 4 * n);
+  add_to_checksum((int8_t *)reals, 4 * n);
+}
+
 static void move_case(void) {
   micronet_pad_params p = {(int16_t)between(1, 5), (int16_t)between(1, 5),
                            (int16_t)between(1, 9), (int16_t)between(0, 2),
@@ -714,6 +736,7 @@ static const struct {
     {"dyshiftmax", dyshiftmax_case},
     {"pool", pool_case},
     {"elementwise", elementwise_case},
+    {"float", float_case},
     {"move", move_case},
     {"plain", plain_case},
     {"mean", mean_case},

@@ -40,7 +40,7 @@ def test_a_graph_is_sound_after_every_pass_and_passes_change_no_graph(sequence, 
         before = snapshot(graph)
         made = verify(one(graph))
         assert snapshot(graph) == before
-        assert made.input is graph.input
+        assert made.inputs is graph.inputs
         covered = {i for node in made.nodes for i in node.operators}
         removed = {i for node in graph.nodes if node.kind == "RESHAPE" for i in node.operators}
         assert covered | removed == {i for node in graph.nodes for i in node.operators}
@@ -71,12 +71,12 @@ def _first_conv(graph):
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        (lambda g: Graph(g.nodes[::-1], g.input, g.outputs), "written first"),
-        (lambda g: Graph((*g.nodes, g.nodes[-1]), g.input, g.outputs), "written once"),
-        (lambda g: Graph(g.nodes[:-1], g.input, g.outputs), "Outputs must be written"),
+        (lambda g: Graph(g.nodes[::-1], g.inputs, g.outputs), "written first"),
+        (lambda g: Graph((*g.nodes, g.nodes[-1]), g.inputs, g.outputs), "written once"),
+        (lambda g: Graph(g.nodes[:-1], g.inputs, g.outputs), "Outputs must be written"),
         (lambda g: _changed(g, Gather, index=np.array([99])), "indices"),
         (
-            lambda g: _changed(g, Conv2D, inputs=(replace(g.input, base=g.nodes[0].output),)),
+            lambda g: _changed(g, Conv2D, inputs=(replace(g.inputs[0], base=g.nodes[0].output),)),
             "Views",
         ),
         (

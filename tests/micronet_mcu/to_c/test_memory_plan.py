@@ -128,7 +128,7 @@ def test_a_value_that_is_read_again_is_not_written_over():
 def test_the_first_layer_writes_into_the_image():
     """The stem's output may lie over image rows that are used up; see micronet_kernels.h."""
     program = plan(read_model(small_micronet(size=32)))
-    image, stem = program.input, program.steps[0].output
+    image, stem = program.inputs[0].value, program.steps[0].output
     lag = program.arena.offset(image) - program.arena.offset(stem)
     assert program.steps[0].call.kernel.name == "micronet_conv2d_column_rgb"
     assert program.arena.plan.in_use(0) < image.size + stem.size
@@ -148,7 +148,7 @@ def test_dy_shift_max_gets_the_memory_that_is_free():
     program = plan(read_model(m.build(m.dy_shift_max(x, 2))))
     (step,) = dy_shift_max_steps(program)
     assert step.in_place and 8 <= step.scratch_bytes < 16 * 16 * 8
-    assert program.arena.offset(step.output) == program.arena.offset(program.input)
+    assert program.arena.offset(step.output) == program.arena.offset(program.inputs[0].value)
     assert program.arena.plan.size < 2 * 16 * 16 * 8
 
     m = TinyModel()

@@ -60,8 +60,8 @@ def test_layers_become_operators_of_the_kernels(model):
 
 
 def test_fused_models_run_on_tflm_as_compiled_code_does(model, images, tmp_path):
-    compile_model(model, tmp_path / "c")
-    compiled = host.run(tmp_path / "c", "model", images.reshape(len(images), -1))
+    made = compile_model(model, tmp_path / "c")
+    compiled = host.run(made.folder, made.name, made.program, images.reshape(len(images), -1))
     fused = wheel_ops.run(fuse(model), images)
     np.testing.assert_array_equal(fused, compiled)
     np.testing.assert_array_equal(wheel_ops.run(fuse(model, layers="all"), images), fused)

@@ -258,12 +258,20 @@ void micronet_maximum(int32_t count, int32_t in1_count, int32_t in2_count, const
 void micronet_minimum(int32_t count, int32_t in1_count, int32_t in2_count, const int8_t *in1,
                       const int8_t *in2, int8_t *out);
 
-/* Any function of one int8: out[i] = table[in[i] + 128]. RELU, RELU6, LOGISTIC, QUANTIZE (int8 to
- * int8), HARD_SWISH. */
+/* Any function of one int8: out[i] = table[in[i] + 128]. RELU, HARD_SWISH, QUANTIZE (of and to uint8,
+ * too, whose bytes are read and written as int8). `out` may be `in`. */
 void micronet_lookup(const int8_t table[256], int32_t count, const int8_t *in, int8_t *out);
 
 /* out[i] = min(max(in[i], lowest), highest) */
 void micronet_clamp(int32_t count, int lowest, int highest, const int8_t *in, int8_t *out);
+
+/* QUANTIZE and DEQUANTIZE of float, scale > 0: to int8 halves away from zero, saturated; what is no
+ * number becomes 0. `out` may lie over `in`: of quantize it begins at or before the first byte of
+ * `in`, of dequantize 3 * count bytes before it at least. */
+void micronet_quantize(int32_t count, float scale, int32_t zero_point, const float *in,
+                       int8_t *out);
+void micronet_dequantize(int32_t count, float scale, int32_t zero_point, const int8_t *in,
+                         float *out);
 
 /* SOFTMAX over the last axis; output scale 1 / 256, zero point -128.
  * (input_multiplier, input_left_shift) of min(beta * scale_in * 2^26, 2^31 - 1);
