@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from micronet_keras.data.sources import Source
@@ -53,7 +54,9 @@ def hold_out_validation(
 def spread(source: Source, split: str, count: int) -> Source:
     """`source`, with so many records of a split, from all over it.
 
-    Many datasets are ordered class by class: the first records would all be of one kind.
+    Many datasets are ordered class by class, others deal the classes out in turn: neither the first
+    records nor every so many-th one would be of all kinds. So the split is cut into as many pieces
+    and gives one record of each, at a place that is drawn, the same in every run.
 
     Args:
         source: a dataset with this split.
@@ -68,13 +71,15 @@ def spread(source: Source, split: str, count: int) -> Source:
     total = source.splits[split]
     if count >= total:
         return source
+    ends = np.arange(count + 1) * total // count
+    taken = np.zeros(total, bool)
+    taken[np.random.default_rng(0).integers(ends[:-1], ends[1:])] = True
 
     def read(name):
         records = source.read(name)
         if name != split:
             return records
-        # Numbers at which number * count / total reaches the next whole number: `count` of them.
-        return _chosen(records, lambda number: number * count % total < count)
+        return _chosen(records, lambda number: tf.gather(taken, number))
 
     return dataclasses.replace(source, splits={**source.splits, split: count}, read=read)
 
