@@ -5,8 +5,11 @@ kernel_util.cc), so the order and the width of every floating-point step matters
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+
+_LARGEST = 2**31 - 1
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -135,3 +138,105 @@ def softmax_parameters(beta: float, scale_in: float) -> tuple[int, int, int]:
     real = min(float(np.float32(beta)) * scale_in * (1 << 26), 2.0**31 - 1.0)
     multiplier, shift = quantize_multiplier(real)
     return multiplier, shift, -int(math.floor(31.0 * 2.0**26 / 2.0**shift))
+
+
+def logistic_table(scale_in: float, zero_point_in: int) -> np.ndarray:
+    """1 / (1 + exp(-x)) of every int8 from -128 to 127 in steps of 1/256 from -128, by TensorFlow
+    Lite's fixed point (tensorflow/lite/kernels/internal/reference/integer_ops/logistic.h)."""
+
+    def of(x: int) -> int:
+        part = _int32(2 * _reciprocal(_exp_of_negative(-abs(x), 27)))
+        return (1 << 30) if x == 0 else part if x > 0 else _LARGEST - part
+
+    return _sigmoid_table(scale_in, zero_point_in, of, 23, -128)
+
+
+def tanh_table(scale_in: float, zero_point_in: int) -> np.ndarray:
+    """The hyperbolic tangent of every int8 from -128 to 127 in steps of 1/128, by TensorFlow Lite's
+    fixed point (tensorflow/lite/kernels/internal/reference/integer_ops/tanh.h)."""
+
+    def of(x: int) -> int:
+        part = _int32(4 * (_reciprocal(_exp_of_negative(-abs(x), 26)) - (1 << 29)))
+        return 0 if x == 0 else part if x > 0 else -part
+
+    return _sigmoid_table(scale_in, zero_point_in, of, 24, 0)
+
+
+def leaky_relu_table(
+    scale_in: float, zero_point_in: int, scale_out: float, zero_point_out: int, alpha: float
+) -> np.ndarray:
+    """x, or alpha * x where x < 0, of every int8 from -128 to 127; the ratios of the scales in
+    single precision, as TF Lite Micro takes them."""
+    ratio = np.float32(scale_in) / np.float32(scale_out)
+    slope = np.float32(scale_in) * np.float32(alpha) / np.float32(scale_out)
+    same, below = quantize_multiplier(float(ratio)), signed_multiplier(float(slope))
+    values = [q - zero_point_in for q in range(-128, 128)]
+    steps = [requantize(x, *(same if x >= 0 else below)) + zero_point_out for x in values]
+    return np.clip(steps, -128, 127)
+
+
+def signed_multiplier(real: float) -> tuple[int, int]:
+    """`quantize_multiplier` of a number of either sign."""
+    multiplier, shift = quantize_multiplier(abs(real))
+    return (-multiplier if real < 0 else multiplier), shift
+
+
+def _sigmoid_table(
+    scale_in: float, zero_point_in: int, function: Callable[[int], int], bits: int, zero_point: int
+) -> np.ndarray:
+    """A function from Q4.27 to Q0.31 of every int8, rounded by `bits`.
+
+    Raises:
+        ValueError: the scale would leave the reference's shifts.
+    """
+    if not 2.0**-28 <= scale_in < 8:
+        raise ValueError(f"Scale must be from 2^-28 to 8. Received: {scale_in}")
+    multiplier, shift = quantize_multiplier(scale_in * 2.0**27)
+    radius = math.floor(15 * 2.0**27 / 2.0**shift)
+
+    def of(x: int) -> int:
+        if abs(x) >= radius:
+            return 127 if x > 0 else -128
+        return _divide_by_power(function(requantize(x, multiplier, shift)), bits) + zero_point
+
+    return np.clip([of(q - zero_point_in) for q in range(-128, 128)], -128, 127)
+
+
+# exp(-2^-2), exp(-2^-1) .. exp(-2^4) in Q0.31, as in the kernel of SOFTMAX.
+_EXP_OF_MINUS_POWER = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
+
+
+def _exp_of_negative(a: int, fraction_bits: int) -> int:
+    """exp(a) for a <= 0 with so many bits behind the point; the result in Q0.31."""
+    if a == 0:
+        return _LARGEST
+    quarter = 1 << (fraction_bits - 2)
+    fraction = (a & (quarter - 1)) - quarter
+    x = (fraction << (31 - fraction_bits)) + (1 << 28)
+    x2 = _high_multiply(x, x)
+    x3, x4 = _high_multiply(x2, x), _high_multiply(x2, x2)
+    cubic = _high_multiply(_divide_by_power(x4, 2) + x3, 715827883) + x2
+    eighth = 1895147668
+    result = eighth + _high_multiply(eighth, x + _divide_by_power(cubic, 1))
+    for i, power in enumerate(_EXP_OF_MINUS_POWER[: 33 - fraction_bits]):
+        if (fraction - a) >> (fraction_bits - 2 + i) & 1:
+            result = _high_multiply(result, power)
+    return result
+
+
+def _reciprocal(a: int) -> int:
+    """2 / (1 + a) for a in [0, 1) in Q0.31; the result in Q2.29."""
+    half = (a + _LARGEST + 1) // 2
+    x = 1515870810 + _high_multiply(half, -1010580540)
+    for _ in range(3):
+        x += _int32(_high_multiply(x, (1 << 29) - _high_multiply(half, x)) * 4)
+    return x
+
+
+def _high_multiply(a: int, b: int) -> int:
+    """a * b / 2^31, to the nearest, halves up."""
+    return (a * b + (1 << 30)) >> 31
+
+
+def _int32(value: int) -> int:
+    return min(max(value, -_LARGEST - 1), _LARGEST)

@@ -20,7 +20,7 @@ class Node:
     """One operation.
 
     Attributes:
-        inputs: what it reads, constant operands of ADD or MUL too; weights are no inputs.
+        inputs: what it reads, constants too; weights are no inputs.
         output: what it writes.
         operators: the operators of the flatbuffer that it stands for, by index.
         name: the layer's, for messages and reports.
@@ -139,7 +139,9 @@ class Graph:
             if value in values:
                 return values[value]
             base = values.get(value.base) if value.base else None
-            return replace(value, base=base.root) if base else value
+            if base is None:
+                return value
+            return replace(value, base=base.root, offset=base.offset + value.offset)
 
         changed = []
         for node in (nodes.get(node, node) for node in self.nodes):

@@ -90,7 +90,11 @@ KERNELS = {
         _kernel("dequantize", None, "common/quantize"),
         _kernel("softmax", structs.SOFTMAX, "common"),
         _kernel("gather_channels", None, "common/move"),
+        _kernel("gather_blocks", None, "common/move"),
+        _kernel("concatenate", None, "common/move"),
+        _kernel("move", structs.MOVE, "common/walk"),
         _kernel("pad", structs.PAD, "common/move"),
+        _kernel("prelu", structs.BINARY, "common"),
         # Parts of the above.
         _kernel("dyshiftmax_apply", structs.DYSHIFTMAX, *(f"{p}/dyshiftmax" for p in PROCESSORS),
                 part=True),

@@ -1,7 +1,7 @@
 """What a row of the table of operators says, and how an operator is read into a node."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,45 +40,79 @@ class Operands:
         """The values of the input in this place; raises Unsupported if they are not known."""
         data = self.tensor(place).data
         if data is None:
-            raise Unsupported("its second input must be a constant")
+            raise Unsupported(f"its input {place} must be a constant")
         return data
 
     def node(
-        self, count: int = 1, constants: bool = False,
-        takes: Collection[str] = ("int8",), gives: Collection[str] = ("int8",),
-    ) -> dict[str, Any]:  # fmt: skip
+        self,
+        count: int = 1,
+        takes: Collection[str] = ("int8",),
+        gives: Collection[str] = ("int8",),
+    ) -> dict[str, Any]:
         """What every node has, for one that reads the first `count` inputs.
 
         Raises:
             Unsupported: they, or the output, are not of the types that it `takes` and `gives`, or
-                not of one scale and batch 1; or one is a constant, without leave for `constants`.
+                not of one scale.
         """
-        inputs = tuple(self._value(self.tensor(place), takes) for place in range(count))
-        if not constants and any(value.data is not None for value in inputs):
-            raise Unsupported("its input is a constant")
-        output = self._value(self._model.tensors[self._operator.outputs[0]], gives)
+        inputs = tuple(self.value(self.tensor(place), takes) for place in range(count))
+        output = self.value(self.output(0), gives)
+        return {"inputs": inputs, "output": output, **self.origin}
+
+    def images(self) -> dict[str, Any]:
+        """As `node`, for one image in and one out: batch 1.
+
+        Raises:
+            Unsupported: as `node`, or it is another batch.
+        """
+        ends = self.node()
+        for value in (*ends["inputs"], ends["output"]):
+            if value.shape[:1] != (1,):
+                raise Unsupported(f"shape {list(value.shape)} has not batch 1")
+        return ends
+
+    def define(self, data: np.ndarray) -> None:
+        """The output is this constant."""
+        value = self.value(self.output(0))
+        self._values[value.tensor] = replace(value, data=data)
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Of a node: what it stands for, and its name."""
         operator = self._operator
-        name = layer_name(self._model, operator)
-        return {"inputs": inputs, "output": output, "operators": (operator.index,), "name": name}
+        return {"operators": (operator.index,), "name": layer_name(self._model, operator)}
+
+    @property
+    def count(self) -> int:
+        """Inputs."""
+        return len(self._operator.inputs)
+
+    def output(self, place: int) -> Tensor:
+        """The output in this place."""
+        return self._model.tensors[self._operator.outputs[place]]
+
+    @property
+    def outputs(self) -> list[Tensor]:
+        """All outputs."""
+        return [self.output(place) for place in range(len(self._operator.outputs))]
 
     def clamp(self) -> tuple[int, int]:
         """Least and greatest output of the fused activation, in steps."""
         activation = self.options.get("fused_activation_function", "NONE")
-        output = self._model.tensors[self._operator.outputs[0]]
+        output = self.output(0)
         bounds = activation_bounds(activation, float(output.scale[0]), int(output.zero_point[0]))
         if bounds is None:
             raise Unsupported(f"fused activation {activation} is not supported")
         return bounds
 
-    def _value(self, tensor: Tensor, types: Collection[str]) -> Value:
+    def value(self, tensor: Tensor, types: Collection[str] = ("int8",)) -> Value:
+        """The value of a tensor of these types, of one scale; raises Unsupported for another."""
         scales = 0 if tensor.dtype.kind == "f" else 1
         if tensor.dtype.name not in types or tensor.scale.size != scales:
             raise Unsupported(
                 f"tensor {tensor.index} is {tensor.dtype.name} with {tensor.scale.size} scales, "
                 f"not {' or '.join(types)} with one scale"
             )
-        if tensor.data is None and (not tensor.shape or tensor.shape[0] != 1):
-            raise Unsupported(f"shape {list(tensor.shape)} has not batch 1")
         return value_of(tensor, self._values)
 
 
@@ -107,7 +141,10 @@ class Op:
         check: raises Misfit where its tensors do not fit; None: they are not looked at.
         inputs: the fewest and the most, for the check.
         options: the table of options that it cannot do without.
-        read: makes its node, or raises Unsupported; None: it cannot be compiled.
+        read: makes its node or nodes, or raises Unsupported; None: it cannot be compiled.
+        several: it may have several outputs.
+        uses: which of its inputs are read, by place, where not all are; what only gives others is
+            left out.
     """
 
     tflite: str
@@ -115,4 +152,6 @@ class Op:
     check: Check | None = None
     inputs: tuple[int, int] = (1, 1)
     options: str | None = None
-    read: Callable[[Operands], Node] | None = None
+    read: Callable[[Operands], Node | tuple[Node, ...]] | None = None
+    several: bool = False
+    uses: tuple[int, ...] | None = None

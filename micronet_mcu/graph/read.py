@@ -51,17 +51,18 @@ def read_model(source: str | os.PathLike[str] | bytes) -> Model:
 def misfit(model: Model, operator: Operator) -> str | None:
     """What is wrong with an operator, or None. Operators that have no check pass."""
     op = OPS.get(operator.name)
-    if op is None or op.check is None:
+    if op is None or op.check is None and op.read is None:
         return None
     least, most = op.inputs
     try:
         demand(least <= len(operator.inputs) <= most, f"takes {least} to {most} inputs")
-        demand(len(operator.outputs) == 1, "has one output")
+        demand(op.several or len(operator.outputs) == 1, "has one output")
         demand(all(i >= 0 for i in operator.inputs[:least]), "lacks an input that it needs")
         if op.options:
             demand(operator.options.get("type") == op.options, f"lacks its {op.options}")
         inputs = [model.tensors[i] if i >= 0 else None for i in operator.inputs]
-        op.check(operator.options, inputs, model.tensors[operator.outputs[0]])
+        if op.check:
+            op.check(operator.options, inputs, model.tensors[operator.outputs[0]])
     except Misfit as problem:
         return str(problem)
     return None
@@ -82,10 +83,10 @@ def graph_of(model: Model) -> Graph:
     """
     _check_inputs(model)
     values: dict[int, Value] = {}
-    nodes = []
-    for operator in model.operators:
+    nodes: list[Node] = []
+    for operator in _needed(model):
         try:
-            nodes.append(_node(model, operator, values))
+            nodes += _nodes(model, operator, values)
         except Unsupported as reason:
             what = model.describe(operator)
             raise UserError(f"cannot compile {what}: {reason}") from None
@@ -103,8 +104,9 @@ def partial_graph_of(model: Model) -> Graph:
     nodes = []
     for operator in model.operators:
         try:
-            nodes.append(_node(model, operator, values))
-        except Unsupported:
+            (node,) = _nodes(model, operator, values)
+            nodes.append(node)
+        except (Unsupported, ValueError):  # not one node of its own
             inputs = [value_of(model.tensors[i], values) for i in operator.inputs if i >= 0]
             output, *more = (value_of(model.tensors[i], values) for i in operator.outputs)
             name = model.describe(operator)
@@ -112,11 +114,25 @@ def partial_graph_of(model: Model) -> Graph:
     return Graph(tuple(nodes), *_ends(model, values))
 
 
-def _node(model: Model, operator: Operator, values: dict[int, Value]) -> Node:
+def _nodes(model: Model, operator: Operator, values: dict[int, Value]) -> tuple[Node, ...]:
     op = OPS.get(operator.name)
     if op is None or op.read is None:
         raise Unsupported(f"supported are {', '.join(COMPILED)}")
-    return op.read(Operands(model, operator, values))
+    made = op.read(Operands(model, operator, values))
+    return made if isinstance(made, tuple) else (made,)
+
+
+def _needed(model: Model) -> list[Operator]:
+    """The operators whose results are read: what only computes shapes, which are known, is not."""
+    needed, found = set(model.outputs), []
+    for operator in reversed(model.operators):
+        if needed.isdisjoint(operator.outputs):
+            continue
+        found.append(operator)
+        op = OPS.get(operator.name)
+        inputs = operator.inputs
+        needed.update(inputs if op is None or op.uses is None else (inputs[i] for i in op.uses))
+    return found[::-1]
 
 
 def _ends(model: Model, values: dict[int, Value]) -> tuple[tuple[Value, ...], tuple[Value, ...]]:

@@ -262,11 +262,22 @@ PAD = Struct(
     "Padding of height, width and channels.",
 )
 
+MOVE = Struct(
+    "micronet_move_params",
+    (
+        _field("int32_t", "start"),
+        _field("int32_t", "size", "of the axes, the last one fastest", 6),
+        _field("int32_t", "step", "in the input, along each axis", 6),
+    ),
+    "The output's values as steps through the input.",
+)
+
 STRUCTS = {
     struct.name: struct
     for struct in (
         CHANNEL, CONV, CONV_PLAIN, DEPTHWISE_WIDE, CONV2D_GROUPED_1X1, FULLY_CONNECTED,
         COEFFICIENT, DYSHIFTMAX, POOL, MEAN, RESIZE_BILINEAR, ADD, MUL, BINARY, SOFTMAX, PAD,
+        MOVE,
     )
 }  # fmt: skip
 

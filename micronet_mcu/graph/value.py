@@ -16,7 +16,9 @@ class Value:
         shape: [1, ...].
         scale, zero_point: real = scale * (stored - zero_point), one pair a tensor.
         data: a constant's values.
-        base: of a view the value that owns the bytes; the view is the same under another shape.
+        base: of a view the value that owns the bytes; the view is the same under another shape, or
+            a part of it.
+        offset: where in the base's bytes the view begins.
         tensor: its index in the flatbuffer.
         dtype: int8; uint8 or float32 (which has no scale, 0.0) where the caller hands over others.
     """
@@ -27,6 +29,7 @@ class Value:
     zero_point: int
     data: np.ndarray | None = None
     base: "Value | None" = None
+    offset: int = 0
     tensor: int = -1
     dtype: np.dtype = INT8
 

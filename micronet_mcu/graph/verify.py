@@ -37,5 +37,6 @@ def verify(graph: Graph) -> Graph:
 
 
 def _check_view(value: Value) -> None:
-    if value.root.nbytes != value.nbytes or value.root.base is not None:
-        raise ValueError(f"Views must show all of their base. Received: {value.name!r}")
+    end = value.offset + value.nbytes
+    if not 0 <= value.offset < end <= value.root.nbytes or value.root.base is not None:
+        raise ValueError(f"Views must lie in their base. Received: {value.name!r}")

@@ -221,6 +221,8 @@ class Places:
     def value(self, value: Value) -> str:
         """C for the address of an activation, as kernels take it: bytes as int8_t."""
         place = f"AT({self._values[id(value.root)][0]})"
+        if value.offset:
+            place += f" + {value.offset}"
         return f"(float *)(void *){place}" if value.dtype.kind == "f" else place
 
     def end(self, end: End) -> str:
@@ -257,10 +259,12 @@ def _call(step: Step, index: int, places: Places, constants: Constants) -> str:
                 return "&" + constants.params(ref, f"{name}_{which}")
             case Array():
                 return constants.array(ref, f"{name}_table")
+            case Value() if ref.data is not None:
+                return constants.array(Array("int8_t", ref.data), f"{name}_constant")
             case Value():
                 return places.value(ref)
             case Pointers():
-                values = ["NULL" if v is None else places.value(v) for v in ref.values]
+                values = ["NULL" if v is None else text(v) for v in ref.values]
                 return f"(const int8_t *const[]){{{', '.join(values)}}}"
             case Room.BYTES:
                 return str(step.scratch_bytes)

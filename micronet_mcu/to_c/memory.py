@@ -83,7 +83,7 @@ class Arena:
     of_scratch: dict[int, int]
 
     def offset(self, value: Value) -> int:
-        return self.plan.offsets[self.of_value[id(value.root)]]
+        return self.plan.offsets[self.of_value[id(value.root)]] + value.offset
 
     def scratch_offset(self, step: int) -> int:
         return self.plan.offsets[self.of_scratch[step]]
@@ -140,7 +140,8 @@ def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
     for i, step in enumerate(steps):
         root = step.output.root
         dying = [v.root for v in step.inputs if last[id(v.root)] == i]
-        same = [r for r in dying if r.nbytes == root.nbytes] if step.in_place else []
+        whole = [v.root for v in step.inputs if v.nbytes == v.root.nbytes == root.nbytes]
+        same = [one for one in whole if one in dying] if step.in_place else []
         if same:
             index = of_value[id(same[0])]
             old = buffers[index]
@@ -148,7 +149,7 @@ def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
         else:
             index = len(buffers)
             buffers.append(_buffer(step.name, root, first, last))
-            if step.lag is not None and step.inputs[0].root in dying:
+            if step.lag is not None and step.inputs and step.inputs[0].root in dying:
                 lags[index, of_value[id(step.inputs[0].root)]] = round_up(step.lag)
         of_value[id(root)] = index
     of_scratch = {}

@@ -55,7 +55,8 @@ class _Run:
             case Params():
                 return c.byref(self.struct(ref))
             case Pointers():
-                return (c.c_void_p * len(ref.values))(*map(self.address, ref.values))
+                self.kept.append((c.c_void_p * len(ref.values))(*map(self.address, ref.values)))
+                return self.kept[-1]
             case Room.PLACE:
                 return c.c_void_p(self.scratch())
             case Room.BYTES:

@@ -13,6 +13,17 @@ _TYPES = {
 _ACTIVATIONS = schema.ActivationFunctionType
 
 
+# Tables of options; the others have none, or need none.
+_OPTIONS = {
+    "ADD": "Add", "CONCATENATION": "Concatenation", "DEPTH_TO_SPACE": "DepthToSpace",
+    "GATHER": "Gather", "LEAKY_RELU": "LeakyRelu", "MAXIMUM": "MaximumMinimum",
+    "MINIMUM": "MaximumMinimum", "MUL": "Mul", "PACK": "Pack",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighbor", "SPACE_TO_DEPTH": "SpaceToDepth",
+    "SPLIT": "Split", "SPLIT_V": "SplitV", "STRIDED_SLICE": "StridedSlice", "SUB": "Sub",
+    "TRANSPOSE_CONV": "TransposeConv", "UNPACK": "Unpack",
+}  # fmt: skip
+
+
 class TinyModel:
     """Adds operators one by one; each method returns the index of its output tensor.
 
@@ -70,13 +81,35 @@ class TinyModel:
         operator = schema.OperatorT()
         operator.opcodeIndex = len(self.codes)
         self.codes.append(entry)
-        operator.inputs, operator.outputs = list(inputs), [output]
+        operator.inputs = list(inputs)
+        operator.outputs = output if isinstance(output, list) else [output]
         if options is not None:
             kind = type(options).__name__[:-1]
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
             operator.builtinOptions = options
         self.operators.append(operator)
         return output
+
+    def integers(self, *values, shape=None):
+        """A constant of int32."""
+        data = np.asarray(values, np.int32)
+        return self.tensor(data.shape if shape is None else shape, dtype=np.int32, data=data)
+
+    def made(self, name, inputs, shape, scale=None, zero_point=None, **options):
+        """Any operator; `options` are the fields of its table. Without a scale the output's is
+        that of the first input that has one."""
+        table = getattr(schema, _OPTIONS.get(name, "") + "OptionsT", None)
+        table = table() if table else None
+        for key, value in options.items():
+            assert hasattr(table, key)
+            setattr(table, key, value)
+        x = next(i for i in inputs if self.tensors[i].quantization is not None)
+        scale = self.scale(x) if scale is None else scale
+        zero_point = self.zero_point(x) if zero_point is None else zero_point
+        shapes = shape if isinstance(shape, list) else [shape]
+        outputs = [self.tensor(one, scale, zero_point) for one in shapes]
+        self.operator(name, inputs, outputs, table)
+        return outputs if isinstance(shape, list) else outputs[0]
 
     def _filter(self, shape, channel_axis, per_channel=True, zero_taps=None):
         weights = self.rng.integers(-127, 128, shape, dtype=np.int8)

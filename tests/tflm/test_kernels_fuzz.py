@@ -48,7 +48,7 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("seed", [1, 2026])
 def test_clean_under_sanitizers_and_equal_to_the_reference(folder, seed):
     expected = host_output(folder, True, CASES, seed)
-    assert len(expected.splitlines()) == 13
+    assert len(expected.splitlines()) == 14
     assert host_output(folder, False, CASES, seed) == expected
 
 

@@ -131,7 +131,7 @@ def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
 
 def _read(operands: Operands) -> Conv2D:
     weights = convolution.weights_of(operands, axis=0)
-    ends = operands.node()
+    ends = operands.images()
     sizes = ends["inputs"][0].shape[1:3]
     window = window_of(operands.options, sizes, weights.values.shape[1:3])
     return Conv2D(**ends, weights=weights, window=window, clamp=operands.clamp())

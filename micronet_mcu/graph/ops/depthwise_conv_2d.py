@@ -133,7 +133,7 @@ def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
 
 def _read(operands: Operands) -> DepthwiseConv2D:
     weights = convolution.weights_of(operands, axis=3)
-    ends = operands.node()
+    ends = operands.images()
     x, y = ends["inputs"][0], ends["output"]
     window = window_of(operands.options, x.shape[1:3], weights.values.shape[1:3])
     source = natural_sources(x.channels, y.channels)

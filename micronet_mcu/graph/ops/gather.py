@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from micronet_mcu.graph import demands
-from micronet_mcu.graph.graph import Node, Unsupported
+from micronet_mcu.graph.graph import Node
 from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Op, Operands
 from micronet_mcu.graph.program import Array, Call, Step
@@ -49,11 +50,13 @@ class Gather(Node):
 
     def step(self) -> Step:
         x, y = self.inputs[0], self.output
-        if self.axis != len(x.shape) - 1 or self.index.ndim != 1:
-            raise Unsupported(f"axis {self.axis}; only the last axis is supported")
         index = Array("uint16_t", self.index)
-        args = (x.size // x.channels, x.channels, y.channels, index, x, y)
-        return self.made(Call(kernel("gather_channels"), None, args))
+        outer, block = math.prod(x.shape[: self.axis]), math.prod(x.shape[self.axis + 1 :])
+        if block == 1:
+            args = (outer, x.shape[self.axis], self.index.size, index, x, y)
+            return self.made(Call(kernel("gather_channels"), None, args))
+        sizes = (outer, x.shape[self.axis], self.index.size, block)
+        return self.made(Call(kernel("gather_blocks"), None, (*sizes, index, x, y)))
 
 
 def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:

@@ -15,11 +15,11 @@ from micronet_mcu.graph.program import Call, Step
 @dataclass(frozen=True, eq=False)
 class _Extreme(binary.Binary):
     def _by(self, function: Kernel) -> Step:
-        a, b = self.operands()
+        a, b = self.inputs
         y = self.output
         if not a.quantization == b.quantization == y.quantization:
             raise Unsupported("its tensors must share scale and zero point")
-        args = (y.size, a.size, b.size, binary.place(a), binary.place(b), y)
+        args = (y.size, a.size, b.size, a, b, y)
         return self.made(Call(function, None, args), in_place=True)
 
 

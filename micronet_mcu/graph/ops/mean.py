@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from micronet_mcu.graph import demands
 from micronet_mcu.graph.fixed_point import mean_multiplier
-from micronet_mcu.graph.graph import Node, Unsupported
+from micronet_mcu.graph.graph import Node
 from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Op, Operands
+from micronet_mcu.graph.ops import move
+from micronet_mcu.graph.ops.reshape import Reshape
 from micronet_mcu.graph.program import Call, Params, Step
 from micronet_mcu.graph.structs import MEAN
 from micronet_mcu.tflite.model import Tensor
@@ -17,24 +19,17 @@ from micronet_mcu.tflite.model import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Mean(Node):
-    """The mean over axes, with scales of its own.
-
-    Attributes:
-        axes: from 0, rising.
-    """
+    """The mean over the first axes, as many as make the output's size of the rest; with scales of
+    its own."""
 
     kind: ClassVar[str] = "MEAN"
 
-    axes: tuple[int, ...]
-
     def step(self) -> Step:
         x, y = self.inputs[0], self.output
-        if len(x.shape) != 4 or self.axes != (1, 2):
-            raise Unsupported(f"axes {list(self.axes)}; only height and width, 1 and 2, are")
-        pixels = x.size // x.channels
+        pixels = x.size // y.size
         multiplier, shift = mean_multiplier(x.scale / y.scale, pixels)
         fields = {
-            "pixels": pixels, "channels": x.channels,
+            "pixels": pixels, "channels": y.size,
             "input_offset": pixels * x.zero_point, "multiplier": multiplier,
             "shift": shift, "output_zero_point": y.zero_point,
         }  # fmt: skip
@@ -55,11 +50,18 @@ def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
         demands.gives(y, [n for i, n in enumerate(x.shape) if i not in gone])
 
 
-def _read(operands: Operands) -> Mean:
+def _read(operands: Operands) -> tuple[Node, ...]:
     ends = operands.node()
-    rank = len(ends["inputs"][0].shape)
-    axes = sorted(int(axis) % rank for axis in operands.constant(1).ravel())
-    return Mean(**ends, axes=tuple(axes))
+    (x,) = ends["inputs"]
+    rank = len(x.shape)
+    gone = sorted({int(axis) % rank for axis in operands.constant(1).ravel()})
+    order = [*gone, *(axis for axis in range(rank) if axis not in gone)]
+    first = replace(x, name=f"{x.name} transposed", tensor=-1, data=None,
+                    shape=tuple(x.shape[axis] for axis in order))  # fmt: skip
+    turned = move.made(move.Transpose, operands.origin, x, first, lambda v: v.transpose(order))
+    if isinstance(turned, Reshape):
+        return (Mean(**ends),)
+    return turned, Mean(**ends | {"inputs": (first,)})
 
 
 OP = Op(Mean.kind, "AddMean", _check, (2, 2), "ReducerOptions", _read)

@@ -20,19 +20,19 @@ class Mul(binary.Binary):
     kind: ClassVar[str] = "MUL"
 
     def step(self) -> Step:
-        a, b = self.operands()
+        a, b = self.inputs
         y = self.output
         real = a.scale * b.scale / y.scale
         record = requantize.record_tail(real, y.zero_point)
         if record is None:
-            return self.scaled(kernel("mul_plain"), {"out": real}, macs=y.size)
+            return self.scaled(kernel("mul_plain"), a, b, {"out": real}, macs=y.size)
         fields = {
             "count": y.size, "in1_count": a.size, "in2_count": b.size,
             "in1_zero_point": a.zero_point, "in2_zero_point": b.zero_point,
             **dict(zip(("multiplier", "offset", "shift"), record, strict=True)),
             **convolution.bounds(self.clamp),
         }  # fmt: skip
-        call = Call(kernel("mul"), Params(MUL, fields), (binary.place(a), binary.place(b), y))
+        call = Call(kernel("mul"), Params(MUL, fields), (a, b, y))
         return self.made(call, in_place=True, macs=y.size)
 
 

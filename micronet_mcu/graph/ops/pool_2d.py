@@ -79,7 +79,7 @@ def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
 
 def _reader(node: type[_Pool]) -> Callable[[Operands], _Pool]:
     def read(operands: Operands) -> _Pool:
-        options, ends = operands.options, operands.node()
+        options, ends = operands.options, operands.images()
         size = (options["filter_height"], options["filter_width"])
         window = window_of(options, ends["inputs"][0].shape[1:3], size)
         return node(**ends, window=window, clamp=operands.clamp())

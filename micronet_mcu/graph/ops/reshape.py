@@ -23,4 +23,4 @@ def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
     demands.demand(x.dtype == y.dtype and x.size == y.size, f"makes {y.size} values of {x.size}")
 
 
-OP = Op(Reshape.kind, "AddReshape", _check, (1, 2), read=unary.reader(Reshape))
+OP = Op(Reshape.kind, "AddReshape", _check, (1, 2), None, unary.reader(Reshape), uses=(0,))

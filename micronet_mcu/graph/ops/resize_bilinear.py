@@ -63,7 +63,7 @@ def _check(options: demands.Options, inputs: demands.Inputs, y: Tensor) -> None:
 
 def _read(operands: Operands) -> ResizeBilinear:
     flags = {name: operands.options[name] for name in ("align_corners", "half_pixel_centers")}
-    return ResizeBilinear(**operands.node(), **flags)
+    return ResizeBilinear(**operands.images(), **flags)
 
 
 OP = Op(ResizeBilinear.kind, "AddResizeBilinear", _check, (2, 2), "ResizeBilinearOptions", _read)

@@ -10,13 +10,16 @@ from micronet_mcu.graph.passes.dy_shift_max import fuse_dy_shift_max
 from micronet_mcu.graph.passes.ends import bare_ends
 from micronet_mcu.graph.passes.gathers import fold_gathers
 from micronet_mcu.graph.passes.reshapes import remove_reshapes
+from micronet_mcu.graph.passes.slices import view_slices
 from micronet_mcu.graph.passes.zero_taps import cut_zero_taps
 
 Pass = Callable[[Graph], Graph]
 
-# Gathers come last: DY-ShiftMax is recognised by its own.
-EXACT: tuple[Pass, ...] = (remove_reshapes, cut_zero_taps, fold_gathers)
-FUSING: tuple[Pass, ...] = (remove_reshapes, cut_zero_taps, fuse_dy_shift_max, fold_gathers)
+# Gathers come after DY-ShiftMax, which is recognised by its own; slices see `view_slices`.
+EXACT: tuple[Pass, ...] = (remove_reshapes, cut_zero_taps, fold_gathers, view_slices)
+FUSING: tuple[Pass, ...] = (
+    remove_reshapes, cut_zero_taps, fuse_dy_shift_max, fold_gathers, view_slices,
+)  # fmt: skip
 
 __all__ = [
     "EXACT",
@@ -28,6 +31,7 @@ __all__ = [
     "fuse_dy_shift_max",
     "remove_reshapes",
     "run",
+    "view_slices",
 ]
 
 

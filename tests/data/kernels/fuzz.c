@@ -667,6 +667,10 @@ static void elementwise_case(void) {
   micronet_mul_plain(&p, a, b, out);
   add_to_checksum(out, n);
   mul_case(&p, a, b, out);
+  if (p.in1_count == p.count) {
+    micronet_prelu(&p, a, b, out);
+    add_to_checksum(out, n);
+  }
   micronet_maximum(p.count, p.in1_count, p.in2_count, a, b, out);
   add_to_checksum(out, n);
   micronet_minimum(p.count, p.in1_count, p.in2_count, a, b, out);
@@ -701,6 +705,46 @@ static void float_case(void) {
   micronet_dequantize(count, scale, zero_point, (int8_t *)shared + 3 * n, shared);
   expect_same("dequantize over its input differs", (int8_t *)shared, (int8_t *)reals, 4 * n);
   add_to_checksum((int8_t *)reals, 4 * n);
+}
+
+/* A walk that stays inside of its input, and the copies in blocks. */
+static void walk_case(void) {
+  micronet_move_params p;
+  int32_t span = 0, count = 1;
+  p.start = 0;
+  for (int i = 0; i < MICRONET_MOVE_AXES; ++i) {
+    p.size[i] = chance(2) ? 1 : between(1, 4);
+    p.step[i] = i == MICRONET_MOVE_AXES - 1 && chance(2) ? 1 : between(-7, 7);
+    const int32_t reach = (p.size[i] - 1) * p.step[i];
+    if (reach < 0) p.start -= reach;
+    span += reach < 0 ? -reach : reach;
+    count *= p.size[i];
+  }
+  int8_t *out = take((size_t)count, 1);
+  micronet_move(&p, random_int8((size_t)span + 1, -128), out);
+  add_to_checksum(out, (size_t)count);
+
+  const int32_t rows = between(1, 5);
+  int32_t *widths = take(4 * 3, 4), width = 0;
+  const int8_t *inputs[3];
+  for (int i = 0; i < 3; ++i) {
+    widths[i] = between(1, 9);
+    width += widths[i];
+    inputs[i] = random_int8((size_t)(rows * widths[i]), -128);
+  }
+  const size_t n = (size_t)(rows * width);
+  int8_t *joined = take(n, 1);
+  micronet_concatenate(rows, 3, widths, inputs, joined);
+  add_to_checksum(joined, n);
+
+  const int32_t outer = between(1, 3), in_n = between(1, 5), out_n = between(1, 6);
+  const int32_t block = between(1, 7);
+  uint16_t *index = take(2 * (size_t)out_n, 2);
+  for (int i = 0; i < out_n; ++i) index[i] = (uint16_t)between(0, in_n - 1);
+  int8_t *gathered = take((size_t)(outer * out_n * block), 1);
+  const int8_t *in = random_int8((size_t)(outer * in_n * block), -128);
+  micronet_gather_blocks(outer, in_n, out_n, block, index, in, gathered);
+  add_to_checksum(gathered, (size_t)(outer * out_n * block));
 }
 
 static void move_case(void) {
@@ -738,6 +782,7 @@ static const struct {
     {"elementwise", elementwise_case},
     {"float", float_case},
     {"move", move_case},
+    {"walk", walk_case},
     {"plain", plain_case},
     {"mean", mean_case},
     {"resize", resize_case},

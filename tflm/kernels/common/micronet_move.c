@@ -1,4 +1,4 @@
-/* Moving data: GATHER on the channel axis, PAD. */
+/* Moving data in blocks: GATHER, CONCATENATION, PAD. */
 #include <string.h>
 
 #include "micronet_kernels.h"
@@ -18,6 +18,25 @@ void micronet_gather_channels(int32_t pixels, int32_t in_c, int32_t out_c, const
   }
   for (; pixels > 0; --pixels, in += in_c) {
     for (int32_t j = 0; j < out_c; ++j) *out++ = in[index[j]];
+  }
+}
+
+void micronet_gather_blocks(int32_t outer, int32_t in_n, int32_t out_n, int32_t block,
+                            const uint16_t *index, const int8_t *in, int8_t *out) {
+  for (; outer > 0; --outer, in += in_n * block) {
+    for (int32_t j = 0; j < out_n; ++j, out += block) {
+      memcpy(out, in + index[j] * block, (size_t)block);
+    }
+  }
+}
+
+void micronet_concatenate(int32_t rows, int32_t count, const int32_t *widths,
+                          const int8_t *const *inputs, int8_t *out) {
+  for (int32_t row = 0; row < rows; ++row) {
+    for (int32_t i = 0; i < count; ++i) {
+      memcpy(out, inputs[i] + row * widths[i], (size_t)widths[i]);
+      out += widths[i];
+    }
   }
 }
 

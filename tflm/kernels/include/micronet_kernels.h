@@ -252,6 +252,11 @@ void micronet_add_plain(const micronet_binary_params *p, const int8_t *in1, cons
                         int8_t *out);
 void micronet_mul_plain(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
                         int8_t *out);
+/* PRELU: in1 where it is at least its zero point, else in1 * in2, each scaled. (m, s) of scale1 /
+ * scale_out in in1_multiplier, in1_shift, of scale1 * scale2 / scale_out in out_multiplier,
+ * out_shift. */
+void micronet_prelu(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
+                    int8_t *out);
 /* MAXIMUM and MINIMUM of tensors that share scale and zero point, as TensorFlow Lite demands. */
 void micronet_maximum(int32_t count, int32_t in1_count, int32_t in2_count, const int8_t *in1,
                       const int8_t *in2, int8_t *out);
@@ -285,6 +290,20 @@ void micronet_softmax(const micronet_softmax_params *p, const int8_t *in, int8_t
 /* GATHER on the channel axis: out[pixel][j] = in[pixel][index[j]]. */
 void micronet_gather_channels(int32_t pixels, int32_t in_c, int32_t out_c, const uint16_t *index,
                               const int8_t *in, int8_t *out);
+
+/* GATHER on any axis, by blocks of contiguous values: out[o][j] = in[o][index[j]], `in` is
+ * [outer][in_n][block], `out` is [outer][out_n][block]. */
+void micronet_gather_blocks(int32_t outer, int32_t in_n, int32_t out_n, int32_t block,
+                            const uint16_t *index, const int8_t *in, int8_t *out);
+
+/* CONCATENATION: `rows` times widths[0] values of inputs[0], widths[1] of inputs[1], ... */
+void micronet_concatenate(int32_t rows, int32_t count, const int32_t *widths,
+                          const int8_t *const *inputs, int8_t *out);
+
+/* TRANSPOSE, SLICE, SPLIT, TILE and others: a walk through the input, the last of six axes fastest;
+ * axis i takes size[i] steps of step[i] values each. in[start] comes first. */
+#define MICRONET_MOVE_AXES 6
+void micronet_move(const micronet_move_params *p, const int8_t *in, int8_t *out);
 
 /* PAD of height, width and channels with the zero point. */
 void micronet_pad(const micronet_pad_params *p, const int8_t *in, int8_t *out);

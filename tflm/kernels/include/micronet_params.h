@@ -180,4 +180,11 @@ typedef struct {
   int8_t value;
 } micronet_pad_params;
 
+/* The output's values as steps through the input. */
+typedef struct {
+  int32_t start;
+  int32_t size[6]; /* of the axes, the last one fastest */
+  int32_t step[6]; /* in the input, along each axis */
+} micronet_move_params;
+
 #endif /* MICRONET_PARAMS_H_ */
