@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import keras
 import numpy as np
 
-from micronet_keras.lower.graph import Conv, Dense, DepthwiseConv, Graph
+from micronet_keras.lower.graph import Bound, Clip, Conv, Dense, DepthwiseConv, Graph, Node, Pad
 
 # What an int8 input of pixel - 128 stands for: (pixel - 116) / 255 / 0.226, the mean over the
 # colour channels of ImageNet's normalization with a whole number in the place of 116.3, so that the
@@ -51,27 +52,193 @@ def centred(kernel: np.ndarray, size: Sequence[int], strides: Sequence[int]) -> 
     return kernel
 
 
-def take_pixels(graph: Graph, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Makes a graph that takes ``(pixel / 255 - mean) / std`` take pixels, scaled by one number.
+def affine(name: str, source: str, scale: np.ndarray, shift: np.ndarray) -> DepthwiseConv:
+    """``scale * x + shift`` per channel, both [channels]: a depthwise convolution of one tap."""
+    return DepthwiseConv(name, (source,), scale.reshape(1, 1, -1, 1), shift)
 
-    The int8 input is then ``pixel - 128``: no work for the firmware. Exact but for the padding of
-    the first convolution, which stands for grey instead of the three channels' means.
 
-    Raises:
-        ValueError: the image goes somewhere else than into convolutions.
+def is_affine(node: Node) -> TypeGuard[DepthwiseConv]:
+    """Whether `node` is what `affine` makes."""
+    return (
+        isinstance(node, DepthwiseConv)
+        and node.kernel.shape[:2] == node.strides == (1, 1)
+        and node.kernel.shape[3] == 1
+        and node.clip is None
+    )
+
+
+def fold_backward(graph: Graph) -> Graph:
+    """Returns an equal graph with multiply-adds folded into the weights before them.
+
+    So batch norms, hard sigmoids and the like vanish behind a convolution or dense layer that
+    nothing else reads, and several become one.
     """
+    readers = graph.consumers()
+    result = Graph(graph.packed_classes)
+    stored: dict[str, str] = {}
+
+    def private(name: str) -> bool:
+        return len(readers[name]) == 1 and name not in graph.outputs
+
+    for original in graph:
+        node = dataclasses.replace(original, inputs=tuple(stored[n] for n in original.inputs))
+        if is_affine(node) and private(original.inputs[0]):
+            scale, shift = node.kernel.ravel(), node.bias
+            before, bound = result[node.inputs[0]], None
+            if isinstance(before, Bound):
+                source = graph[original.inputs[0]].inputs[0]
+                clip = _clip_behind(before.clip, scale, shift)
+                if clip is not None and private(source):
+                    # clip(x) * scale + shift is a clip of x * scale + shift.
+                    bound, before = before, result[before.inputs[0]]
+                    bound = dataclasses.replace(bound, clip=clip)
+            if isinstance(before, Conv | DepthwiseConv | Dense) and before.clip is None:
+                result.replace(scaled(before, scale, shift))
+                if bound is not None:
+                    result.replace(bound)
+                stored[original.name] = node.inputs[0]
+                continue
+        stored[original.name] = result.add(node)
+    result.outputs = [stored[name] for name in graph.outputs]
+    return result
+
+
+def _clip_behind(clip: Clip, scale: np.ndarray, shift: np.ndarray) -> Clip | None:
+    """The ends of a clip after a multiply-add, if they are one pair around 0 for all channels."""
+    if scale[0] <= 0 or (scale != scale[0]).any() or (shift != shift[0]).any():
+        return None
+    low, high = (float(end * scale[0] + shift[0]) for end in clip)
+    return (low, high) if low <= 0 <= high else None
+
+
+def fold_forward(graph: Graph, everywhere: str | None = None) -> Graph:
+    """Returns an equal graph with multiply-adds folded into the weights behind them.
+
+    Not where zeros are padded in between: they stand for something else before the multiply-add.
+    The node named `everywhere` is folded all the same. Others stay convolutions of one tap.
+    """
+    readers = graph.consumers()
+    result = graph.rebuilt()
+    for name in [node.name for node in graph]:
+        node = result[name]  # With what another node has left in it already.
+        if not is_affine(node) or name in graph.outputs or not readers[name]:
+            continue
+        exact = not node.bias.any() or node.name == everywhere
+        behind, paddings = [], []
+        for reader in readers[name]:
+            if isinstance(reader, Pad) and exact and reader.name not in graph.outputs:
+                paddings.append(reader)
+                behind += readers[reader.name]
+            else:
+                behind.append(reader)
+        if all(
+            isinstance(reader, Dense)
+            or (isinstance(reader, Conv | DepthwiseConv) and (exact or not _pads(graph, reader)))
+            for reader in behind
+        ):
+            for reader in paddings + behind:
+                folded = result[reader.name]
+                if reader in behind:
+                    folded = _behind(folded, node)
+                inputs = tuple(
+                    node.inputs[0] if source == name else source for source in folded.inputs
+                )
+                result.replace(dataclasses.replace(folded, inputs=inputs))
+    return result.rebuilt()
+
+
+def _pads(graph: Graph, node: Conv | DepthwiseConv) -> bool:
+    size = graph.shape(node.inputs[0])[:2]
+    return node.padding == "same" and node.same_padding(size) != ((0, 0), (0, 0))
+
+
+def _behind(node, before: DepthwiseConv):
+    """The node as it is when it reads what goes into the multiply-add before it."""
+    scale, shift = before.kernel.ravel(), before.bias
+    kernel = node.kernel
+    taps: tuple[int, ...]
+    if isinstance(node, Dense):
+        scales, shifts, taps = scale[:, None], shift[:, None], (0,)
+    elif isinstance(node, DepthwiseConv):
+        scales, shifts, taps = scale[:, None], shift[:, None], (0, 1)
+    else:
+        # Output channel j reads the input channels of its group.
+        inputs, outputs = kernel.shape[2:]
+        group = np.arange(outputs) // (outputs // node.groups)
+        sources = group * inputs + np.arange(inputs)[:, None]
+        scales, shifts, taps = scale[sources], shift[sources], (0, 1, 2)
+    bias = node.bias + (kernel * shifts).sum(taps).ravel()
+    return dataclasses.replace(node, kernel=kernel * scales, bias=bias)
+
+
+def normalize(graph: Graph, mean: Sequence[float], std: Sequence[float]) -> Graph:
+    """The graph that takes pixels, of one that takes ``(pixel / 255 - mean) / std``."""
     image = graph.input
-    gain = 1 / (255 * PIXEL_SCALE) / np.asarray(std)
-    offset = (PIXEL_ZERO / 255 - np.asarray(mean)) / np.asarray(std)
-    for node in graph.consumers()[image.name]:
-        if not isinstance(node, Conv) or node.groups != 1:
-            raise ValueError(
-                "The image must go into ordinary convolutions for its normalization to be folded; "
-                f"lower with normalization=None. Received: {node.name!r}"
+    result = Graph(graph.packed_classes)
+    name = f"{image.name}/normalized"
+    for node in graph:
+        inputs = tuple(name if source == image.name else source for source in node.inputs)
+        result.add(dataclasses.replace(node, inputs=inputs))
+        if node is image:
+            scale = 1 / (255 * np.asarray(std, np.float64))
+            shift = -np.asarray(mean, np.float64) / np.asarray(std, np.float64)
+            result.add(affine(name, image.name, scale, shift))
+    result.outputs = list(graph.outputs)
+    return result
+
+
+def leading_affine(graph: Graph) -> DepthwiseConv | None:
+    """The multiply-add that alone reads the image, if there is one."""
+    (*first,) = graph.consumers()[graph.input.name]
+    return first[0] if len(first) == 1 and is_affine(first[0]) else None
+
+
+def looks_like_pixels(node: DepthwiseConv) -> bool:
+    """Whether a multiply-add of the image brings pixels, 0 to 255, into a usual range."""
+    scale, shift = node.kernel.ravel(), node.bias
+    with np.errstate(divide="ignore", invalid="ignore"):
+        zero = -shift / scale
+    return bool((scale > 0).all() and (scale <= 2).all() and ((zero >= 0) & (zero <= 255)).all())
+
+
+def take_pixels(graph: Graph) -> Graph:
+    """Makes the int8 input of a graph that takes pixels ``pixel - 128``: no work for the firmware.
+
+    A multiply-add behind the image becomes the input's scale and, in what differs between the
+    channels, part of the convolutions that read it. Exact but for their padding, which stands for
+    the whole pixel value that is nearest to zero in the middle channel.
+    """
+    image, first = graph.input, leading_affine(graph)
+    if first is None or not looks_like_pixels(first) or first.name in graph.outputs:
+        return _with_pixels(graph, 1.0, 0)
+    scale, shift = first.kernel.ravel(), first.bias
+    pixel_scale = float(1 / np.mean(1 / scale))
+    pixel_zero = int(np.rint(np.median(-shift / scale)))
+    graph = _with_pixels(graph, pixel_scale, pixel_zero)
+    scale, shift = scale / pixel_scale, scale * pixel_zero + shift
+    if np.allclose(scale, 1, 1e-12) and np.allclose(shift, 0, 1e-12):
+        return _without(graph, first)
+    graph.replace(affine(first.name, image.name, scale, shift))
+    return fold_forward(graph, everywhere=first.name)
+
+
+def _without(graph: Graph, left_out: Node) -> Graph:
+    """The graph whose nodes read the input of `left_out` instead of it."""
+    result = Graph(graph.packed_classes)
+    for node in graph:
+        if node.name != left_out.name:
+            inputs = tuple(
+                left_out.inputs[0] if name == left_out.name else name for name in node.inputs
             )
-        bias = node.bias + np.einsum("hwio,i->o", node.kernel, offset)
-        graph.replace(dataclasses.replace(node, kernel=node.kernel * gain[:, None], bias=bias))
-    graph.replace(dataclasses.replace(image, pixel_scale=PIXEL_SCALE, pixel_zero=PIXEL_ZERO))
+            result.add(dataclasses.replace(node, inputs=inputs))
+    result.outputs = list(graph.outputs)
+    return result
+
+
+def _with_pixels(graph: Graph, scale: float, zero: int) -> Graph:
+    result = graph.rebuilt()
+    result.replace(dataclasses.replace(graph.input, pixel_scale=scale, pixel_zero=zero))
+    return result
 
 
 def _channel_shape(node) -> tuple[int, ...]:

@@ -1,19 +1,25 @@
 """The deployable graph: what is left of a Keras model when only inference matters.
 
 Batch norms are folded, channel shuffles are plain permutations, and every weight is a numpy array.
-Feature maps are [batch, height, width, channels]; pooled vectors are [batch, 1, 1, channels], so
-that they multiply feature maps without a reshape.
+Feature maps are [batch, height, width, channels]; vectors are [batch, 1, 1, channels], so that they
+multiply feature maps without a reshape, and sequences are [batch, 1, length, channels].
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import TypeVar
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 Pair = tuple[int, int]
+Shape = tuple[int, ...]
+# (low, high) with low <= 0 <= high; either may be infinite.
+Clip = tuple[float, float]
+RELU: Clip = (0.0, math.inf)
+RELU6: Clip = (0.0, 6.0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,6 +28,10 @@ class Node:
 
     name: str
     inputs: tuple[str, ...]
+
+    def shape_of(self, *inputs: Shape) -> Shape:
+        """The shape of the output, without the batch, from those of the inputs."""
+        return inputs[0]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,34 +49,93 @@ class Input(Node):
     pixel_scale: float | None = None
     pixel_zero: int | None = None
 
+    def shape_of(self, *inputs: Shape) -> Shape:
+        return self.shape
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Conv(Node):
-    """Convolution with SAME padding. kernel [kh, kw, cin / groups, cout], bias [cout]."""
+class Window(Node):
+    """What slides over height and width; `padding` is "same" or "valid" as in Keras."""
+
+    if TYPE_CHECKING:  # Fields of every subclass, each at its own place.
+        strides: Pair
+        padding: str
+
+    def taps(self) -> Pair:
+        """Height and width of the window, dilation included."""
+        raise NotImplementedError
+
+    def shape_of(self, *inputs: Shape) -> Shape:
+        ((height, width, channels),) = inputs
+        places = [
+            -(-length // step) if self.padding == "same" else (length - taps) // step + 1
+            for length, step, taps in zip((height, width), self.strides, self.taps(), strict=True)
+        ]
+        return (*places, self.outputs(channels))
+
+    def outputs(self, channels: int) -> int:
+        """The number of output channels."""
+        return channels
+
+    def same_padding(self, size: Pair) -> tuple[Pair, Pair]:
+        """What "same" pads before and behind, in height and width, around a map of this size."""
+        pads = []
+        for length, step, taps in zip(size, self.strides, self.taps(), strict=True):
+            total = max((-(-length // step) - 1) * step + taps - length, 0)
+            pads.append((total // 2, total - total // 2))
+        return pads[0], pads[1]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Conv(Window):
+    """Convolution. kernel [kh, kw, cin / groups, cout], bias [cout]; `clip` bounds the result."""
 
     kernel: np.ndarray
     bias: np.ndarray
     strides: Pair = (1, 1)
     groups: int = 1
-    relu6: bool = False
+    clip: Clip | None = None
+    padding: str = "same"
+    dilations: Pair = (1, 1)
+
+    def taps(self) -> Pair:
+        rows, columns = (
+            (taps - 1) * rate + 1
+            for taps, rate in zip(self.kernel.shape[:2], self.dilations, strict=True)
+        )
+        return rows, columns
+
+    def outputs(self, channels: int) -> int:
+        return len(self.bias)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class DepthwiseConv(Node):
-    """Depthwise convolution, SAME padding. kernel [kh, kw, c, m], bias [c * m]."""
+class DepthwiseConv(Window):
+    """Depthwise convolution. kernel [kh, kw, c, m], bias [c * m]; `clip` bounds the result."""
 
     kernel: np.ndarray
     bias: np.ndarray
     strides: Pair = (1, 1)
-    relu6: bool = False
+    clip: Clip | None = None
+    padding: str = "same"
+
+    def taps(self) -> Pair:
+        return self.kernel.shape[:2]
+
+    def outputs(self, channels: int) -> int:
+        return len(self.bias)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dense(Node):
-    """A linear map of pooled vectors. kernel [cin, cout], bias [cout]."""
+    """A linear map of vectors. kernel [cin, cout], bias [cout]; `clip` bounds the result."""
 
     kernel: np.ndarray
     bias: np.ndarray
+    clip: Clip | None = None
+
+    def shape_of(self, *inputs: Shape) -> Shape:
+        return (1, 1, len(self.bias))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,7 +152,7 @@ class DYShiftMax(Node):
         squeeze_kernel, squeeze_bias: [c, s], [s].
         kernels, biases: [2K, s, c], [2K, c].
         centers: [2K], the initial values of the coefficients.
-        relu6: whether the result is clipped to 0..6.
+        clip: bounds of the result, if any.
     """
 
     shift: np.ndarray
@@ -92,7 +161,7 @@ class DYShiftMax(Node):
     kernels: np.ndarray
     biases: np.ndarray
     centers: np.ndarray
-    relu6: bool = False
+    clip: Clip | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -103,20 +172,93 @@ class Gather(Node):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Add(Node):
-    """Sum of two feature maps of one shape."""
+class Binary(Node):
+    """Two tensors of one shape, or of shapes that broadcast as numpy's do, element by element."""
 
-    relu6: bool = False
+    def shape_of(self, *inputs: Shape) -> Shape:
+        return np.broadcast_shapes(*inputs)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Relu6(Node):
-    """Clip to 0..6. Lowering fuses it into the node before it: TFLM gets a standalone one wrong."""
+class Add(Binary):
+    """Sum of two tensors; `clip` bounds the result."""
+
+    clip: Clip | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Subtract(Binary):
+    """Difference of two tensors; `clip` bounds the result."""
+
+    clip: Clip | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Multiply(Binary):
+    """Product of two tensors; `clip` bounds the result."""
+
+    clip: Clip | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Maximum(Binary):
+    """The larger of two values."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Minimum(Binary):
+    """The smaller of two values."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Concatenate(Node):
+    """Tensors one behind the other along `axis`: 0 height, 1 width, 2 channels."""
+
+    axis: int
+
+    def shape_of(self, *inputs: Shape) -> Shape:
+        total = list(inputs[0])
+        total[self.axis] = sum(shape[self.axis] for shape in inputs)
+        return tuple(total)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Bound(Node):
+    """A clip. Lowering fuses it into the node before it where it can."""
+
+    clip: Clip
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class GlobalAveragePool(Node):
     """Mean over height and width; keeps the rank."""
+
+    def shape_of(self, *inputs: Shape) -> Shape:
+        return (1, 1, inputs[0][2])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AveragePool(Window):
+    """Mean of each window; what "same" pads does not count."""
+
+    size: Pair
+    strides: Pair
+    padding: str = "valid"
+
+    def taps(self) -> Pair:
+        return self.size
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MaxPool(Window):
+    """Largest value of each window."""
+
+    size: Pair
+    strides: Pair
+    padding: str = "valid"
+
+    def taps(self) -> Pair:
+        return self.size
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,10 +270,60 @@ class ResizeBilinear(Node):
 
     factors: Pair
 
+    def shape_of(self, *inputs: Shape) -> Shape:
+        ((height, width, channels),) = inputs
+        return (height * self.factors[0], width * self.factors[1], channels)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ResizeNearest(ResizeBilinear):
+    """Enlargement by whole `factors` of height and width, each pixel repeated."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pad(Node):
+    """Zeros around a map: `rows` and `columns` before and behind it."""
+
+    rows: Pair
+    columns: Pair
+
+    def shape_of(self, *inputs: Shape) -> Shape:
+        ((height, width, channels),) = inputs
+        return (height + sum(self.rows), width + sum(self.columns), channels)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Crop(Node):
+    """What is left of a map without some `rows` and `columns` at its edges."""
+
+    rows: Pair
+    columns: Pair
+
+    def shape_of(self, *inputs: Shape) -> Shape:
+        ((height, width, channels),) = inputs
+        return (height - sum(self.rows), width - sum(self.columns), channels)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HardSwish(Node):
     """``x * relu6(x + 3) / 6``."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sigmoid(Node):
+    """``1 / (1 + exp(-x))``."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tanh(Node):
+    """Hyperbolic tangent."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LeakyRelu(Node):
+    """x, or ``slope * x`` where x is negative."""
+
+    slope: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -140,11 +332,31 @@ class Softmax(Node):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Reshape(Node):
+    """The same values in the same order in another shape."""
+
+    shape: Shape
+
+    def shape_of(self, *inputs: Shape) -> Shape:
+        return self.shape
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Transpose(Node):
+    """Axis i of the output, of (height, width, channels), is axis ``axes[i]`` of the input."""
+
+    axes: tuple[int, int, int]
+
+    def shape_of(self, *inputs: Shape) -> Shape:
+        return tuple(inputs[0][axis] for axis in self.axes)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Flatten(Node):
     """[batch, 1, 1, c] -> [batch, c]."""
 
-
-AnyNode = TypeVar("AnyNode", bound=Node)
+    def shape_of(self, *inputs: Shape) -> Shape:
+        return (inputs[0][2],)
 
 
 class Graph:
@@ -167,6 +379,7 @@ class Graph:
 
     def __init__(self, packed_classes: int | None = None) -> None:
         self._nodes: dict[str, Node] = {}
+        self._shapes: dict[str, Shape] = {}
         self.outputs: list[str] = []
         self.packed_classes = packed_classes
 
@@ -175,6 +388,9 @@ class Graph:
 
     def __len__(self) -> int:
         return len(self._nodes)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._nodes
 
     def __getitem__(self, name: str) -> Node:
         return self._nodes[name]
@@ -192,11 +408,21 @@ class Graph:
         if missing:
             raise ValueError(f"Inputs must be added first. Received: {node.name!r} with {missing}")
         self._nodes[node.name] = node
+        self._shapes[node.name] = self._shape_of(node)
         return node.name
 
     def replace(self, node: Node) -> None:
-        """Puts `node` in the place of the node of the same name."""
+        """Puts `node` in the place of the node of the same name and output shape."""
+        if self._shape_of(node) != self._shapes[node.name]:
+            raise ValueError(f"The shape must stay. Received: {node.name!r}, {type(node).__name__}")
         self._nodes[node.name] = node
+
+    def _shape_of(self, node: Node) -> Shape:
+        return tuple(map(int, node.shape_of(*map(self.shape, node.inputs))))
+
+    def shape(self, name: str) -> Shape:
+        """The shape of a node's output without the batch: (height, width, channels)."""
+        return self._shapes[name]
 
     def consumers(self) -> dict[str, list[Node]]:
         """For every node the nodes that read it."""
@@ -208,12 +434,17 @@ class Graph:
 
     def channels(self) -> dict[str, int]:
         """The number of output channels of every node."""
-        count: dict[str, int] = {}
+        return {node.name: self.shape(node.name)[-1] for node in self}
+
+    def rebuilt(self, outputs: Iterable[str] | None = None) -> Graph:
+        """A copy of the nodes that the outputs need, by `outputs` or as they are."""
+        result = Graph(self.packed_classes)
+        result.outputs = list(self.outputs if outputs is None else outputs)
+        needed = set(result.outputs)
+        for node in reversed(list(self)):
+            if node.name in needed or isinstance(node, Input):
+                needed.update(node.inputs)
         for node in self:
-            if isinstance(node, Input):
-                count[node.name] = node.shape[-1]
-            elif isinstance(node, Conv | DepthwiseConv | Dense):
-                count[node.name] = len(node.bias)
-            else:
-                count[node.name] = count[node.inputs[0]]
-        return count
+            if node.name in needed or isinstance(node, Input):
+                result.add(node)
+        return result

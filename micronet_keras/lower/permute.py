@@ -13,8 +13,12 @@ import dataclasses
 import numpy as np
 
 from micronet_keras.lower.graph import (
-    Add,
+    AveragePool,
+    Binary,
+    Bound,
+    Concatenate,
     Conv,
+    Crop,
     Dense,
     DepthwiseConv,
     DYShiftMax,
@@ -24,10 +28,31 @@ from micronet_keras.lower.graph import (
     Graph,
     HardSwish,
     Input,
+    LeakyRelu,
+    MaxPool,
     Node,
-    Relu6,
+    Pad,
+    Reshape,
     ResizeBilinear,
+    Sigmoid,
     Softmax,
+    Tanh,
+    Transpose,
+)
+
+# What does the same to every channel: the stored order stays as it is.
+_CHANNELWISE = (
+    AveragePool
+    | Bound
+    | Crop
+    | GlobalAveragePool
+    | HardSwish
+    | LeakyRelu
+    | MaxPool
+    | Pad
+    | ResizeBilinear
+    | Sigmoid
+    | Tanh
 )
 
 
@@ -59,10 +84,8 @@ class _Folding:
             case Gather(inputs=(source,)):
                 self._stored[node.name] = self._stored[source]
                 self._order[node.name] = inverse(node.indices)[self._order[source]]
-            case GlobalAveragePool(inputs=(source,)) | HardSwish(inputs=(source,)):
-                self._keep(node, self._order[source])
-            case Relu6(inputs=(source,)) | ResizeBilinear(inputs=(source,)):
-                self._keep(node, self._order[source])
+            case _ if isinstance(node, _CHANNELWISE):
+                self._keep(node, self._order[node.inputs[0]])
             case DepthwiseConv(inputs=(source,)):
                 order = self._order[source]
                 multiplier = node.kernel.shape[3]
@@ -84,15 +107,27 @@ class _Folding:
                 self._keep(node, np.arange(channels), kernel=kernel)
             case Conv():
                 self._fold_conv(node)
-            case Add(inputs=(first, second)):
-                order = self._order[first]
-                both = (self._stored[first], self._arranged(second, order))
-                self._put(dataclasses.replace(node, inputs=both), order)
+            case Binary(inputs=(first, second)) if self._channels[first] == self._channels[second]:
+                self._put_arranged(node, [self._order[first]] * 2, self._order[first])
+            case Concatenate(inputs=sources, axis=2):
+                orders = [self._order[name] for name in sources]
+                starts = np.cumsum([0, *map(len, orders)])
+                both = zip(orders, starts, strict=False)
+                order = np.concatenate([order + start for order, start in both])
+                self._put_arranged(node, orders, order)
+            case Concatenate(inputs=sources):
+                order = self._order[sources[0]]
+                self._put_arranged(node, [order] * len(sources), order)
+            case Reshape(inputs=(source,)) if node.shape[:-1] == (1, 1):
+                # A flattened map: the channels of each place stay as they are stored.
+                order = self._order[source]
+                places = np.arange(channels // len(order))[:, None]
+                self._keep(node, (places * len(order) + order).ravel())
             case Input():
                 self._put(node, np.arange(channels))
-            case Flatten() | Softmax():
-                stored = tuple(self._plain(name) for name in node.inputs)
-                self._put(dataclasses.replace(node, inputs=stored), np.arange(channels))
+            case Binary() | Flatten() | Reshape() | Softmax() | Transpose():
+                plain = [np.arange(self._channels[name]) for name in node.inputs]
+                self._put_arranged(node, plain, np.arange(channels))
             case _:
                 raise ValueError(f"No rule for this node. Received: {node.name!r}, {type(node)}")
 
@@ -125,6 +160,10 @@ class _Folding:
         stored = (self._stored[node.inputs[0]],)
         self._put(dataclasses.replace(node, inputs=stored, **changes), order)
 
+    def _put_arranged(self, node: Node, orders: list[np.ndarray], order: np.ndarray) -> None:
+        stored = tuple(map(self._arranged, node.inputs, orders))
+        self._put(dataclasses.replace(node, inputs=stored), order)
+
     def _put(self, node: Node, order: np.ndarray) -> None:
         self._stored[node.name] = self.result.add(node)
         self._order[node.name] = order
@@ -142,30 +181,3 @@ class _Folding:
             gather = Gather(f"{stored}/gather{len(self._gathers)}", (stored,), indices)
             self._gathers[key] = self.result.add(gather)
         return self._gathers[key]
-
-
-def fuse_relu6(graph: Graph) -> Graph:
-    """Returns an equal graph whose Relu6 nodes are part of the nodes before them.
-
-    Raises:
-        ValueError: a Relu6 node follows something that cannot clip, or that others read as well.
-    """
-    readers = graph.consumers()
-    result = Graph(graph.packed_classes)
-    stored: dict[str, str] = {}
-    for node in graph:
-        node = dataclasses.replace(node, inputs=tuple(stored[name] for name in node.inputs))
-        if not isinstance(node, Relu6):
-            stored[node.name] = result.add(node)
-            continue
-        producer = result[node.inputs[0]]
-        shared = len(readers[producer.name]) > 1 or producer.name in graph.outputs
-        if shared or not isinstance(producer, Conv | DepthwiseConv | Add | DYShiftMax):
-            raise ValueError(
-                "ReLU6 must directly follow a convolution, a sum or a DY-ShiftMax that nothing "
-                f"else reads. Received: {node.name!r} after {producer.name!r}"
-            )
-        result.replace(dataclasses.replace(producer, relu6=True))
-        stored[node.name] = producer.name
-    result.outputs = [stored[name] for name in graph.outputs]
-    return result

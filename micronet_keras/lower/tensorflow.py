@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from micronet_keras.lower.emit import Range, emit
-from micronet_keras.lower.graph import Graph
+from micronet_keras.lower.functions import FUNCTIONS, clip_by
+from micronet_keras.lower.graph import RELU, RELU6, Graph
 
 
 def run(
@@ -19,7 +20,7 @@ def run(
 
     Args:
         graph: a lowered graph.
-        image: float32 [batch, height, width, 3], as the graph's input node describes it.
+        image: float32 [batch, height, width, channels], as the graph's input node describes it.
         ranges: the (low, high) of every quantized tensor. None computes in float; otherwise every
             named tensor is rounded to 8 bits as in the int8 flatbuffer (weights stay float).
 
@@ -48,59 +49,51 @@ class _TensorFlowBuilder:
         # With a slash at its end a scope is taken as it is, not within or beside another.
         return tf.name_scope(scope_text(name) + "/")
 
-    def _quantized(self, name, x, fixed=None):
-        if fixed is None:
-            self.calibrated[name] = x
+    def _quantized(self, name, x, clip=None, fixed=None):
         if self._ranges is None:
-            return x if fixed is None else tf.clip_by_value(x, *fixed)
+            x = clip_by(clip)(x)
+            if fixed is None:
+                self.calibrated[name] = x
+            return x
         low, high = fixed or self._ranges[name]
+        if clip in (RELU, RELU6):
+            x = clip_by(clip)(x)
+        elif clip is not None:
+            # The ends of the range are the bounds.
+            low, high = max(low, clip[0]), min(high, clip[1])
         return tf.quantization.fake_quant_with_min_max_args(x, min=low, max=high)
 
     def input(self, name, shape, fixed):
-        return self._quantized(name, self._image, fixed)
+        return self._quantized(name, self._image, fixed=fixed)
 
-    def conv(self, name, x, kernel, bias, strides, groups, relu6):
-        y = tf.nn.conv2d(x, _constant(kernel), strides, "SAME") + _constant(bias)
-        return self._quantized(name, tf.nn.relu6(y) if relu6 else y)
+    def conv(self, node, x):
+        y = tf.nn.conv2d(
+            x, _constant(node.kernel), node.strides, node.padding.upper(), dilations=node.dilations
+        )
+        return self._quantized(node.name, y + _constant(node.bias), node.clip)
 
-    def depthwise(self, name, x, kernel, bias, strides, relu6):
-        y = tf.nn.depthwise_conv2d(x, _constant(kernel), [1, *strides, 1], "SAME")
-        y = y + _constant(bias)
-        return self._quantized(name, tf.nn.relu6(y) if relu6 else y)
+    def depthwise(self, node, x):
+        strides = [1, *node.strides, 1]
+        y = tf.nn.depthwise_conv2d(x, _constant(node.kernel), strides, node.padding.upper())
+        return self._quantized(node.name, y + _constant(node.bias), node.clip)
 
-    def dense(self, name, x, kernel, bias, relu=False, fixed=None):
+    def dense(self, name, x, kernel, bias, clip=None, fixed=None):
         y = tf.matmul(tf.reshape(x, [-1, kernel.shape[0]]), _constant(kernel)) + _constant(bias)
-        y = self._quantized(name, tf.nn.relu(y) if relu else y, fixed)
+        y = self._quantized(name, y, clip, fixed)
         return tf.reshape(y, [-1, 1, 1, kernel.shape[1]])
 
     def gather(self, x, indices):
         return tf.gather(x, tf.constant(indices, tf.int32), axis=3)
 
-    def pool(self, x):
-        return tf.nn.avg_pool2d(x, x.shape[1:3], 1, "VALID")
+    def bound(self, name, x, clip):
+        # TFLM requantizes in a RELU, but not in a RELU6: the range makes one of the other.
+        if self._ranges is not None and clip[0] == 0:
+            x = tf.nn.relu(x)
+        return self._quantized(name, x, (clip[0], clip[1]) if self._ranges is None else None)
 
-    def resize_bilinear(self, x, factors):
-        height, width = x.shape[1:3]
-        return tf.image.resize(x, (height * factors[0], width * factors[1]))
-
-    def mul(self, name, x, y):
-        return self._quantized(name, x * y)
-
-    def add(self, name, x, y, relu6):
-        total = tf.nn.relu6(x + y) if relu6 else x + y
-        return total if name is None else self._quantized(name, total)
-
-    def maximum(self, name, x, y):
-        return self._quantized(name, tf.maximum(x, y))
-
-    def hard_swish(self, name, x):
-        return self._quantized(name, x * tf.nn.relu6(x + 3.0) * (1 / 6))
-
-    def softmax(self, name, x):
-        return self._quantized(name, tf.nn.softmax(x), (0.0, 255 / 256))
-
-    def flatten(self, x):
-        return tf.reshape(x, [-1, x.shape[-1]])
+    def apply(self, name, function, *inputs, clip=None, fixed=None, **settings):
+        y = FUNCTIONS[function](*inputs, **settings)
+        return clip_by(clip)(y) if name is None else self._quantized(name, y, clip, fixed)
 
 
 def scope_text(name: str) -> str:

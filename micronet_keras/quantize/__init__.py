@@ -1,5 +1,6 @@
 """Post-training quantization and quantization-aware training."""
 
+from micronet_keras.lower import check
 from micronet_keras.quantize.calibrate import calibrate, post_training_quantize
 from micronet_keras.quantize.qat import QuantizeAwareModel, fine_tune, quantize_aware
 from micronet_keras.quantize.quantize import QuantizeConfig, quantize
@@ -7,6 +8,7 @@ from micronet_keras.quantize.quantized_graph import QuantizedGraph
 from micronet_keras.quantize.to_tflite import convert
 
 __all__ = [
+    "check",
     "convert",
     "QuantizeAwareModel",
     "QuantizeConfig",

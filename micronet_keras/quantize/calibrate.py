@@ -23,8 +23,9 @@ def calibrate(graph: Graph, images: Iterable[np.ndarray]) -> dict[str, Range]:
 
     Args:
         graph: a lowered graph.
-        images: batches [n, height, width, 3] of whole pixel values (or of what the graph takes,
-            when it was lowered without normalization). A few hundred training images are enough.
+        images: batches [n, height, width, channels] of whole pixel values (or of what the graph
+            takes, when it was lowered without normalization). A few hundred training images are
+            enough.
 
     Returns:
         (low, high) by tensor name; low <= 0 <= high, and low < high.
@@ -63,7 +64,9 @@ def post_training_quantize(
     """Quantizes without training: the quick way, at a small cost in accuracy.
 
     Args:
-        model: a trained Keras model that takes what `preprocess_input` returns, or a lowered graph.
+        model: a trained Keras model, lowered as `lower` does by itself (so it takes what
+            `preprocess_input` returns, or pixels if it has a Rescaling or the like at its
+            beginning), or a lowered graph.
         calibration: batches of images as `calibrate` takes them.
         class_names: what the outputs mean.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from micronet_keras.lower import graph as nodes
 from micronet_keras.lower.emit import Range
-from micronet_keras.lower.graph import Graph, Node
+from micronet_keras.lower.graph import RELU6, Graph, Node
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
 
@@ -120,4 +120,6 @@ def _unpack(packed: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Node:
             if value.dtype.kind not in "if" or not np.isfinite(value).all():
                 raise ValueError(f"{name} of {packed['name']} holds no finite numbers")
         values[name] = tuple(value) if isinstance(value, list) else value
+    if "relu6" in values:  # As it was called before there were other bounds.
+        values["clip"] = RELU6 if values.pop("relu6") else None
     return _NODE_TYPES[values.pop("type")](**values)

@@ -6,6 +6,7 @@ Part of quantization-aware training (`micronet_keras.quantize.qat`); nothing els
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,8 @@ import tensorflow_model_optimization as tfmot
 import tf_keras
 
 from micronet_keras.lower.emit import Range
+from micronet_keras.lower.functions import FUNCTIONS, clip_by
+from micronet_keras.lower.graph import Clip
 
 _RANGE_DECAY = 0.99
 
@@ -119,9 +122,16 @@ class _Gather(tf_keras.layers.Layer):
         return permute(inputs)
 
 
-class _HardSwish(tf_keras.layers.Layer):
+class _Function(tf_keras.layers.Layer):
+    """A function of `FUNCTIONS` with its settings, then a clip."""
+
+    def __init__(self, function: str, settings: dict[str, Any], clip: Clip | None):
+        super().__init__()
+        self._function, self._settings, self._clip = function, settings, clip
+
     def call(self, inputs):
-        return inputs * tf.nn.relu6(inputs + 3.0) * (1 / 6)
+        inputs = inputs if isinstance(inputs, list | tuple) else [inputs]
+        return clip_by(self._clip)(FUNCTIONS[self._function](*inputs, **self._settings))
 
 
 def _layer_name(name: str) -> str:
@@ -164,60 +174,45 @@ class TfKerasBuilder:
         self.image = tf_keras.Input(shape)
         return self._wrapped(name, tf_keras.layers.Activation("linear"), self.image, fixed=fixed)
 
-    def conv(self, name, x, kernel, bias, strides, groups, relu6):
+    def conv(self, node, x):
         layer = tf_keras.layers.Conv2D(
-            kernel.shape[3],
-            kernel.shape[:2],
-            strides,
-            "same",
-            groups=groups,
-            activation=tf.nn.relu6 if relu6 else None,
+            node.kernel.shape[3],
+            node.kernel.shape[:2],
+            node.strides,
+            node.padding,
+            dilation_rate=node.dilations,
+            groups=node.groups,
+            activation=clip_by(node.clip),
         )
+        weights = (node.kernel, node.bias)
         return self._wrapped(
-            name, layer, x, kernel="kernel", channel_axes=(3,), weights=(kernel, bias)
+            node.name, layer, x, kernel="kernel", channel_axes=(3,), weights=weights
         )
 
-    def depthwise(self, name, x, kernel, bias, strides, relu6):
+    def depthwise(self, node, x):
         layer = tf_keras.layers.DepthwiseConv2D(
-            kernel.shape[:2],
-            strides,
-            "same",
-            depth_multiplier=kernel.shape[3],
-            activation=tf.nn.relu6 if relu6 else None,
+            node.kernel.shape[:2],
+            node.strides,
+            node.padding,
+            depth_multiplier=node.kernel.shape[3],
+            activation=clip_by(node.clip),
         )
+        weights = (node.kernel, node.bias)
         return self._wrapped(
-            name, layer, x, kernel="depthwise_kernel", channel_axes=(2, 3), weights=(kernel, bias)
+            node.name, layer, x, kernel="depthwise_kernel", channel_axes=(2, 3), weights=weights
         )
 
-    def dense(self, name, x, kernel, bias, relu=False, fixed=None):
-        layer = tf_keras.layers.Dense(kernel.shape[1], activation=tf.nn.relu if relu else None)
+    def dense(self, name, x, kernel, bias, clip=None, fixed=None):
+        layer = tf_keras.layers.Dense(kernel.shape[1], activation=clip_by(clip))
         return self._wrapped(name, layer, x, kernel="kernel", fixed=fixed, weights=(kernel, bias))
 
     def gather(self, x, indices):
         return _Gather(indices)(x)
 
-    def pool(self, x):
-        return tf_keras.layers.AveragePooling2D(x.shape[1:3], 1)(x)
+    def bound(self, name, x, clip):
+        return self._wrapped(name, tf_keras.layers.Activation(clip_by(clip)), x)
 
-    def resize_bilinear(self, x, factors):
-        return tf_keras.layers.UpSampling2D(factors, interpolation="bilinear")(x)
-
-    def mul(self, name, x, y):
-        return self._wrapped(name, tf_keras.layers.Multiply(), [x, y])
-
-    def add(self, name, x, y, relu6):
-        total = tf_keras.layers.Add()([x, y])
-        activation = tf_keras.layers.Activation(tf.nn.relu6 if relu6 else "linear")
-        return activation(total) if name is None else self._wrapped(name, activation, total)
-
-    def maximum(self, name, x, y):
-        return self._wrapped(name, tf_keras.layers.Maximum(), [x, y])
-
-    def hard_swish(self, name, x):
-        return self._wrapped(name, _HardSwish(), x)
-
-    def softmax(self, name, x):
-        return self._wrapped(name, tf_keras.layers.Softmax(), x, fixed=(0.0, 255 / 256))
-
-    def flatten(self, x):
-        return tf_keras.layers.Flatten()(x)
+    def apply(self, name, function, *inputs, clip=None, fixed=None, **settings):
+        layer = _Function(function, settings, clip)
+        taken = inputs[0] if len(inputs) == 1 else list(inputs)
+        return layer(taken) if name is None else self._wrapped(name, layer, taken, fixed=fixed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from micronet_keras.lower.emit import scope_names
+from micronet_keras.lower.emit import joined_ranges, scope_names
 from micronet_keras.lower.tensorflow import run, scope_text
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
 from micronet_mcu.tflite.rewrite import ModelT, pack, unpack
@@ -29,13 +29,14 @@ def convert(quantized: QuantizedGraph) -> bytes:
     b'TFL3'
     """
     graph = quantized.graph
+    ranges = joined_ranges(graph, quantized.ranges)
 
     @tf.function(
         input_signature=[tf.TensorSpec((1, *graph.input.shape), tf.float32, name="image")],
         autograph=False,
     )
     def inference(image):
-        return run(graph, image, quantized.ranges)
+        return run(graph, image, ranges)
 
     # From a concrete function: from_keras_model takes twenty times as long for the same operations.
     converter = tf.lite.TFLiteConverter.from_concrete_functions(

@@ -4,8 +4,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from micronet_keras.lower.fusing import fuse_bounds
 from micronet_keras.lower.graph import (
+    RELU6,
     Add,
+    Bound,
     Conv,
     Dense,
     DepthwiseConv,
@@ -16,9 +19,8 @@ from micronet_keras.lower.graph import (
     Graph,
     HardSwish,
     Input,
-    Relu6,
 )
-from micronet_keras.lower.permute import fold_permutations, fuse_relu6, inverse
+from micronet_keras.lower.permute import fold_permutations, inverse
 from micronet_keras.lower.tensorflow import run
 
 CHANNELS = 12
@@ -45,7 +47,7 @@ def random_graph(choices: list[int], seed: int) -> Graph:
                 x = graph.add(
                     DepthwiseConv(name, (x,), normal(3, 1, CHANNELS, 1), normal(CHANNELS))
                 )
-                x = graph.add(Relu6(f"{name}r", (x,)))
+                x = graph.add(Bound(f"{name}r", (x,), RELU6))
             case 5:
                 x = graph.add(
                     DYShiftMax(
@@ -73,7 +75,7 @@ def random_graph(choices: list[int], seed: int) -> Graph:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 39), min_size=1, max_size=12), st.integers(0, 2**16))
 def test_folded_graphs_compute_the_same(choices, seed):
-    graph = fuse_relu6(random_graph(choices, seed))
+    graph = fuse_bounds(random_graph(choices, seed))
     folded = fold_permutations(graph)
     x = np.random.default_rng(seed).standard_normal((2, 4, 4, CHANNELS)).astype(np.float32)
     for ours, expected in zip(run(folded, x), run(graph, x), strict=True):

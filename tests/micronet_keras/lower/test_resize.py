@@ -59,6 +59,6 @@ def test_quantization_aware_training_has_it_too():
 
 def test_other_interpolations_are_named():
     image = keras.Input((8, 8, 3))
-    x = keras.layers.UpSampling2D(2, interpolation="nearest", name="enlarge")(image)
+    x = keras.layers.UpSampling2D(2, interpolation="bicubic", name="enlarge")(image)
     with pytest.raises(ValueError, match="enlarge"):
         lower(keras.Model(image, x), normalization=None)

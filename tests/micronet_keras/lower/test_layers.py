@@ -1,0 +1,83 @@
+"""Every layer, operator and form that is lowered: in float, in int8 on TFLM, and in training."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers as K
+from keras_models import CASES, assert_same, build, chain, decibels, numbers, on_tflm
+
+from micronet_keras.lower import lower
+from micronet_keras.lower.layer_rules import RULES, inert
+from micronet_keras.quantize import (
+    QuantizedGraph,
+    convert,
+    post_training_quantize,
+    quantize_aware,
+)
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["before_dense", "as_output"])
+@pytest.mark.parametrize("name", CASES)
+def test_the_graph_computes_what_keras_does(name, ended):
+    assert_same(build(name, ended), numbers())
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.sampled_from(sorted(CASES)), min_size=2, max_size=6), st.integers(1, 4))
+def test_layers_in_any_order_are_the_same(names, channels):
+    model = chain(names, channels)
+    assert_same(model, numbers(channels=channels))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_int8_on_tflm_and_training_are_near_to_float(name, tmp_path):
+    model, x = build(name, ended=False), numbers(16)
+    expected = model.predict(x, verbose=0)
+    graph = lower(model, normalization=None)
+    quantized = post_training_quantize(graph, [x])
+    quantized.save(tmp_path / "model.npz")
+    loaded = QuantizedGraph.load(tmp_path / "model.npz")
+    assert decibels(expected, on_tflm(convert(loaded), x)) > 25
+    qat = quantize_aware(graph, [x])
+    assert decibels(expected, qat(x).numpy()) > 25
+    qat.compile("sgd", "mse")
+    qat.fit(x, expected, verbose=0)
+    trained = qat.quantized_graph()
+    assert decibels(expected, on_tflm(convert(trained), x)) > 15
+
+
+@pytest.mark.parametrize("layer", [kind for kind, rule in RULES.items() if rule is inert])
+def test_inert_layers_do_nothing_at_inference(layer):
+    arguments = {
+        K.RandomColorJitter: ((0, 255), 0.5, 0.5, 0.5, 0.5),
+        K.RandomPosterization: (4,),
+        K.RandomTranslation: (0.2, 0.2),
+    }
+    plain = ("ActivityRegularization", "AugMix", "CutMix", "Identity", "MixUp", "RandAugment")
+    free = ("RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur")
+    free += ("RandomGrayscale", "RandomInvert", "RandomPerspective")
+    usual = () if layer.__name__ in plain + free else (0.5,)
+    image = keras.Input((8, 3) if layer is K.SpatialDropout1D else (8, 8, 3))
+    model = keras.Model(image, layer(*arguments.get(layer, usual))(image))
+    x = np.random.default_rng(0).uniform(0, 255, (2, *image.shape[1:])).astype("float32")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), x)
+
+
+def test_a_batch_norm_after_a_convolution_and_a_hard_sigmoid_cost_nothing():
+    x = image = keras.Input((8, 8, 3))
+    x = K.BatchNormalization()(K.Conv2D(4, 3, padding="same")(x))
+    x = K.ReLU(6.0)(x + 3.0) * (1 / 6)
+    graph = lower(keras.Model(image, x), normalization=None)
+    assert [type(node).__name__ for node in graph] == ["Input", "Conv"]
+    assert graph[graph.outputs[0]].clip == (0, 1)
+
+
+def test_padding_as_keras_applications_write_it_is_same_padding():
+    x = image = keras.Input((8, 8, 3))
+    x = K.ZeroPadding2D(((0, 1), (0, 1)))(x)
+    graph = lower(keras.Model(image, K.Conv2D(4, 3, strides=2)(x)), normalization=None)
+    assert [type(node).__name__ for node in graph] == ["Input", "Conv"]
+    assert graph[graph.outputs[0]].padding == "same"
