@@ -13,7 +13,10 @@ BOX_LOSSES = ("giou", "ciou")
 
 @keras.saving.register_keras_serializable("micronet_keras")
 class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy of logits [B, classes] against integer labels [B], with label smoothing.
+    """Cross-entropy of logits [B, classes] against integer labels, with label smoothing.
+
+    y_true: [B] or [B, 1].
+    y_pred: [B, classes].
 
     The target is 1 - label_smoothing + label_smoothing / classes for the true class and
     label_smoothing / classes for every other one (Keras' and PyTorch's convention). The authors'
@@ -35,7 +38,8 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         log_probability = ops.log_softmax(y_pred)
-        classes = ops.cast(y_true, "int32")  # Keras hands labels over as floats.
+        # Keras hands labels over as floats, and some pipelines as a column.
+        classes = ops.reshape(ops.cast(y_true, "int32"), (-1,))
         labels = ops.one_hot(classes, y_pred.shape[-1], dtype=log_probability.dtype)
         of_true_class = ops.sum(labels * log_probability, axis=-1)
         of_all_classes = ops.mean(log_probability, axis=-1)

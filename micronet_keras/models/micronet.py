@@ -1,7 +1,10 @@
 """MicroNet as functional Keras models, in the style of `keras.applications`."""
 
 import dataclasses
+import inspect
 import os
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec
 
 import keras
 
@@ -48,7 +51,8 @@ def MicroNet(  # noqa: N802 (named as the builders of keras.applications are)
     `backbone/micronet.py`.
 
     Args:
-        config: rows, stem and head: one of `CONFIGS` or your own.
+        config: rows, stem and head: one of `CONFIGS` or your own. `MicroNetM0` ... `MicroNetM3`
+            have theirs, and take the other arguments.
         input_shape: (height, width, channels), (224, 224, 3) unless given. Sides are at least 32 or
             None for any size.
         include_top: with the classifier. Without: the features of the last expansion after ReLU6,
@@ -101,108 +105,30 @@ def MicroNet(  # noqa: N802 (named as the builders of keras.applications are)
     return model
 
 
-def MicroNetM0(  # noqa: N802
-    input_shape: tuple[int | None, int | None, int] | None = None,
-    include_top: bool = True,
-    weights: str | os.PathLike | None = None,
-    input_tensor: keras.KerasTensor | None = None,
-    classes: int = 1000,
-    pooling: str | None = None,
-    dropout_rate: float | None = None,
-    classifier_activation: str | None = None,
-    name: str | None = None,
-) -> keras.Model:
-    """MicroNet-M0 of the paper. Arguments, errors and sizes: see `MicroNet`."""
-    return MicroNet(
-        CONFIGS["m0"],
-        input_shape,
-        include_top,
-        weights,
-        input_tensor,
-        classes,
-        pooling,
-        dropout_rate,
-        classifier_activation,
-        name,
-    )
+_Options = ParamSpec("_Options")
 
 
-def MicroNetM1(  # noqa: N802
-    input_shape: tuple[int | None, int | None, int] | None = None,
-    include_top: bool = True,
-    weights: str | os.PathLike | None = None,
-    input_tensor: keras.KerasTensor | None = None,
-    classes: int = 1000,
-    pooling: str | None = None,
-    dropout_rate: float | None = None,
-    classifier_activation: str | None = None,
-    name: str | None = None,
-) -> keras.Model:
-    """MicroNet-M1 of the paper. Arguments, errors and sizes: see `MicroNet`."""
-    return MicroNet(
-        CONFIGS["m1"],
-        input_shape,
-        include_top,
-        weights,
-        input_tensor,
-        classes,
-        pooling,
-        dropout_rate,
-        classifier_activation,
-        name,
-    )
+def _published(
+    build: Callable[Concatenate[MicroNetConfig, _Options], keras.Model], size: str
+) -> Callable[_Options, keras.Model]:
+    """`build` for one of `CONFIGS`: it takes and says all that `build` does, but for the config."""
+
+    def published(*args: _Options.args, **kwargs: _Options.kwargs) -> keras.Model:
+        return build(CONFIGS[size], *args, **kwargs)
+
+    signature = inspect.signature(build)
+    _, *options = signature.parameters.values()
+    published.__signature__ = signature.replace(parameters=options)  # type: ignore[attr-defined]
+    published.__name__ = published.__qualname__ = f"MicroNet{size.upper()}"
+    _, _, description = (build.__doc__ or "").partition("\n\n")
+    published.__doc__ = f"Builds MicroNet-{size.upper()} of the paper.\n\n{description}"
+    return published
 
 
-def MicroNetM2(  # noqa: N802
-    input_shape: tuple[int | None, int | None, int] | None = None,
-    include_top: bool = True,
-    weights: str | os.PathLike | None = None,
-    input_tensor: keras.KerasTensor | None = None,
-    classes: int = 1000,
-    pooling: str | None = None,
-    dropout_rate: float | None = None,
-    classifier_activation: str | None = None,
-    name: str | None = None,
-) -> keras.Model:
-    """MicroNet-M2 of the paper. Arguments, errors and sizes: see `MicroNet`."""
-    return MicroNet(
-        CONFIGS["m2"],
-        input_shape,
-        include_top,
-        weights,
-        input_tensor,
-        classes,
-        pooling,
-        dropout_rate,
-        classifier_activation,
-        name,
-    )
-
-
-def MicroNetM3(  # noqa: N802
-    input_shape: tuple[int | None, int | None, int] | None = None,
-    include_top: bool = True,
-    weights: str | os.PathLike | None = None,
-    input_tensor: keras.KerasTensor | None = None,
-    classes: int = 1000,
-    pooling: str | None = None,
-    dropout_rate: float | None = None,
-    classifier_activation: str | None = None,
-    name: str | None = None,
-) -> keras.Model:
-    """MicroNet-M3 of the paper. Arguments, errors and sizes: see `MicroNet`."""
-    return MicroNet(
-        CONFIGS["m3"],
-        input_shape,
-        include_top,
-        weights,
-        input_tensor,
-        classes,
-        pooling,
-        dropout_rate,
-        classifier_activation,
-        name,
-    )
+MicroNetM0 = _published(MicroNet, "m0")
+MicroNetM1 = _published(MicroNet, "m1")
+MicroNetM2 = _published(MicroNet, "m2")
+MicroNetM3 = _published(MicroNet, "m3")
 
 
 def _input(input_shape, input_tensor):

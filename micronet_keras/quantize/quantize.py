@@ -15,7 +15,8 @@ import numpy as np
 from micronet_keras.data import Source, spread
 from micronet_keras.lower import Graph, lower
 from micronet_keras.quantize.calibrate import post_training_quantize
-from micronet_keras.quantize.qat import fine_tune, quantize_aware
+from micronet_keras.quantize.fine_tune import fine_tune
+from micronet_keras.quantize.qat import quantize_aware
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
 from micronet_keras.settings import documented, setting
 from micronet_keras.tasks import TASKS

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_model_optimization as tfmot
-import tf_keras
 
+from micronet_keras.layers import PackLevels
 from micronet_keras.lower.emit import Range
 from micronet_keras.lower.functions import FUNCTIONS, clip_by
 from micronet_keras.lower.graph import Clip
+from micronet_keras.quantize.legacy_keras import tf_keras, tfmot
 
 _RANGE_DECAY = 0.99
 
@@ -122,6 +122,17 @@ class _Gather(tf_keras.layers.Layer):
         return permute(inputs)
 
 
+class _Pack(tf_keras.layers.Layer):
+    """`PackLevels`, for losses that look at all levels."""
+
+    def __init__(self, classes: int):
+        super().__init__(name="packed")
+        self._classes = classes
+
+    def call(self, inputs):
+        return PackLevels(self._classes)(inputs)
+
+
 class _Function(tf_keras.layers.Layer):
     """A function of `FUNCTIONS` with its settings, then a clip."""
 
@@ -216,3 +227,7 @@ class TfKerasBuilder:
         layer = _Function(function, settings, clip)
         taken = inputs[0] if len(inputs) == 1 else list(inputs)
         return layer(taken) if name is None else self._wrapped(name, layer, taken, fixed=fixed)
+
+    def pack(self, outputs, classes):
+        """Scores and boxes of a detector's levels as one tensor; takes the TensorFlow backend."""
+        return _Pack(classes)(outputs)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import inspect
+import pickle
+import pydoc
 import shutil
 
 import keras
@@ -86,8 +88,12 @@ class TestEveryModel:
 
     def test_signature_is_that_of_the_general_builder(self, size_and_model):
         size, _ = size_and_model
-        general = inspect.signature(MicroNet).parameters
-        assert list(general)[1:] == list(inspect.signature(BUILDERS[size]).parameters)
+        _, *general = inspect.signature(MicroNet).parameters.values()
+        assert list(inspect.signature(BUILDERS[size]).parameters.values()) == general
+        shown = pydoc.render_doc(BUILDERS[size], renderer=pydoc.plaintext)
+        assert f"MicroNet{size.upper()}(input_shape: " in shown
+        assert all(f" {argument.name}: " in shown.partition("Args:")[2] for argument in general)
+        assert pickle.loads(pickle.dumps(BUILDERS[size])) is BUILDERS[size]
 
 
 @pytest.mark.parametrize(

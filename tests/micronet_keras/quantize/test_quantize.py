@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -81,37 +80,6 @@ def test_rounded_model_starts_where_post_training_quantization_ends(graph, quant
     for name, ends in quantized.ranges.items():
         np.testing.assert_allclose(again.ranges[name], ends, rtol=1e-5)
     np.testing.assert_allclose(run(again.graph, x)[0], run(graph, x)[0], atol=1e-4)
-
-
-def test_keras_3_objects_are_translated(graph):
-    qat = quantize_aware(graph, [images(4)])
-    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
-    qat.compile(
-        keras.optimizers.SGD(schedule, momentum=0.5),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        [keras.metrics.SparseCategoricalAccuracy("right"), "accuracy"],
-    )
-    assert isinstance(qat.optimizer, tf_keras.optimizers.SGD)
-    assert qat.optimizer.momentum == 0.5
-    assert np.isclose(qat.optimizer.learning_rate.numpy(), 0.1)
-    labels = np.arange(4) % CLASSES
-    before = [kernel.numpy() for kernel, _ in qat.trained.values()]
-    history = qat.fit(qat.preprocess(images(4)), labels, epochs=1, verbose=0).history
-    assert {"loss", "right", "accuracy"} <= set(history)
-    assert any(
-        (a != b.numpy()).any() for a, (b, _) in zip(before, qat.trained.values(), strict=True)
-    )
-
-
-def test_what_cannot_be_translated_is_refused(graph):
-    qat = quantize_aware(graph, [images(4)])
-    with pytest.raises(ValueError, match="class of this name. Received: 'Muon'"):
-        qat.compile(keras.optimizers.Muon(0.1))
-    with pytest.raises(ValueError, match="cannot do all of this. Received:.*gradient_accumulation"):
-        qat.compile(keras.optimizers.SGD(gradient_accumulation_steps=4))
-    qat.compile("sgd", "sparse_categorical_crossentropy")
-    with pytest.raises(ValueError, match="tf_keras.callbacks. Received: .'CSVLogger'"):
-        qat.fit(callbacks=[keras.callbacks.CSVLogger("x")])
 
 
 def stream(first_epoch, spoil=None, epochs=3):
