@@ -1,12 +1,15 @@
 """The three kinds of models, compiled and saved, go on in a process that knows only the file."""
 
 import json
+import os
 import subprocess
 import sys
 
 import keras
 import numpy as np
 import pytest
+from optional import require
+from paths import ROOT
 from stick_figures import tiny_backbone
 
 from micronet_keras.losses import DetectionLoss, SmoothedCrossentropy
@@ -41,7 +44,7 @@ found = model.predict(data["x"], verbose=0)
 print(json.dumps({
     "type": type(model).__name__, "loss": type(model.loss).__name__, "history": history,
     "optimizer": model.optimizer.name, "started": started, "predicted": len(found),
-    "iterations": int(model.optimizer.iterations),
+    "iterations": int(model.optimizer.iterations), "backend": keras.backend.backend(),
 }))
 """
 
@@ -73,7 +76,7 @@ def run(program: str, folder, **environment) -> dict:
         capture_output=True,
         text=True,
         timeout=600,
-        env=environment or None,
+        env={**os.environ, **environment},
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -98,6 +101,22 @@ def test_a_compiled_model_goes_on_in_a_new_process(build, tmp_path):
         assert report["history"][name] == pytest.approx(values, rel=1e-3, abs=1e-4)
     raw = keras.ops.convert_to_numpy(model(IMAGES))
     np.testing.assert_allclose(np.load(tmp_path / "raw.npy"), raw, atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("build", [detector, pose_estimator])
+def test_a_compiled_model_goes_on_on_another_backend(build, backend, tmp_path):
+    require(backend)
+    model, y = build()
+    wanted = model.evaluate(IMAGES, y, verbose=0, return_dict=True)
+    model.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "data.npz", x=IMAGES, y=y)
+    report = run(PROGRAM, tmp_path, KERAS_BACKEND=backend, PYTHONPATH=str(ROOT))
+    assert report["backend"] == backend
+    assert report["started"] == pytest.approx(wanted, rel=1e-3, abs=1e-4)
+    assert report["history"]["loss"][1] < report["history"]["loss"][0]
+    assert report["predicted"] == len(IMAGES)
 
 
 def test_what_is_compiled_otherwise_stays_so(tmp_path):
