@@ -63,6 +63,7 @@ class QuantizeAwareModel(tf_keras.Model):
         loss: Any = None,
         *,
         metrics: Any = None,
+        weighted_metrics: Any = None,
         loss_weights: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -70,17 +71,19 @@ class QuantizeAwareModel(tf_keras.Model):
 
         Args:
             optimizer, loss: as there.
-            metrics, loss_weights, kwargs: as there, and by name, for the two Keras order them
-                differently.
+            metrics, weighted_metrics, loss_weights, kwargs: as there, and by name, for the two
+                Keras order them differently.
 
         Raises:
-            ValueError: a Keras 3 object that neither has an equal in tf_keras nor can be called.
+            ValueError: something of Keras 3 that neither has an equal in tf_keras nor can be called
+                by it, or a name that neither Keras knows.
         """
         kwargs.setdefault("jit_compile", False)
         super().compile(
             to_tf_keras.optimizer(optimizer),
             to_tf_keras.losses(loss),
             metrics=to_tf_keras.metrics(metrics),
+            weighted_metrics=to_tf_keras.metrics(weighted_metrics),
             loss_weights=loss_weights,
             **kwargs,
         )
@@ -152,14 +155,14 @@ def quantize_aware(
     >>> quantized = qat.quantized_graph()
     """
     graph = model if isinstance(model, Graph) else lower(model)
+    if graph.packed_classes is not None and keras.backend.backend() != "tensorflow":
+        raise UserError(
+            "quantization-aware training of a detector needs Keras' TensorFlow backend; "
+            "set KERAS_BACKEND=tensorflow, or quantize without training"
+        )
     builder = TfKerasBuilder(calibrate(graph, calibration))
     outputs = emit(graph, builder)
     if graph.packed_classes is not None:
-        if keras.backend.backend() != "tensorflow":
-            raise UserError(
-                "quantization-aware training of a detector needs Keras' TensorFlow backend; "
-                "set KERAS_BACKEND=tensorflow, or quantize without training"
-            )
         outputs = [builder.pack(outputs, graph.packed_classes)]
     names = None if isinstance(model, Graph) else model.output_names
     return QuantizeAwareModel(graph, builder, outputs, names)

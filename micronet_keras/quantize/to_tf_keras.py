@@ -11,6 +11,9 @@ import tensorflow as tf
 
 from micronet_keras.quantize.legacy_keras import tf_keras
 
+# tf_keras finds out what is meant when it sees the labels.
+_CHOSEN_BY_LABELS = ("accuracy", "acc", "crossentropy", "ce")
+
 
 def optimizer(given: Any) -> Any:
     """A Keras 3 optimizer as the tf_keras one of the same name and settings.
@@ -34,20 +37,27 @@ def optimizer(given: Any) -> Any:
 def losses(given: Any) -> Any:
     """One loss, or a list or dictionary of them by output, of either Keras.
 
-    A loss of Keras 3 itself becomes tf_keras' own. Another one, as those of
-    `micronet_keras.losses`, is called with the model's tensors, which takes the TensorFlow backend.
+    A name, function or object of Keras 3 itself becomes tf_keras' own. What tf_keras lacks, and
+    losses written for Keras 3 as those of `micronet_keras.losses`, is called with the model's
+    tensors, which takes the TensorFlow backend.
 
     Raises:
-        ValueError: the loss is written for Keras 3, and Keras runs on another backend.
+        ValueError: neither Keras knows the name; tf_keras' own cannot do all that is set; or the
+            loss is computed by Keras 3, and Keras runs on another backend.
     """
-    return _each(given, lambda one: _translated(one, keras.losses, tf_keras.losses, _Loss))
+    return _each(given, lambda one: _translated(one, "losses", _Loss))
 
 
 def metrics(given: Any) -> Any:
     """Metrics as Keras takes them (one, a list, or by output) for tf_keras; as `losses`."""
+
+    def translate(one):
+        chosen_by_labels = isinstance(one, str) and one in _CHOSEN_BY_LABELS
+        return one if chosen_by_labels else _translated(one, "metrics", _Metric)
+
     if given is not None and not isinstance(given, list | tuple | dict):
         given = [given]
-    return _each(given, lambda one: _translated(one, keras.metrics, tf_keras.metrics, _Metric))
+    return _each(given, translate)
 
 
 def _each(given: Any, translate: Callable) -> Any:
@@ -58,22 +68,42 @@ def _each(given: Any, translate: Callable) -> Any:
     return translate(given)
 
 
-def _translated(given: Any, ours: Any, theirs: Any, wrapper: type) -> Any:
-    """`given` as the thing of the same name in tf_keras, else wrapped."""
-    is_class = isinstance(given, keras.losses.Loss | keras.metrics.Metric)
-    name = type(given).__name__ if is_class else getattr(given, "__name__", "")
-    known = getattr(ours, name, None) is (type(given) if is_class else given)
+def _translated(given: Any, kind: str, wrapper: type) -> Any:
+    """One of "losses" or "metrics" as the thing of the same name in tf_keras, else wrapped."""
+    ours, theirs = getattr(keras, kind), getattr(tf_keras, kind)
+    if isinstance(given, str):
+        if _knows(theirs, given):
+            return given
+        if not _knows(ours, given):
+            raise ValueError(
+                f"Neither Keras 3 nor tf_keras has it in its {kind}. Received: {given!r}"
+            )
+        given = ours.get(given)
+    is_object = isinstance(given, keras.losses.Loss | keras.metrics.Metric)
+    what = type(given) if is_object else given
+    name = getattr(what, "__name__", "")
     twin = getattr(theirs, name, None)
-    if known and twin is not None:
-        return _with_settings_of(given, twin) if is_class else twin
-    if not is_class:
+    # MeanMetricWrapper is told by its function, which may be one of Keras 3.
+    if twin is not None and getattr(ours, name, None) is what and name != "MeanMetricWrapper":
+        return _with_settings_of(given, twin) if is_object else twin
+    of_keras_3 = is_object or str(getattr(what, "__module__", "")).startswith("keras.")
+    if not of_keras_3:
         return given
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
             f"quantization-aware training computes in TensorFlow: {name} can be used on Keras' "
             f"tensorflow backend only. Received: {keras.backend.backend()}"
         )
-    return wrapper(given)
+    return wrapper(given) if is_object else given
+
+
+def _knows(module: Any, name: str) -> bool:
+    """Whether the losses or metrics of one Keras have this name."""
+    try:
+        # tf_keras gives an unknown name back.
+        return callable(module.get(name))
+    except ValueError:
+        return False
 
 
 def _with_settings_of(given: Any, twin: Any) -> Any:
@@ -100,7 +130,8 @@ def _with_settings_of(given: Any, twin: Any) -> Any:
 
 def _as_given(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Labels [batch] are handed over as [batch, 1] by tf_keras, and would be broadcast."""
-    column = len(y_true.shape) == len(y_pred.shape) == 2 and y_true.shape[1] == 1 < y_pred.shape[1]
+    ranks = y_true.shape.rank, y_pred.shape.rank
+    column = ranks == (2, 2) and y_true.shape[1] == 1 < y_pred.shape[1]
     return tf.squeeze(y_true, 1) if column else y_true
 
 

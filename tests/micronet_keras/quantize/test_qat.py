@@ -28,6 +28,7 @@ from micronet_mcu.errors import UserError
 from micronet_mcu.to_tflm import Interpreter
 
 LABELS = np.arange(4) % CLASSES
+WEIGHTS = np.array([0.0, 1.0, 2.0, 0.5], "float32")
 OBJECTS = np.array([[[8, 4, 40, 50, 1], [0, 0, 0, 0, -1]]] * 4, "float32")
 
 
@@ -85,19 +86,55 @@ def test_what_cannot_be_translated_is_refused(graph):
     [
         "accuracy",
         keras.metrics.SparseCategoricalAccuracy("accuracy"),
+        ["accuracy"],
         ("accuracy",),
+        [keras.metrics.sparse_categorical_accuracy],
+        keras.metrics.MeanMetricWrapper(keras.metrics.sparse_categorical_accuracy, "accuracy"),
         {"logits": "accuracy"},
         {"logits": [keras.metrics.SparseCategoricalAccuracy("accuracy")]},
     ],
-    ids=str,
+    ids=["name", "object", "list", "tuple", "function", "wrapper", "by output", "lists by output"],
 )
 def test_metrics_are_given_as_to_keras(model, metrics):
     qat = quantize_aware(model, [images(4)])
     qat.compile("sgd", "sparse_categorical_crossentropy", metrics=metrics)
     right = np.argmax(qat.predict(qat.preprocess(images(4)), verbose=0), axis=-1)
     wrong = np.where(np.arange(4) == 0, (right + 1) % CLASSES, right)
-    found = qat.evaluate(qat.preprocess(images(4)), wrong, verbose=0, return_dict=True)
-    assert found["accuracy"] == 0.75
+    data = qat.preprocess(images(4)), wrong
+    found = qat.evaluate(*data, batch_size=2, verbose=0, return_dict=True)
+    (name,) = set(found) - {"loss"}
+    assert name.endswith("accuracy") and found[name] == 0.75
+    history = qat.fit(*data, validation_data=data, verbose=0).history
+    assert set(history) == {"loss", name, "val_loss", f"val_{name}"}
+
+
+def test_weighted_metrics_are_given_as_to_keras(model):
+    qat = quantize_aware(model, [images(4)])
+    metric = keras.metrics.SparseCategoricalAccuracy("right")
+    qat.compile("sgd", "sparse_categorical_crossentropy", weighted_metrics=metric)
+    x = qat.preprocess(images(4))
+    labels = np.argmax(qat.predict(x, verbose=0), axis=-1)
+    labels[2] = (labels[2] + 1) % CLASSES
+    found = qat.evaluate(x, labels, 2, 0, WEIGHTS, return_dict=True)
+    assert found["right"] == pytest.approx(1.5 / 3.5)
+
+
+def test_names_that_only_keras_3_knows(graph):
+    qat = quantize_aware(graph, [images(4)])
+    qat.compile("sgd", "dice", metrics="pearson_correlation")
+    x, y = qat.preprocess(images(4)), np.eye(CLASSES, dtype="f4")[LABELS]
+    outputs = qat.predict(x, verbose=0)
+    found = qat.evaluate(x, y, verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(float(np.mean(keras.losses.dice(y, outputs))), rel=1e-5)
+    wanted = np.mean(keras.metrics.get("pearson_correlation")(y, outputs))
+    assert found["pearson_correlation"] == pytest.approx(float(wanted), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["loss", "metrics"])
+def test_names_that_no_keras_knows_are_refused_at_once(graph, kind):
+    qat = quantize_aware(graph, [images(4)])
+    with pytest.raises(ValueError, match="^Neither Keras 3 nor tf_keras .* Received: 'nonsense'$"):
+        qat.compile("sgd", **{kind: "nonsense"})
 
 
 def test_metrics_of_an_output_that_is_not_there_are_named(model):
@@ -105,9 +142,6 @@ def test_metrics_of_an_output_that_is_not_there_are_named(model):
     qat.compile("sgd", "sparse_categorical_crossentropy", metrics={"softmax": "accuracy"})
     with pytest.raises(ValueError, match="'softmax'.*'logits'"):
         qat.evaluate(qat.preprocess(images(4)), LABELS, verbose=0)
-
-
-WEIGHTS = np.array([0.0, 1.0, 2.0, 0.5], "float32")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +171,7 @@ def test_losses_of_keras_3_are_what_they_are_there(graph, loss):
         assert found == pytest.approx(wanted, rel=1e-5)
 
 
-# Prints what happens to three losses on the backend that is chosen by the environment.
+# Prints what happens to losses on the backend that is chosen by the environment.
 ON_ANOTHER_BACKEND = """
 import sys
 sys.path.insert(0, "tests/support")
@@ -156,7 +190,10 @@ wanted = float(loss(labels, qat.predict(x, verbose=0)))
 print(keras.backend.backend(), abs(qat.evaluate(x, labels, verbose=0)[0] - wanted) < 1e-5)
 detector = MicroNetObjectDetector(tiny_backbone((32, 32, 3)), 2, width=8, blocks=0)
 print(len(post_training_quantize(detector, [images(2)]).graph.outputs))
+qat.compile("sgd", "sparse_categorical_crossentropy", metrics="accuracy")
 for attempt in (lambda: qat.compile("sgd", SmoothedCrossentropy()),
+                lambda: qat.compile("sgd", keras.losses.dice),
+                lambda: qat.compile("sgd", "circle"),
                 lambda: quantize_aware(detector, [images(2)])):
     try:
         attempt()
@@ -177,9 +214,10 @@ def test_losses_on_another_backend():
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr
-    built_in, outputs, own, of_detectors = done.stdout.splitlines()[-4:]
+    built_in, outputs, *losses, of_detectors = done.stdout.splitlines()[-6:]
     assert built_in == "jax True" and outputs == "4"
-    assert own.startswith("ValueError") and "SmoothedCrossentropy" in own and "jax" in own
+    for line, loss in zip(losses, ("SmoothedCrossentropy", "dice", "circle"), strict=True):
+        assert line.startswith("ValueError") and loss in line and line.endswith("Received: jax")
     assert of_detectors.startswith("UserError") and "KERAS_BACKEND=tensorflow" in of_detectors
 
 
@@ -262,15 +300,25 @@ def test_a_pose_estimator_trains_and_becomes_int8():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", [None, "0", "1"])
-def test_importing_leaves_tf_keras_as_it_was(setting):
+def test_tf_keras_stays_as_it_was(setting):
     code = (
-        "import os, keras, micronet_keras, tensorflow as tf\n"
+        "import os, sys\n"
+        "sys.path.insert(0, 'tests/support')\n"
+        "import keras, micronet_keras, small_micronet, tensorflow as tf\n"
+        "images = small_micronet.images(2)\n"
+        "micronet_keras.quantize_aware(small_micronet.small_micronet(), [images])\n"
         "print(os.environ.get('TF_USE_LEGACY_KERAS'), tf.keras.Model is keras.Model)"
     )
     environment = {name: value for name, value in os.environ.items() if "LEGACY" not in name}
+    environment["PYTHONPATH"] = str(ROOT)
     if setting is not None:
         environment["TF_USE_LEGACY_KERAS"] = setting
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        cwd=ROOT,
     )
-    assert done.stdout.split() == [str(setting), str(setting != "1")]
+    assert done.stdout.splitlines()[-1].split() == [str(setting), str(setting != "1")]
