@@ -115,8 +115,10 @@ def test_a_compiled_model_goes_on_on_another_backend(build, backend, tmp_path):
     report = run(PROGRAM, tmp_path, KERAS_BACKEND=backend, PYTHONPATH=str(ROOT))
     assert report["backend"] == backend
     assert report["started"] == pytest.approx(wanted, rel=1e-3, abs=1e-4)
-    assert report["history"]["loss"][1] < report["history"]["loss"][0]
-    assert report["predicted"] == len(IMAGES)
+    assert report["predicted"] == len(IMAGES) and report["iterations"] == 2
+    # The two steps lead where they lead here; a detector's loss may well rise at first.
+    losses = model.fit(IMAGES, y, epochs=2, verbose=0).history["loss"]
+    assert report["history"]["loss"] == pytest.approx(losses, rel=5e-3)
 
 
 def test_what_is_compiled_otherwise_stays_so(tmp_path):
