@@ -90,7 +90,7 @@ class Foreign(Node):
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Nodes in a runnable order, from the inputs to the outputs.
+    """Nodes in a runnable order, from the inputs to the outputs; `name` is for messages.
 
     Example:
 
@@ -104,6 +104,7 @@ class Graph:
     nodes: tuple[Node, ...]
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+    name: str = "model"
 
     def consumers(self, value: Value) -> list[Node]:
         """The nodes that read a value or a view of it."""
@@ -149,4 +150,4 @@ class Graph:
                 inputs = tuple(map(read, node.inputs))
                 same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
                 changed.append(node if same else replace(node, inputs=inputs))
-        return Graph(tuple(changed), self.inputs, tuple(map(read, self.outputs)))
+        return Graph(tuple(changed), self.inputs, tuple(map(read, self.outputs)), self.name)

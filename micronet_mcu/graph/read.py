@@ -1,15 +1,18 @@
 """From a file to a checked model, and from the model to the int8 graph."""
 
+import contextlib
 import os
 
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph.demands import Misfit, demand
 from micronet_mcu.graph.graph import Foreign, Graph, Node, Unsupported
+from micronet_mcu.graph.obstacles import Obstacles, kind_of
 from micronet_mcu.graph.op import Operands, value_of
 from micronet_mcu.graph.ops import COMPILED, OPS
+from micronet_mcu.graph.ops.reshape import Reshape
 from micronet_mcu.graph.value import Value
 from micronet_mcu.tflite.model import Model, Operator
-from micronet_mcu.tflite.reader import parse_model, source_name
+from micronet_mcu.tflite.reader import parse_model
 
 
 def read_model(source: str | os.PathLike[str] | bytes) -> Model:
@@ -27,7 +30,7 @@ def read_model(source: str | os.PathLike[str] | bytes) -> Model:
 
     Raises:
         UserError: no such file, not a TensorFlow Lite file, corrupt, truncated, or a feature that
-            TF Lite Micro has not (several subgraphs, sparse or string tensors, state, ...).
+            is not supported (several subgraphs, sparse or string tensors, recurrent state, ...).
 
     Example:
 
@@ -40,9 +43,12 @@ def read_model(source: str | os.PathLike[str] | bytes) -> Model:
     model = parse_model(source)
     for operator in model.operators:
         problem = misfit(model, operator)
+        kind = kind_of(model, operator) if problem else None
+        if kind:
+            raise UserError(f"{model.name}: {kind}, which is not supported; int8 graphs are")
         if problem:
             raise UserError(
-                f"{source_name(source)}: not a usable TensorFlow Lite model: "
+                f"{model.name}: not a usable TensorFlow Lite model: "
                 f"{model.shapes(operator)}: {problem}"
             )
     return model
@@ -81,32 +87,52 @@ def graph_of(model: Model) -> Graph:
     >>> graph.nodes[0].kind, graph.nodes[0].window.stride
     ('CONV_2D', (2, 1))
     """
-    _check_inputs(model)
+    obstacles = Obstacles(model.name)
+    for tensor in (model.tensors[i] for i in model.inputs):
+        if tensor.shape[:1] != (1,):
+            why = "compiled code runs one image a time"
+            obstacles.add("input", f"the model's input of shape {list(tensor.shape)}", why)
     values: dict[int, Value] = {}
     nodes: list[Node] = []
     for operator in _needed(model):
         try:
             nodes += _nodes(model, operator, values)
         except Unsupported as reason:
-            what = model.describe(operator)
-            raise UserError(f"cannot compile {what}: {reason}") from None
+            why = kind_of(model, operator) or str(reason)
+            obstacles.add(operator.title, model.describe(operator), why)
     inputs, outputs = _ends(model, values)
     if any(value.data is not None or value in inputs for value in outputs):
-        raise UserError(
-            "an output of the model is a constant or an input; there is nothing to compile"
-        )
-    return Graph(tuple(nodes), inputs, outputs)
+        why = "it is a constant or an input, there is nothing to compile"
+        obstacles.add("output", "an output of the model", why)
+    if obstacles:
+        _add_kernels(obstacles, nodes)
+        unknown = any(operator.name not in COMPILED for operator in _needed(model))
+        known = [f"supported are {', '.join(COMPILED)}"] if unknown else []
+        raise UserError(obstacles.message(known))
+    return Graph(tuple(nodes), inputs, outputs, model.name)
+
+
+def _add_kernels(obstacles: Obstacles, nodes: list[Node]) -> None:
+    """Adds nodes that no kernel can do, where there are other obstacles already."""
+    for node in nodes:
+        try:
+            if not isinstance(node, Reshape):
+                node.step()
+        except Unsupported as reason:
+            obstacles.add(node.kind, str(node), str(reason))
 
 
 def partial_graph_of(model: Model) -> Graph:
     """The graph of any model: what cannot be compiled becomes a `Foreign` node."""
     values: dict[int, Value] = {}
-    nodes = []
+    nodes: list[Node] = []
     for operator in model.operators:
-        try:
-            (node,) = _nodes(model, operator, values)
-            nodes.append(node)
-        except (Unsupported, ValueError):  # not one node of its own
+        made: tuple[Node, ...] = ()
+        with contextlib.suppress(Unsupported):
+            made = _nodes(model, operator, values)
+        if len(made) == 1:
+            nodes += made
+        else:
             inputs = [value_of(model.tensors[i], values) for i in operator.inputs if i >= 0]
             output, *more = (value_of(model.tensors[i], values) for i in operator.outputs)
             name = model.describe(operator)
@@ -117,7 +143,7 @@ def partial_graph_of(model: Model) -> Graph:
 def _nodes(model: Model, operator: Operator, values: dict[int, Value]) -> tuple[Node, ...]:
     op = OPS.get(operator.name)
     if op is None or op.read is None:
-        raise Unsupported(f"supported are {', '.join(COMPILED)}")
+        raise Unsupported("not supported")
     made = op.read(Operands(model, operator, values))
     return made if isinstance(made, tuple) else (made,)
 
@@ -139,12 +165,3 @@ def _ends(model: Model, values: dict[int, Value]) -> tuple[tuple[Value, ...], tu
     """The values of the model's inputs and outputs."""
     inputs = tuple(value_of(model.tensors[i], values) for i in model.inputs)
     return inputs, tuple(value_of(model.tensors[i], values) for i in model.outputs)
-
-
-def _check_inputs(model: Model) -> None:
-    for tensor in (model.tensors[i] for i in model.inputs):
-        if tensor.shape[:1] != (1,):
-            raise UserError(
-                f"the model's input has shape {list(tensor.shape)}; compiled code runs one image "
-                "a time"
-            )

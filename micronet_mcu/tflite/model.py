@@ -66,7 +66,8 @@ class Operator:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A model with one subgraph; `operators` are in an order that can be run."""
+    """A model with one subgraph; `operators` are in an order that can be run; `name` is that of
+    its file, for messages."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -75,6 +76,7 @@ class Model:
     description: str
     nbytes: int
     raw: bytes = field(repr=False)
+    name: str = "model"
 
     def shapes(self, operator: Operator) -> str:
         """The operator for an error message: name, index, shapes in and out."""

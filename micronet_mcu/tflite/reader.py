@@ -32,6 +32,13 @@ _BYTES = (bytes, bytearray, memoryview)
 # Metadata by which a file steers the interpreter's memory or decoding; a hostile one is dangerous.
 _UNSAFE_METADATA = {"OfflineMemoryAllocation", "COMPRESSION_METADATA"}
 
+# Operators that remember something from one run to the next.
+_STATE = {
+    "ASSIGN_VARIABLE", "BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN", "CALL_ONCE",
+    "LSTM", "READ_VARIABLE", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "UNIDIRECTIONAL_SEQUENCE_RNN", "VAR_HANDLE",
+}  # fmt: skip
+
 _DTYPES = {
     getattr(schema.TensorType, name): np.dtype(dtype)
     for name, dtype in [
@@ -75,12 +82,14 @@ def parse_model(source: str | os.PathLike[str] | bytes) -> Model:
 
     Raises:
         UserError: no such file, not a TensorFlow Lite file, corrupt, truncated, or a feature that
-            TF Lite Micro has not (several subgraphs, sparse or string tensors, state, ...).
+            is not supported (several subgraphs, sparse or string tensors, recurrent state, ...).
     """
     name = source_name(source)
     raw = bytes(source) if isinstance(source, _BYTES) else _load(Path(source))
     try:
-        return _Reader(raw).model()
+        return _Reader(raw, name).model()
+    except _Beyond as problem:
+        raise UserError(f"{name}: {problem}: not supported") from None
     except _Corrupt as problem:
         raise UserError(f"{name}: not a usable TensorFlow Lite model: {problem}") from None
     # What the flatbuffers runtime raises when an offset or a length leads out of the file.
@@ -106,12 +115,17 @@ def _load(path: Path) -> bytes:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
+class _Beyond(Exception):
+    """A feature of sound files that nothing here supports; the message says which."""
+
+
 class _Reader:
     """Walks the flatbuffer once. In an honest file no two vectors overlap, so the bytes of all
     vectors together stay below the file's size; a file that claims more is refused early."""
 
-    def __init__(self, raw: bytes):
-        self.raw = raw
+    def __init__(self, raw: bytes, name: str = "model"):
+        self.raw, self.name = raw, name
+        self.variables = 0
         self.budget = len(raw)
 
     def charge(self, count: int, what: str) -> int:
@@ -147,8 +161,8 @@ class _Reader:
         root = schema.Model.GetRootAs(self.raw, 0)
         if root.Version() != _SCHEMA_VERSION:
             raise _Corrupt(f"schema version {root.Version()} instead of {_SCHEMA_VERSION}")
-        if root.SubgraphsLength() != 1:
-            raise _Corrupt(f"{root.SubgraphsLength()} subgraphs; only one is supported")
+        if root.SubgraphsLength() < 1:
+            raise _Corrupt("no subgraph")
         if root.ExternalBuffersLength() or root.ExternalBufferGroupsLength():
             raise _Corrupt("weights in external files are not supported")
         description = self.text(root.Description(), "the description")
@@ -162,11 +176,19 @@ class _Reader:
         codes = [
             self.operator_code(c) for c in self.tables(root, "OperatorCodes", "the operator codes")
         ]
+        beyond = [f"{root.SubgraphsLength()} subgraphs"] if root.SubgraphsLength() > 1 else []
+        state = sorted({name for name, _ in codes} & _STATE)
+        if state:
+            beyond.insert(0, f"recurrent state ({', '.join(state)})")
+        if beyond:
+            raise _Beyond(" and ".join(beyond))
         graph = root.Subgraphs(0)
         tensors = tuple(
             self.tensor(i, t, buffers)
             for i, t in enumerate(self.tables(graph, "Tensors", "the list of tensors"))
         )
+        if self.variables:
+            raise _Beyond(f"recurrent state ({self.variables} variable tensors)")
         operators = tuple(
             self.operator(i, o, codes, len(tensors))
             for i, o in enumerate(self.tables(graph, "Operators", "the list of operators"))
@@ -179,6 +201,7 @@ class _Reader:
             description,
             len(self.raw),
             self.raw,
+            self.name,
         )
         # The interpreter's wrapper unpacks all there is, also what is of no use here.
         schema.ModelT.InitFromObj(root)
@@ -259,8 +282,9 @@ class _Reader:
             kind = _TYPE_NAMES.get(entry.Type(), entry.Type())
             raise _Corrupt(f"{what} has type {kind}, which is not supported")
         dtype = _DTYPES[entry.Type()]
-        if entry.IsVariable() or entry.Sparsity() or entry.VariantTensorsLength():
-            raise _Corrupt(f"{what} is a variable, sparse or variant tensor; not supported")
+        self.variables += bool(entry.IsVariable())
+        if entry.Sparsity() or entry.VariantTensorsLength():
+            raise _Beyond(f"{what} is a sparse or variant tensor")
         if entry.ExternalBuffer():
             raise _Corrupt(f"{what} lies outside the flatbuffer")
         self.numbers(entry, "ShapeSignature", what)

@@ -7,6 +7,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 _TYPES = {
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.int16): schema.TensorType.INT16,
     np.dtype(np.uint8): schema.TensorType.UINT8,
     np.dtype(np.float32): schema.TensorType.FLOAT32,
 }
@@ -20,7 +21,7 @@ _OPTIONS = {
     "MINIMUM": "MaximumMinimum", "MUL": "Mul", "PACK": "Pack",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighbor", "SPACE_TO_DEPTH": "SpaceToDepth",
     "SPLIT": "Split", "SPLIT_V": "SplitV", "STRIDED_SLICE": "StridedSlice", "SUB": "Sub",
-    "TRANSPOSE_CONV": "TransposeConv", "UNPACK": "Unpack",
+    "SVDF": "SVDF", "TRANSPOSE_CONV": "TransposeConv", "UNPACK": "Unpack",
 }  # fmt: skip
 
 

@@ -13,8 +13,10 @@ def _read_shape(operands: Operands) -> tuple[Node, ...]:
 
 
 def _read_fill(operands: Operands) -> tuple[Node, ...]:
-    (value,) = operands.constant(1).ravel()
-    operands.define(np.full(operands.output(0).shape, value))
+    values = operands.constant(1)
+    if values.size != 1:
+        raise Unsupported("its input 1 must be one number")
+    operands.define(np.full(operands.output(0).shape, values.ravel()[0]))
     return ()
 
 

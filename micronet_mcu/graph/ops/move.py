@@ -210,40 +210,47 @@ def _to_space(operands: Operands) -> View:
     return view
 
 
-def _parts(operands: Operands, place: int, axis: int, bounds: Sequence[int]) -> tuple[Node, ...]:
-    """A slice along an axis for each output."""
+def _parts(operands: Operands, place: int, axis: int, sizes: Sequence[int]) -> tuple[Node, ...]:
+    """A slice of so many entries of an axis for each output; one size may be -1, the rest."""
     x = operands.value(operands.tensor(place))
-    axis %= max(len(x.shape), 1)
+    if not -len(x.shape) <= axis < len(x.shape):
+        raise Unsupported(f"axis {axis} of {len(x.shape)}")
+    axis %= len(x.shape)
+    rest = x.shape[axis] - sum(n for n in sizes if n >= 0)
+    sizes = [rest if n == -1 else n for n in sizes]
+    if len(sizes) != len(operands.outputs) or sum(sizes) != x.shape[axis] or min(sizes) < 0:
+        raise Unsupported(f"{len(operands.outputs)} outputs of {sizes} do not fit together")
 
     def cut(low: int, high: int) -> View:
         return lambda whole: whole[(slice(None),) * axis + (slice(low, high),)]
 
-    if len(bounds) != len(operands.outputs) + 1 or bounds[-1] > x.shape[axis]:
-        raise Unsupported(f"{len(operands.outputs)} outputs do not fit together")
+    bounds = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
     return tuple(
         made(Slice, operands.origin, x, operands.value(y), cut(low, high))
         for y, low, high in zip(operands.outputs, bounds, bounds[1:], strict=False)
     )
 
 
+def _axis(operands: Operands, place: int) -> int:
+    numbers = _integers(operands, place)
+    if len(numbers) != 1:
+        raise Unsupported(f"its input {place} must be one number")
+    return numbers[0]
+
+
 def _read_split(operands: Operands) -> tuple[Node, ...]:
-    (axis,) = _integers(operands, 0)
-    x, count = operands.tensor(1), len(operands.outputs)
-    size = x.shape[axis] // count
-    return _parts(operands, 1, axis, [i * size for i in range(count + 1)])
+    axis, shape, count = _axis(operands, 0), operands.tensor(1).shape, len(operands.outputs)
+    size = shape[axis] // count if -len(shape) <= axis < len(shape) else 0
+    return _parts(operands, 1, axis, [size] * count)
 
 
 def _read_split_v(operands: Operands) -> tuple[Node, ...]:
-    sizes, (axis,) = _integers(operands, 1), _integers(operands, 2)
-    x = operands.tensor(0)
-    rest = x.shape[axis] - sum(n for n in sizes if n >= 0)
-    sizes = [rest if n < 0 else n for n in sizes]
-    return _parts(operands, 0, axis, [sum(sizes[:i]) for i in range(len(sizes) + 1)])
+    return _parts(operands, 0, _axis(operands, 2), _integers(operands, 1))
 
 
 def _read_unpack(operands: Operands) -> tuple[Node, ...]:
     count = len(operands.outputs)
-    return _parts(operands, 0, operands.options["axis"], list(range(count + 1)))
+    return _parts(operands, 0, operands.options["axis"], [1] * count)
 
 
 def _read_reshape(operands: Operands) -> Node:

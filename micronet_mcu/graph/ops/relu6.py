@@ -22,7 +22,10 @@ class Relu6(unary.Unary):
     def step(self) -> Step:
         x, y = self.inputs[0], self.output
         if x.quantization != y.quantization:
-            raise Unsupported("a RELU6 of its own that changes the scale; fuse it with its layer")
+            raise Unsupported(
+                "a RELU6 of its own that changes the scale, which TensorFlow Lite heeds and "
+                "TF Lite Micro does not"
+            )
         low, high = activation_bounds("RELU6", *y.quantization) or (-128, 127)
         return self.made(Call(kernel("clamp"), None, (x.size, low, high, x, y)), in_place=True)
 

@@ -25,4 +25,4 @@ def bare_ends(graph: Graph) -> Graph:
             gone.add(node)
             outputs[i] = source
     nodes = tuple(node for node in graph.nodes if node not in gone)
-    return Graph(nodes, tuple(inputs), tuple(outputs))
+    return Graph(nodes, tuple(inputs), tuple(outputs), graph.name)

@@ -213,5 +213,5 @@ def int8s(rng, shape):
 def test_other_types_are_refused():
     m = TinyModel()
     x = m.input((1, 4), None, dtype=np.float32)
-    with pytest.raises(UserError, match="float32"):
+    with pytest.raises(UserError, match="float32 activations"):
         plan(read_model(m.build(m.operator("RELU", [x], m.tensor((1, 4), dtype=np.float32)))))
