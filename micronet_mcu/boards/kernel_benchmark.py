@@ -68,7 +68,7 @@ def depthwise(h, w, c, kh, kw, sh, sw, multiplier):
     macs = out_h * out_w * c * multiplier * kh * kw
     shape = f"{h}x{w}x{c} {kh}x{kw}/{sh},{sw} x{multiplier}"
     name = "depthwise 1d" if 1 in (kh, kw) else f"depthwise {kh}x{kw}"
-    return Op(name, shape, "MAC", macs, f"CONV(micronet_depthwise, {fields})")
+    return Op(name, shape, "MAC", macs, f"CONV_SCRATCH(micronet_depthwise, {fields})")
 
 
 def grouped(pixels, in_c, out_c, groups):
@@ -172,7 +172,7 @@ _PROGRAM = """
 #include "micronet_kernels.h"
 static int8_t weights[300000] __attribute__((aligned(8)));
 static int8_t in[100000] __attribute__((aligned(8))), out[100000] __attribute__((aligned(8)));
-static uint8_t scratch[8192] __attribute__((aligned(8)));
+static uint8_t scratch[9344] __attribute__((aligned(8)));
 static micronet_channel channels[1024];
 static int32_t doubled_bias[1024] __attribute__((unused));
 static uint16_t shift[1024] __attribute__((unused));
@@ -180,11 +180,12 @@ static uint16_t shift[1024] __attribute__((unused));
 #define CONV(kernel, ...) do { static const micronet_conv_params p = {{__VA_ARGS__, -3, -128, \\
   127}, weights, channels, 0}; COUNT(kernel(&p, in, out)); } while (0)
 #define CONV_SCRATCH(kernel, ...) do { static const micronet_conv_params p = {{__VA_ARGS__, -3, \\
-  -128, 127}, weights, channels, 0}; COUNT(kernel(&p, in, out, scratch)); } while (0)
+  -128, 127}, weights, channels, 0}; \\
+  COUNT(kernel(&p, in, out, scratch, sizeof scratch)); } while (0)
 #define GROUPED(pixels, in_c, out_c, groups) do { \\
   static const micronet_conv2d_grouped_1x1_params p = {{pixels, \\
   in_c, out_c, groups, -3, -128, 127}, (const int16_t *)weights, channels}; \\
-  COUNT(micronet_conv2d_grouped_1x1(&p, in, out, scratch)); } while (0)
+  COUNT(micronet_conv2d_grouped_1x1(&p, in, out, scratch, sizeof scratch)); } while (0)
 #define DENSE(in_c, out_c) do { static const micronet_fully_connected_params p = {{in_c, out_c, \\
   -3, -128, 127, 0x55555555, 640, 7}, weights, doubled_bias}; \\
   COUNT(micronet_fully_connected(&p, in, out, scratch)); } while (0)

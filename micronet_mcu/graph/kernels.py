@@ -54,17 +54,19 @@ def _kernel(
 KERNELS = {
     kernel.name: kernel
     for kernel in (
-        _kernel("conv2d", structs.CONV, *PROCESSORS, custom_op="MicroNetConv2D", calls="clamp"),
+        _kernel("conv2d", structs.CONV, *PROCESSORS, custom_op="MicroNetConv2D",
+                calls="four_pixels single_pixels clamp"),
         _kernel("conv2d_column_rgb", structs.CONV, *PROCESSORS,
                 custom_op="MicroNetConv2DColumnRGB", calls="clamp", refuses=True),
         _kernel("conv2d_grouped_1x1", structs.CONV2D_GROUPED_1X1, *PROCESSORS,
-                custom_op="MicroNetGroupedConv2D", calls="clamp"),
+                custom_op="MicroNetGroupedConv2D",
+                calls="four_pixels single_pixels clamp"),
         _kernel("conv2d_plain", structs.CONV_PLAIN, "common/plain"),
         _kernel("depthwise", structs.CONV, *PROCESSORS,
-                custom_op="MicroNetDepthwiseConv2D", calls="depthwise_along_an_axis clamp",
-                refuses=True),
+                custom_op="MicroNetDepthwiseConv2D", refuses=True,
+                calls="depthwise_along_an_axis depthwise_3x3 depthwise_1d clamp"),
         # The operator calls micronet_depthwise, which takes this kernel's layers as fast.
-        _kernel("depthwise_1d", structs.CONV, "reference/depthwise", "dsp", "helium/depthwise",
+        _kernel("depthwise_1d", structs.CONV, "reference/depthwise", "dsp", "helium",
                 custom_op="MicroNetDepthwiseConv2D", calls="depthwise_along_an_axis clamp",
                 refuses=True),
         _kernel("depthwise_wide", structs.CONV, "common", refuses=True),
@@ -73,8 +75,8 @@ KERNELS = {
                 custom_op="MicroNetFullyConnected", calls="clamp"),
         _kernel("dyshiftmax", structs.DYSHIFTMAX, "common",
                 custom_op="MicroNetDYShiftMax", calls="dyshiftmax_apply", refuses=True),
-        _kernel("average_pool", structs.POOL, "common/pool"),
-        _kernel("max_pool", structs.POOL, "common/pool"),
+        _kernel("average_pool", structs.POOL, *(f"{p}/pool" for p in PROCESSORS)),
+        _kernel("max_pool", structs.POOL, *(f"{p}/pool" for p in PROCESSORS)),
         _kernel("global_average_pool", None, *PROCESSORS),
         _kernel("mean", structs.MEAN, "common"),
         _kernel("resize_bilinear", structs.RESIZE_BILINEAR, "common"),
@@ -85,7 +87,7 @@ KERNELS = {
         _kernel("maximum", None, "common/elementwise"),
         _kernel("minimum", None, "common/elementwise"),
         _kernel("lookup", None, "common"),
-        _kernel("clamp", None, "common/lookup"),
+        _kernel("clamp", None, *PROCESSORS),
         _kernel("quantize", None, "common"),
         _kernel("dequantize", None, "common/quantize"),
         _kernel("softmax", structs.SOFTMAX, "common"),
@@ -96,10 +98,13 @@ KERNELS = {
         _kernel("pad", structs.PAD, "common/move"),
         _kernel("prelu", structs.BINARY, "common"),
         # Parts of the above.
+        _kernel("four_pixels", None, "dsp", part=True),
+        _kernel("single_pixels", None, "dsp/four_pixels", part=True),
         _kernel("dyshiftmax_apply", structs.DYSHIFTMAX, *(f"{p}/dyshiftmax" for p in PROCESSORS),
                 part=True),
         _kernel("depthwise_along_an_axis", structs.CONV, "dsp/depthwise_1d",
                 calls="depthwise_lines clamp", part=True, refuses=True),
+        _kernel("depthwise_3x3", structs.CONV, "dsp", "helium", part=True, refuses=True),
         _kernel("depthwise_lines", structs.CONV, "dsp", part=True, refuses=True),
     )
 }  # fmt: skip

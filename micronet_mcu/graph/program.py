@@ -72,11 +72,14 @@ class Scratch:
         macro: how micronet_kernels.h states them; the C checks that they agree.
         unit: above 0 for a kernel that is the faster the more multiples of it there are, and the
             fastest when it need not work in place.
+        most: the bytes up to which a kernel is the faster the more there are; at most `bytes` for
+            one that makes no use of more.
     """
 
     bytes: int
     macro: str
     unit: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -108,8 +108,36 @@ def plan_arena(graph: Graph, steps: list[Step]) -> tuple[list[Step], Arena]:
         ]
         arena = _lay_out(graph, roomy, enough=size)
         if arena.plan.size <= size:
-            return roomy, arena
-    return steps, tight
+            return _grown(roomy, arena)
+    return _grown(steps, tight)
+
+
+def _grown(steps: list[Step], arena: Arena) -> tuple[list[Step], Arena]:
+    """Gives scratch memory of which kernels make use the largest gap there is at its step."""
+    steps, plan = list(steps), arena.plan
+    buffers, offsets = list(plan.buffers), list(plan.offsets)
+    for i, index in arena.of_scratch.items():
+        scratch = steps[i].call.scratch
+        if scratch is None or scratch.most <= scratch.bytes:
+            continue
+        others = [(offsets[j], offsets[j] + b.size) for j, b in enumerate(buffers)
+                  if j != index and b.first <= i <= b.last]  # fmt: skip
+        start, end = _largest_gap(others, plan.size)
+        size = max(scratch.bytes, min(end - start, round_up(scratch.most)))
+        steps[i] = replace(
+            steps[i], call=replace(steps[i].call, scratch=replace(scratch, bytes=size))
+        )
+        buffers[index], offsets[index] = replace(buffers[index], size=round_up(size)), start
+    return steps, replace(arena, plan=replace(plan, buffers=buffers, offsets=offsets))
+
+
+def _largest_gap(taken: Iterable[tuple[int, int]], size: int) -> tuple[int, int]:
+    """The longest run of free bytes below `size`; the first of those."""
+    best, reached = (0, 0), 0
+    for start, end in [*sorted(taken), (size, size)]:
+        best = max(best, (reached, start), key=lambda gap: gap[1] - gap[0])
+        reached = max(reached, end)
+    return best
 
 
 def _with_room(step: Step, room: int) -> Step:

@@ -172,7 +172,7 @@ class ConvCase:
         expected = np.ascontiguousarray(self.expected[..., order])
         for reference in (True, False):
             out = np.zeros_like(expected)
-            k.call("depthwise", reference, params, self.x, out)
+            k.call("depthwise", reference, params, self.x, out, k.scratch(800), c.c_size_t(800))
             np.testing.assert_array_equal(out, expected)
 
 
@@ -198,7 +198,9 @@ def test_conv2d(seed, size, kernel, stride, in_c, out_c, padding, activation, ze
     case = ConvCase(
         seed, at_least(size, kernel), kernel, stride, in_c, out_c, 1, padding, activation, zeros, s
     )
-    case.check("conv2d", k.scratch(5 * (-(-kernel[0] * kernel[1] * in_c // 4) * 4)))
+    row = -(-kernel[0] * kernel[1] * in_c // 4) * 4
+    for room in (5 * row, 30 * row):
+        case.check("conv2d", k.scratch(room), c.c_size_t(room))
 
 
 @quick
@@ -238,7 +240,8 @@ def test_depthwise(seed, size, kernel, stride, in_c, multiplier, padding, activa
         seed, at_least(size, kernel), kernel, stride, in_c, in_c * multiplier, "depthwise",
         padding, activation, zeros, s,
     )  # fmt: skip
-    case.check("depthwise")
+    for room in (0, 3 * 128, 30 * 128):
+        case.check("depthwise", k.scratch(room), c.c_size_t(room))
     rng = np.random.default_rng(seed)
     case.check_depthwise_source(multiplier, rng.integers(0, in_c * multiplier, rng.integers(1, 12)))
 
@@ -266,8 +269,9 @@ def test_grouped_1x1(seed, size, group_in, group_out, groups, activation, zeros,
     )  # fmt: skip
     for reference in (True, False):
         out = np.zeros_like(case.expected)
+        room = 12 * weights.shape[1]
         k.call(
-            "conv2d_grouped_1x1", reference, params, case.x, out, k.scratch(2 * weights.shape[1])
+            "conv2d_grouped_1x1", reference, params, case.x, out, k.scratch(room), c.c_size_t(room)
         )
         np.testing.assert_array_equal(out, case.expected)
 
@@ -331,7 +335,8 @@ def test_fully_connected(seed, in_c, out_c, per_channel, activation, zeros, s):
     params = k.Conv(**one_pixel, weights=k.pointer(rows), channels=c.addressof(records))
     for reference in (True, False):
         out = np.zeros_like(expected)
-        k.call("conv2d", reference, params, x, out, k.scratch(5 * (in_c + 3)))
+        room = 5 * (in_c + 3)
+        k.call("conv2d", reference, params, x, out, k.scratch(room), c.c_size_t(room))
         np.testing.assert_array_equal(out, expected)
     shared = [made for made in records if made.multiplier]
     if per_channel or len(shared) < out_c:

@@ -1,6 +1,7 @@
 // Convolutions and dense layers for TensorFlow Lite Micro, run by this project's kernels.
 #include "kernel_ops.h"
 
+#include <cstddef>
 #include <cstdint>
 
 #include "micronet_kernels.h"
@@ -60,6 +61,11 @@ int8_t *Output(TfLiteContext *context, TfLiteNode *node, int index) {
   return GetTensorData<int8_t>(GetEvalOutput(context, node, index));
 }
 
+// Of scratch memory, the second output.
+size_t ScratchBytes(TfLiteContext *context, TfLiteNode *node) {
+  return static_cast<size_t>(Count(GetEvalOutput(context, node, 1)));
+}
+
 // --- convolutions -------------------------------------------------------------------------------
 
 micronet_conv_params ConvOf(TfLiteContext *context, TfLiteNode *node) {
@@ -67,8 +73,11 @@ micronet_conv_params ConvOf(TfLiteContext *context, TfLiteNode *node) {
           Input<micronet_channel>(context, node, 2), nullptr};
 }
 
+// Least bytes of scratch memory; none: there is no second output.
+enum class Scratch : std::uint8_t { kNone, kPatch, kAny };
+
 TfLiteStatus PrepareConv(TfLiteContext *context, TfLiteNode *node, const char *name, bool depthwise,
-                         bool has_scratch) {
+                         Scratch scratch) {
   const micronet_conv_shape *g = ShapeOf<micronet_conv_shape>(node);
   if (g == nullptr) return Refuse(name, "size or place of its options");
   const bool positive = g->in_h > 0 && g->in_w > 0 && g->in_c > 0 && g->out_h > 0 && g->out_w > 0 &&
@@ -76,26 +85,29 @@ TfLiteStatus PrepareConv(TfLiteContext *context, TfLiteNode *node, const char *n
                         g->stride_w > 0;
   if (!positive || (depthwise && g->out_c % g->in_c != 0)) return Refuse(name, "its options");
   const int32_t patch = g->kernel_h * g->kernel_w * (depthwise ? 1 : g->in_c);
+  const bool any = scratch == Scratch::kAny && node->outputs->size > 1;
+  const int32_t least = scratch == Scratch::kPatch
+                            ? static_cast<int32_t>(MICRONET_CONV2D_SCRATCH(patch))
+                            : static_cast<int32_t>(any);
   const bool fit = SizesAre(context, node, g->in_h * g->in_w * g->in_c, patch * g->out_c,
-                            4 * g->out_c, g->out_h * g->out_w * g->out_c,
-                            has_scratch ? static_cast<int32_t>(MICRONET_CONV2D_SCRATCH(patch)) : 0);
+                            4 * g->out_c, g->out_h * g->out_w * g->out_c, least);
   return fit ? kTfLiteOk : Refuse(name, "its tensors");
 }
 
 TfLiteStatus PrepareConv2D(TfLiteContext *context, TfLiteNode *node) {
-  return PrepareConv(context, node, "MicroNetConv2D", false, true);
+  return PrepareConv(context, node, "MicroNetConv2D", false, Scratch::kPatch);
 }
 
 TfLiteStatus InvokeConv2D(TfLiteContext *context, TfLiteNode *node) {
   const micronet_conv_params conv = ConvOf(context, node);
   micronet_conv2d(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0),
-                  Output(context, node, 1));
+                  Output(context, node, 1), ScratchBytes(context, node));
   return kTfLiteOk;
 }
 
 TfLiteStatus PrepareColumnRGB(TfLiteContext *context, TfLiteNode *node) {
   const char *name = "MicroNetConv2DColumnRGB";
-  if (PrepareConv(context, node, name, false, false) != kTfLiteOk) return kTfLiteError;
+  if (PrepareConv(context, node, name, false, Scratch::kNone) != kTfLiteOk) return kTfLiteError;
   const micronet_conv_shape *g = ShapeOf<micronet_conv_shape>(node);
   const bool column = g->in_c == 3 && g->kernel_w == 1 && g->stride_w == 1 && g->pad_left == 0 &&
                       g->out_w == g->in_w && g->kernel_h <= 8;
@@ -109,12 +121,15 @@ TfLiteStatus InvokeColumnRGB(TfLiteContext *context, TfLiteNode *node) {
 }
 
 TfLiteStatus PrepareDepthwise(TfLiteContext *context, TfLiteNode *node) {
-  return PrepareConv(context, node, "MicroNetDepthwiseConv2D", true, false);
+  return PrepareConv(context, node, "MicroNetDepthwiseConv2D", true, Scratch::kAny);
 }
 
 TfLiteStatus InvokeDepthwise(TfLiteContext *context, TfLiteNode *node) {
   const micronet_conv_params conv = ConvOf(context, node);
-  return Done(micronet_depthwise(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0)));
+  const bool has_scratch = node->outputs->size > 1;
+  return Done(micronet_depthwise(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0),
+                                 has_scratch ? Output(context, node, 1) : nullptr,
+                                 has_scratch ? ScratchBytes(context, node) : 0));
 }
 
 // --- grouped 1x1 --------------------------------------------------------------------------------
@@ -139,7 +154,7 @@ TfLiteStatus InvokeGrouped(TfLiteContext *context, TfLiteNode *node) {
       *ShapeOf<micronet_conv2d_grouped_1x1_shape>(node), Input<int16_t>(context, node, 1),
       Input<micronet_channel>(context, node, 2)};
   micronet_conv2d_grouped_1x1(&grouped, Input<int8_t>(context, node, 0), Output(context, node, 0),
-                              Output(context, node, 1));
+                              Output(context, node, 1), ScratchBytes(context, node));
   return kTfLiteOk;
 }
 

@@ -73,9 +73,9 @@ class Conv2D(Node):
         params = convolution.conv_params(shape, self.clamp, channels)
         if self._is_column():
             return Call(kernel("conv2d_column_rgb"), params, (x, y))
-        patch = self.weights.taps
-        scratch = convolution.scratch("CONV2D", 5, patch)
-        return Call(kernel("conv2d"), params, (x, y, Room.PLACE), scratch)
+        pixels = y.size // y.channels
+        scratch = convolution.scratch_for_pixels("CONV2D", 5, self.weights.taps, pixels)
+        return Call(kernel("conv2d"), params, (x, y, Room.PLACE, Room.BYTES), scratch)
 
     def _is_column(self) -> bool:
         """Whether micronet_conv2d_column_rgb takes it, records given."""
@@ -93,16 +93,17 @@ class Conv2D(Node):
         depth = x.channels // self.groups
         doubled = np.zeros((y.channels, convolution.round_up_4(depth)), np.int16)
         doubled[:, :depth] = 2 * channels.weights.reshape(y.channels, depth).astype(np.int16)
+        pixels = y.size // y.channels
         fields = {
-            "pixels": y.size // y.channels, "in_c": x.channels, "out_c": y.channels,
+            "pixels": pixels, "in_c": x.channels, "out_c": y.channels,
             "groups": self.groups, "input_zero_point": x.zero_point,
             **convolution.bounds(self.clamp),
             "doubled_weights": Array("int16_t", doubled.reshape(-1, 4)[:, [0, 2, 1, 3]]),
             "channels": channels.array(),
         }  # fmt: skip
-        scratch = convolution.scratch("CONV2D_GROUPED_1X1", 2, depth)
+        scratch = convolution.scratch_for_pixels("CONV2D_GROUPED_1X1", 12, depth, pixels)
         return Call(kernel("conv2d_grouped_1x1"), Params(CONV2D_GROUPED_1X1, fields),
-                    (x, y, Room.PLACE), scratch)  # fmt: skip
+                    (x, y, Room.PLACE, Room.BYTES), scratch)  # fmt: skip
 
     def _lag(self, channels: Channels) -> int | None:
         """See `Step.lag`: an output row must end before the first input row that is still read."""

@@ -37,6 +37,21 @@ def scratch(name: str, per_value: int, count: int) -> Scratch:
     return Scratch(per_value * round_up_4(count), f"MICRONET_{name}_SCRATCH({count})")
 
 
+# Scratch memory that pays even where the arena grows by it: that of so many inputs' widened values,
+# two outputs' weights and three times four pixels, within bounds.
+_WORTH, _LEAST_WORTH, _MOST_WORTH = 28, 512, 2048
+
+
+def scratch_for_pixels(name: str, per_input: int, inputs: int, pixels: int) -> Scratch:
+    """Of a kernel that takes as many pixels at a time as there is room for: at least
+    MICRONET_<name>_SCRATCH(inputs), at most MICRONET_CONV2D_MOST_SCRATCH(inputs, pixels)."""
+    least = per_input * round_up_4(inputs)
+    most = round_up_4(inputs) * (4 + 2 * round_up_4(pixels)) if pixels >= 4 else least
+    macro = f"MICRONET_{name}_SCRATCH({inputs})"
+    worth = min(max(_WORTH * round_up_4(inputs), _LEAST_WORTH), _MOST_WORTH, most)
+    return Scratch(max(least, worth), macro, most=most)
+
+
 def bounds(clamp: Pair) -> dict[str, int]:
     """The kernels' fields for a fused activation."""
     return {"clamp_min": clamp[0], "clamp_max": clamp[1]}

@@ -13,12 +13,15 @@ from micronet_mcu.graph.graph import Node
 from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Op, Operands
 from micronet_mcu.graph.ops import convolution
-from micronet_mcu.graph.program import Array, Call, Params, Step
+from micronet_mcu.graph.program import Array, Call, Params, Room, Scratch, Step
 from micronet_mcu.graph.requantize import Channels
 from micronet_mcu.graph.structs import DEPTHWISE_WIDE
 from micronet_mcu.graph.weights import Weights
 from micronet_mcu.graph.window import Window, window_of
 from micronet_mcu.tflite.model import Tensor
+
+# Scratch memory that pays even where the arena grows by it.
+_WORTH = 768
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,10 +68,28 @@ class DepthwiseConv2D(Node):
         chosen = kernel(
             "depthwise_1d" if _along_one_axis(x.shape, y.shape, window) else "depthwise"
         )
+        scratch, room = self._scratch(), (Room.PLACE, Room.BYTES)
+        args = (x, y)
         if not channels.wide:
-            return self.made(Call(chosen, params, (x, y)), macs=macs)
+            return self.made(Call(chosen, params, (*args, *room), scratch), macs=macs)
         wide = self._wide(channels)
-        return self.made(Call(kernel("depthwise_wide"), params, (wide, chosen, x, y)), macs=macs)
+        return self.made(
+            Call(kernel("depthwise_wide"), params, (wide, chosen, *args, *room), scratch), macs=macs
+        )
+
+    def _scratch(self) -> Scratch | None:
+        """For as many rows of outputs of a 3x3 kernel as there is room for."""
+        window, (_, rows, columns, _) = self.window, self.output.shape
+        if window.kernel != (3, 3) or window.stride[1] > 2:
+            return None
+        stride = window.stride[0]
+        line = 32 if columns * window.stride[1] <= 12 else 128
+        least = min(rows, max(1, (_WORTH // line - 3) // stride + 1))
+        return Scratch(
+            line * ((least - 1) * stride + 3),
+            f"MICRONET_DEPTHWISE_SCRATCH({least}, {stride}, {columns}, {window.stride[1]})",
+            most=line * ((rows - 1) * stride + 3),
+        )
 
     def _is_natural(self) -> bool:
         """Whether the sources are what the kernels take them for without a table."""

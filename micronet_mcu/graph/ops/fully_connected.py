@@ -56,8 +56,8 @@ class FullyConnected(Node):
             params = convolution.plain_params(shape, y, self.clamp, self.weights, channels)
             return Call(kernel("conv2d_plain"), params, (x, y))
         params = convolution.conv_params(shape, self.clamp, channels)
-        scratch = convolution.scratch("CONV2D", 5, depth)
-        return Call(kernel("conv2d"), params, (x, y, Room.PLACE), scratch)
+        scratch = convolution.scratch_for_pixels("CONV2D", 5, depth, x.size // depth)
+        return Call(kernel("conv2d"), params, (x, y, Room.PLACE, Room.BYTES), scratch)
 
     def _params(self, records: list[Record]) -> Params:
         units, depth = self.weights.values.shape

@@ -93,6 +93,11 @@ static int between(int low, int high) {
 static int chance(int one_in) { return between(1, one_in) == 1; }
 static int one_of(const int *choices, int n) { return choices[between(0, n - 1)]; }
 
+/* Scratch memory from the least to the most of which a kernel makes use. */
+static size_t some_scratch(int least, int most) {
+  return (size_t)(chance(3) || most < least ? least : chance(2) ? most : between(least, most));
+}
+
 static int8_t *random_int8(size_t n, int lowest) {
   int8_t *p = take(n, 1);
   const int extreme = chance(4);
@@ -235,7 +240,10 @@ static void conv_case(void) {
   p.channels = q.records;
   const size_t n = (size_t)p.shape.out_h * p.shape.out_w * p.shape.out_c;
   int8_t *out = take(n, 1);
-  micronet_conv2d(&p, in, out, take(MICRONET_CONV2D_SCRATCH((size_t)patch), 8));
+  const size_t room =
+      some_scratch(MICRONET_CONV2D_SCRATCH(patch),
+                   MICRONET_CONV2D_MOST_SCRATCH(patch, p.shape.out_h * p.shape.out_w));
+  micronet_conv2d(&p, in, out, take(room, 8), room);
   expect_same("conv2d differs from its plain form", out,
               run_plain(&p, &q, 1, zero_point, p.weights, in, 0), n);
   add_to_checksum(out, n);
@@ -283,6 +291,10 @@ static void column_case(void) {
   expect_same("column_rgb refuses and writes", shared, out, n);
 }
 
+static size_t depthwise_scratch(const micronet_conv_shape *s) {
+  return some_scratch(0, MICRONET_DEPTHWISE_SCRATCH(s->out_h, s->stride_h, s->out_w, s->stride_w));
+}
+
 /* Whether micronet_depthwise_1d must take it. */
 static int along_one_axis(int kernel, int stride, int pad, int in, int out, int other_pad,
                           int other_last, int other_in) {
@@ -306,7 +318,7 @@ static void depthwise_1d_case(const micronet_conv_params *p, const int8_t *in,
   int8_t *out = take(n, 1), *untouched = take(n, 1);
   memset(out, CANARY, n);
   memset(untouched, CANARY, n);
-  const micronet_status status = micronet_depthwise_1d(p, in, out);
+  const micronet_status status = micronet_depthwise_1d(p, in, out, NULL, 0);
   if (must_take_1d(&p->shape)) expect_status("depthwise_1d refuses", status, MICRONET_OK);
   expect_same("depthwise_1d differs", out, status == MICRONET_OK ? expected : untouched, n);
 }
@@ -337,7 +349,9 @@ static void depthwise_wide_case(const micronet_conv_params *like, const micronet
       {(int16_t)count, (int16_t)zero_point}, channel, weights, bias, multiplier, shift};
   const micronet_depthwise_kernel rest =
       must_take_1d(&like->shape) ? micronet_depthwise_1d : micronet_depthwise;
-  expect_status("depthwise_wide refuses", micronet_depthwise_wide(like, &wide, rest, in, out),
+  const size_t room = depthwise_scratch(&like->shape);
+  expect_status("depthwise_wide refuses",
+                micronet_depthwise_wide(like, &wide, rest, in, out, take(room, 8), room),
                 MICRONET_OK);
   expect_same("depthwise_wide differs from its plain form", out,
               run_plain(plain, &q, 1, zero_point, like->weights, plain_in, 1), n);
@@ -374,7 +388,9 @@ static void depthwise_case(void) {
     plain.shape.in_c = p.shape.out_c;
     plain_in = gathered;
   }
-  expect_status("depthwise refuses", micronet_depthwise(&p, in, out), MICRONET_OK);
+  const size_t room = depthwise_scratch(&p.shape);
+  expect_status("depthwise refuses", micronet_depthwise(&p, in, out, take(room, 8), room),
+                MICRONET_OK);
   expect_same("depthwise differs from its plain form", out,
               run_plain(&plain, &q, 1, zero_point, p.weights, plain_in, 1), n);
   add_to_checksum(out, n);
@@ -429,8 +445,9 @@ static void grouped_case(void) {
   const int8_t *in = random_int8((size_t)p.shape.pixels * p.shape.in_c, -128);
   const size_t n = (size_t)p.shape.pixels * p.shape.out_c;
   int8_t *out = take(n, 1);
-  micronet_conv2d_grouped_1x1(&p, in, out,
-                              take(MICRONET_CONV2D_GROUPED_1X1_SCRATCH((size_t)group_in), 8));
+  const size_t room = some_scratch(MICRONET_CONV2D_GROUPED_1X1_SCRATCH(group_in),
+                                   MICRONET_CONV2D_MOST_SCRATCH(group_in, p.shape.pixels));
+  micronet_conv2d_grouped_1x1(&p, in, out, take(room, 8), room);
   expect_same("grouped 1x1 differs from its plain form", out,
               run_plain(&like, &q, groups, zero_point, weights, in, 0), n);
   add_to_checksum(out, n);

@@ -10,11 +10,11 @@ static int32_t end_tap(int32_t start, int32_t taps, int32_t size) {
 micronet_status micronet_depthwise_wide(const micronet_conv_params *p,
                                         const micronet_depthwise_wide_params *wide,
                                         micronet_depthwise_kernel rest, const int8_t *in,
-                                        int8_t *out) {
+                                        int8_t *out, void *scratch, size_t scratch_bytes) {
   const int32_t in_c = p->shape.in_c, out_c = p->shape.out_c, in_w = p->shape.in_w,
                 zero_point = p->shape.input_zero_point;
   const int32_t low = p->shape.clamp_min, high = p->shape.clamp_max, columns = p->shape.kernel_w;
-  if (rest(p, in, out) != MICRONET_OK) return MICRONET_REFUSED;
+  if (rest(p, in, out, scratch, scratch_bytes) != MICRONET_OK) return MICRONET_REFUSED;
   for (int32_t i = 0; i < wide->shape.count; ++i) {
     const int32_t o = wide->channel[i], multiplier = wide->multiplier[i], shift = wide->shift[i];
     const int8_t *const weights = wide->weights + i * p->shape.kernel_h * columns;

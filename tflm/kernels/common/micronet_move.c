@@ -45,18 +45,21 @@ static int8_t *fill(int8_t *out, int8_t value, int32_t count) {
   return out + count;
 }
 
+/* As few runs as there are: what lies behind one row or pixel and before the next one is filled at
+ * once, and where channels are not padded, rows are copied whole. */
 void micronet_pad(const micronet_pad_params *p, const int8_t *in, int8_t *out) {
-  const int32_t out_c = p->front + p->in_c + p->back;
-  const int32_t out_row = (p->left + p->in_w + p->right) * out_c;
-  out = fill(out, p->value, p->top * out_row);
+  const int32_t channels = p->front + p->in_c + p->back;
+  const int32_t row = (p->left + p->in_w + p->right) * channels;
+  const int32_t left = p->left * channels + p->front, right = p->right * channels + p->back;
+  const int whole = p->front + p->back == 0;
+  const int32_t run = whole ? p->in_w * p->in_c : p->in_c, runs = whole ? 1 : p->in_w;
+  out = fill(out, p->value, p->top * row + left);
   for (int y = 0; y < p->in_h; ++y) {
-    out = fill(out, p->value, p->left * out_c);
-    for (int x = 0; x < p->in_w; ++x, in += p->in_c) {
-      out = fill(out, p->value, p->front);
-      memcpy(out, in, (size_t)p->in_c);
-      out = fill(out + p->in_c, p->value, p->back);
+    for (int32_t i = 0; i < runs; ++i, in += run) {
+      if (i > 0) out = fill(out, p->value, p->back + p->front);
+      memcpy(out, in, (size_t)run);
+      out += run;
     }
-    out = fill(out, p->value, p->right * out_c);
+    out = fill(out, p->value, right + (y + 1 < p->in_h ? left : p->bottom * row));
   }
-  fill(out, p->value, p->bottom * out_row);
 }

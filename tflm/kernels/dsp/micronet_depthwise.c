@@ -141,9 +141,11 @@ static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, in
   }
 }
 
-micronet_status micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
+micronet_status micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out,
+                                   void *scratch, size_t scratch_bytes) {
   if (micronet_depthwise_along_an_axis(p, in, out) == MICRONET_OK) return MICRONET_OK;
-  depthwise_pixels(p, in, out);
+  if (micronet_depthwise_3x3(p, in, out, scratch, scratch_bytes) != MICRONET_OK)
+    depthwise_pixels(p, in, out);
   micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c,
                        p->shape.clamp_min, p->shape.clamp_max, out);
   return MICRONET_OK;

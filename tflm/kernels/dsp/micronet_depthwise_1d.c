@@ -231,8 +231,10 @@ micronet_status micronet_depthwise_along_an_axis(const micronet_conv_params *p, 
   return status;
 }
 
-micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in,
-                                      int8_t *out) {
+micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out,
+                                      void *scratch, size_t scratch_bytes) {
+  (void)scratch;
+  (void)scratch_bytes;
   return micronet_depthwise_along_an_axis(p, in, out);
 }
 

@@ -44,6 +44,36 @@ MICRONET_INLINE int32_t micronet_load1_twice(const int8_t *p, int32_t step) {
 #endif
 }
 
+MICRONET_INLINE void micronet_put4(int8_t *p, uint32_t word) { memcpy(p, &word, 4); }
+
+/* The same int8 four times. */
+MICRONET_INLINE uint32_t micronet_four_times(int32_t value) {
+  return ((uint32_t)value & 0xffu) * 0x01010101u;
+}
+
+/* SSUB8 and SEL: of four int8 each the greater or the lesser one. */
+#if MICRONET_ARM_DSP
+#define MICRONET_SELECT4(name, order, comparison)                                         \
+  MICRONET_INLINE uint32_t name(uint32_t a, uint32_t b) {                                 \
+    uint32_t result;                                                                      \
+    __asm__("ssub8 %0, %1, %2\n sel %0, " order : "=&r"(result) : "r"(a), "r"(b) : "cc"); \
+    return result;                                                                        \
+  }
+#else
+#define MICRONET_SELECT4(name, order, comparison)                            \
+  MICRONET_INLINE uint32_t name(uint32_t a, uint32_t b) {                    \
+    uint32_t result = 0;                                                     \
+    for (int i = 0; i < 32; i += 8) {                                        \
+      const int8_t x = (int8_t)(a >> i & 0xff), y = (int8_t)(b >> i & 0xff); \
+      result |= (x comparison y ? a : b) & (0xffu << i);                     \
+    }                                                                        \
+    return result;                                                           \
+  }
+#endif
+MICRONET_SELECT4(micronet_max4, "%1, %2", >=)
+MICRONET_SELECT4(micronet_min4, "%2, %1", <)
+#undef MICRONET_SELECT4
+
 /* Two int16 from a 4-byte aligned array. */
 MICRONET_INLINE micronet_pair micronet_load_pair(const int16_t *p) {
   micronet_pair pair;
@@ -77,6 +107,20 @@ MICRONET_INLINE void micronet_store_pair(int16_t *p, micronet_pair pair) {
   memcpy(__builtin_assume_aligned(p, 4), &pair, 4);
 #else
   memcpy(p, &pair, 4);
+#endif
+}
+
+/* Two pairs to a 4-byte aligned array: one STRD. */
+MICRONET_INLINE void micronet_store_four(int16_t **p, micronet_four four) {
+#if MICRONET_ARM_DSP
+  __asm__ volatile("strd %1, %2, [%0], #8"
+                   : "+r"(*p)
+                   : "r"(four.first), "r"(four.second)
+                   : "memory");
+#else
+  micronet_store_pair(*p, four.first);
+  micronet_store_pair(*p + 2, four.second);
+  *p += 4;
 #endif
 }
 

@@ -76,7 +76,7 @@ FOUR_OUTPUTS(four_outputs_of_any, 0)
 #undef FOUR_OUTPUTS
 
 void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
-                                 int8_t *out, void *scratch) {
+                                 int8_t *out, void *scratch, size_t scratch_bytes) {
   const int32_t inputs = p->shape.in_c / p->shape.groups,
                 outputs = p->shape.out_c / p->shape.groups;
   void (*const run)(const group_shape *, const int8_t *, const int16_t *, int8_t *) =
@@ -89,6 +89,7 @@ void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, co
   const int16_t *w = p->doubled_weights;
   int8_t *to = out;
   (void)scratch;
+  (void)scratch_bytes;
   for (int32_t group = 0; group < p->shape.groups; ++group, in += inputs) {
     for (int32_t left = outputs; left > 0; left -= 4) {
       g.count = left < 4 ? left : 4;

@@ -14,7 +14,11 @@ void micronet_global_average_pool(int32_t pixels, int32_t channels, const int8_t
       int32_t n = left < 256 ? left : 256;
       left -= n;
       int16x8_t sum = vdupq_n_s16(0);
-      for (; n > 0; --n, x += channels) sum = vaddq_s16(sum, vldrbq_z_s16(x, lanes));
+      if (channels - c >= 8) {
+        for (; n > 0; --n, x += channels) sum = vaddq_s16(sum, vldrbq_s16(x));
+      } else {
+        for (; n > 0; --n, x += channels) sum = vaddq_s16(sum, vldrbq_z_s16(x, lanes));
+      }
       even = vaddq_s32(even, vmovlbq_s16(sum));
       odd = vaddq_s32(odd, vmovltq_s16(sum));
     }

@@ -18,6 +18,10 @@ MICRONET_INLINE int32_t micronet_source(const micronet_conv_params *p, int32_t o
 /* kx1 and 1xk kernels, for Armv7E-M. Refuses others, and those that it cannot do. */
 micronet_status micronet_depthwise_along_an_axis(const micronet_conv_params *p, const int8_t *in,
                                                  int8_t *out);
+/* 3x3 kernels of horizontal stride 1 or 2, for Armv7E-M; does not clamp. Refuses others, and where
+ * there is no room for a row of outputs. */
+micronet_status micronet_depthwise_3x3(const micronet_conv_params *p, const int8_t *in, int8_t *out,
+                                       void *scratch, size_t scratch_bytes);
 /* A kernel of `taps` taps along one axis, for Armv7E-M. Refuses where it has too many or steps too
  * far. */
 micronet_status micronet_depthwise_lines(const micronet_conv_params *p, int taps,

@@ -82,10 +82,14 @@ enum {
 /* CONV_2D, one group, any kernel; dense 1x1 too.
  * weights: [out_c][kernel_h][kernel_w][in_c] as in the flatbuffer.
  * scratch: MICRONET_CONV2D_SCRATCH(kernel_h * kernel_w * in_c) bytes (two patches of int16, one of
- * int8).
+ * int8) or more; scratch_bytes says how many. The more, the faster on Armv7E-M, up to
+ * MICRONET_CONV2D_MOST_SCRATCH(patch, out_h * out_w): two outputs' weights and all patches.
  */
 #define MICRONET_CONV2D_SCRATCH(patch) (5 * MICRONET_ROUND_UP_4(patch))
-void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch);
+#define MICRONET_CONV2D_MOST_SCRATCH(patch, pixels) \
+  (MICRONET_ROUND_UP_4(patch) * (4 + 2 * MICRONET_ROUND_UP_4(pixels)))
+void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch,
+                     size_t scratch_bytes);
 
 /* CONV_2D from 3 channels with kernel_w = 1, stride_w = 1, pad_left = 0 (so out_w = in_w): the
  * first layer. kernel_h <= MICRONET_MOST_COLUMN_ROWS. It refuses other shapes. A window may lie
@@ -104,17 +108,27 @@ micronet_status micronet_conv2d_column_rgb(const micronet_conv_params *p, const 
  * weights: [kernel_h][kernel_w][out_c] as in the flatbuffer ([1, kernel_h, kernel_w, out_c]).
  * source: out_c entries, output channel o is computed from input channel source[o], so that a
  * GATHER before or after costs nothing; NULL: o / (out_c / in_c). Fast for kx1 and 1xk with k <= 5,
- * and for 3x3 without a source. It refuses nothing.
+ * and for 3x3. It refuses nothing.
+ * scratch: it needs none, scratch may be NULL and scratch_bytes 0. With a kernel of 3x3 and stride_w
+ * 1 or 2 it is faster on Armv7E-M where scratch holds the lines of some rows of outputs,
+ * MICRONET_DEPTHWISE_SCRATCH(1 .. out_h, stride_h, out_w, stride_w) bytes.
  */
-micronet_status micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out);
+#define MICRONET_DEPTHWISE_LINE(out_w, stride_w) ((out_w) * (stride_w) <= 12 ? 32 : 128)
+#define MICRONET_DEPTHWISE_SCRATCH(rows, stride_h, out_w, stride_w) \
+  (MICRONET_DEPTHWISE_LINE(out_w, stride_w) * (((rows) - 1) * (stride_h) + 3))
+micronet_status micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out,
+                                   void *scratch, size_t scratch_bytes);
 
 /* The same in less flash, for kx1 and 1xk kernels with k <= 5. Along the kernel the stride is 1 or
  * 2, there are 250 / stride outputs at most, and every window meets the image; across the kernel
- * nothing is padded. Beyond that it may refuse, which depends on the processor. */
-micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out);
+ * nothing is padded. Beyond that it may refuse, which depends on the processor. It
+ * needs no scratch. */
+micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out,
+                                      void *scratch, size_t scratch_bytes);
 
 typedef micronet_status (*micronet_depthwise_kernel)(const micronet_conv_params *p,
-                                                     const int8_t *in, int8_t *out);
+                                                     const int8_t *in, int8_t *out, void *scratch,
+                                                     size_t scratch_bytes);
 
 /* The same where some channels' scales do not fit into a record. `rest` computes all channels but
  * those of `wide`, for which `p` may hold any record; they follow. What `rest` refuses, it refuses.
@@ -122,7 +136,7 @@ typedef micronet_status (*micronet_depthwise_kernel)(const micronet_conv_params 
 micronet_status micronet_depthwise_wide(const micronet_conv_params *p,
                                         const micronet_depthwise_wide_params *wide,
                                         micronet_depthwise_kernel rest, const int8_t *in,
-                                        int8_t *out);
+                                        int8_t *out, void *scratch, size_t scratch_bytes);
 
 /* CONV_2D 1x1, stride 1, with groups (2 or more; 1 works too but micronet_conv2d is faster).
  * doubled_weights: [out_c][MICRONET_ROUND_UP_4(in_c / groups)] int16, 4-byte aligned. With the
@@ -130,11 +144,13 @@ micronet_status micronet_depthwise_wide(const micronet_conv_params *p,
  *     doubled_weights[o][4 * q + {0, 1, 2, 3}] = 2 * w[o][4 * q + {0, 2, 1, 3}]
  * where w is the flatbuffer's [out_c][1][1][in_c / groups]. (SXTB16 takes bytes 0 and 2, then 1 and
  * 3.)
- * scratch: MICRONET_CONV2D_GROUPED_1X1_SCRATCH(in_c / groups) bytes.
+ * scratch: MICRONET_CONV2D_GROUPED_1X1_SCRATCH(in_c / groups) bytes (two outputs' weights and four
+ * pixels of int16) or more, up to MICRONET_CONV2D_MOST_SCRATCH(in_c / groups, pixels), as in
+ * micronet_conv2d.
  */
-#define MICRONET_CONV2D_GROUPED_1X1_SCRATCH(in_per_group) (2 * MICRONET_ROUND_UP_4(in_per_group))
+#define MICRONET_CONV2D_GROUPED_1X1_SCRATCH(in_per_group) (12 * MICRONET_ROUND_UP_4(in_per_group))
 void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
-                                 int8_t *out, void *scratch);
+                                 int8_t *out, void *scratch, size_t scratch_bytes);
 
 /* FULLY_CONNECTED of one vector, per-tensor weights: all outputs share multiplier, offset and
  * shift.

@@ -35,6 +35,10 @@
 #if defined(__GNUC__)
 #define MICRONET_INLINE static inline __attribute__((always_inline))
 #define MICRONET_NOINLINE __attribute__((noinline))
+/* A function that is assembly from its first instruction to its last. It finds its arguments in
+ * registers. */
+#define MICRONET_NAKED __attribute__((naked, noinline))
+#define MICRONET_IN_REGISTER __attribute__((unused))
 #else
 #define MICRONET_INLINE static inline
 #define MICRONET_NOINLINE

@@ -7,12 +7,13 @@
  *                             doubled_weights[o][i'] * (in[pixel][group + i] - zero point))
  * with i' being i, the middle two of every four exchanged */
 void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, const int8_t *in,
-                                 int8_t *out, void *scratch) {
+                                 int8_t *out, void *scratch, size_t scratch_bytes) {
   const micronet_conv2d_grouped_1x1_shape *const s = &p->shape;
   const int group_in = s->in_c / s->groups;
   const int group_out = s->out_c / s->groups;
   const int row = MICRONET_ROUND_UP_4(group_in);
   (void)scratch;
+  (void)scratch_bytes;
   for (int32_t pixel = 0; pixel < s->pixels; ++pixel) {
     for (int o = 0; o < s->out_c; ++o) {
       const micronet_channel *record = &p->channels[o];

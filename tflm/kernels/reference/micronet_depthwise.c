@@ -6,7 +6,10 @@
 /* out[y][x][o] = requantized(doubled_bias[o] + sum over taps inside of the image of
  *                            2 * w[ky][kx][o] * (in[y'][x'][source[o]] - zero point))
  * with y' = y * stride - pad + ky, x' = x * stride - pad + kx */
-micronet_status micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
+micronet_status micronet_depthwise(const micronet_conv_params *p, const int8_t *in, int8_t *out,
+                                   void *scratch, size_t scratch_bytes) {
+  (void)scratch;
+  (void)scratch_bytes;
   const micronet_conv_shape *const s = &p->shape;
   int8_t *o_ptr = out;
   for (int y = 0; y < s->out_h; ++y) {
@@ -33,9 +36,9 @@ micronet_status micronet_depthwise(const micronet_conv_params *p, const int8_t *
   return MICRONET_OK;
 }
 
-micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in,
-                                      int8_t *out) {
-  return micronet_depthwise(p, in, out);
+micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out,
+                                      void *scratch, size_t scratch_bytes) {
+  return micronet_depthwise(p, in, out, scratch, scratch_bytes);
 }
 
 #endif
