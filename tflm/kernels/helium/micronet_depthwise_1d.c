@@ -5,6 +5,9 @@
 #if MICRONET_HELIUM
 
 #define MOST_TAPS 6
+/* Four channels side by side: up to five taps, lines of no more than six outputs. */
+#define MOST_TAPS_OF_CHANNELS 5
+#define SMALLEST_LINE 6
 
 /* A line of outputs of one channel, four at once; they share taps and weights (doubled, zero point
  * in the bias). */
@@ -43,8 +46,10 @@ MICRONET_INLINE void line(const int taps, const int8_t *x, int32_t tap_step, con
 #undef LOAD_ALL
 #undef LOAD_LANES
 
-static void depthwise_lines(const micronet_conv_params *p, int taps, const micronet_axis *along,
-                            const micronet_axis *across, const int8_t *in, int8_t *out) {
+static MICRONET_NOINLINE void depthwise_lines(const micronet_conv_params *p, int taps,
+                                              const micronet_axis *along,
+                                              const micronet_axis *across, const int8_t *in,
+                                              int8_t *out) {
   const int32_t in_step = across->stride * across->in_pitch, pitch = along->in_pitch,
                 count = across->out;
   const uint32x4_t places = vidupq_n_u32(0, 1);
@@ -78,6 +83,76 @@ static void depthwise_lines(const micronet_conv_params *p, int taps, const micro
       start += along->stride;
       x += along->stride * pitch;
       to += along->out_pitch;
+    }
+  }
+}
+
+/* Four channels with an input each, a line of outputs that use the same taps: weights (doubled) and
+ * bias (less the zero point times the weights) stay in registers. */
+typedef struct {
+  int32x4_t w[MOST_TAPS_OF_CHANNELS], doubled_bias;
+  micronet_records r;
+  int32_t tap_step, in_step, out_step, count;
+} channel_line;
+
+MICRONET_INLINE void line_of_channels(const int taps, const channel_line *c, const int32x4_t *w,
+                                      const int8_t *x, int8_t *out) {
+  const int32_t tap_step = c->tap_step, in_step = c->in_step, out_step = c->out_step;
+  const int32x4_t bias = c->doubled_bias, w0 = w[0], w1 = w[taps > 1], w2 = w[taps > 2 ? 2 : 0],
+                  w3 = w[taps > 3 ? 3 : 0], w4 = w[taps > 4 ? 4 : 0];
+  for (int32_t n = c->count; n > 0; --n, x += in_step, out += out_step) {
+    const int8_t *v = x;
+    int32x4_t acc = vaddq_s32(bias, vmulq_s32(vldrbq_s32(v), w0));
+    if (taps > 1) acc = vaddq_s32(acc, vmulq_s32(vldrbq_s32(v += tap_step), w1));
+    if (taps > 2) acc = vaddq_s32(acc, vmulq_s32(vldrbq_s32(v += tap_step), w2));
+    if (taps > 3) acc = vaddq_s32(acc, vmulq_s32(vldrbq_s32(v += tap_step), w3));
+    if (taps > 4) acc = vaddq_s32(acc, vmulq_s32(vldrbq_s32(v += tap_step), w4));
+    vstrbq_s32(out, micronet_requantize4(acc, c->r.multiplier, c->r.offset, c->r.minus_shift));
+  }
+}
+
+#define LINE_OF_CHANNELS(name, taps)                                                             \
+  static MICRONET_NOINLINE void name(const channel_line *c, const int32x4_t *w, const int8_t *x, \
+                                     int8_t *out) {                                              \
+    line_of_channels(taps, c, w, x, out);                                                        \
+  }
+LINE_OF_CHANNELS(line_of_1, 1)
+LINE_OF_CHANNELS(line_of_2, 2)
+LINE_OF_CHANNELS(line_of_3, 3)
+LINE_OF_CHANNELS(line_of_4, 4)
+LINE_OF_CHANNELS(line_of_5, 5)
+#undef LINE_OF_CHANNELS
+
+/* Multiplier 1, channels in fours, up to five taps: lines that are too short for depthwise_lines. */
+static MICRONET_NOINLINE void depthwise_channels(const micronet_conv_params *p, int taps,
+                                                 const micronet_axis *along,
+                                                 const micronet_axis *across, const int8_t *in,
+                                                 int8_t *out) {
+  static void (*const line_of[])(const channel_line *, const int32x4_t *, const int8_t *,
+                                 int8_t *) = {line_of_1, line_of_2, line_of_3, line_of_4,
+                                              line_of_5};
+  const int32_t pitch = along->in_pitch;
+  channel_line c;
+  c.tap_step = pitch;
+  c.in_step = across->stride * across->in_pitch;
+  c.out_step = across->out_pitch;
+  c.count = across->out;
+  for (int32_t o = 0; o < p->shape.out_c; o += 4) {
+    c.r = micronet_load_records(p->channels + o, 4);
+    for (int t = 0; t < taps; ++t)
+      c.w[t] = vshlq_n_s32(vldrbq_s32(p->weights + t * p->shape.out_c + o), 1);
+    int32_t start = -along->pad, inside = -1;
+    for (int32_t i = 0; i < along->out; ++i, start += along->stride) {
+      const int32_t first = start < 0 ? -start : 0;
+      const int32_t n = (start + taps > along->in ? along->in - start : taps) - first;
+      if (inside != (first << 8 | n)) { /* other taps than before */
+        inside = first << 8 | n;
+        int32x4_t sum = c.w[first];
+        for (int32_t t = 1; t < n; ++t) sum = vaddq_s32(sum, c.w[first + t]);
+        c.doubled_bias = vsubq_s32(c.r.doubled_bias, vmulq_n_s32(sum, p->shape.input_zero_point));
+      }
+      line_of[n - 1](&c, c.w + first, in + (start + first) * pitch + o,
+                     out + i * along->out_pitch + o);
     }
   }
 }
@@ -125,7 +200,8 @@ static int32x4_t any_inputs(const micronet_conv_params *p, const int8_t *x, cons
 }
 
 /* Pixel by pixel, four channels at once, any multiplier. */
-static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, int8_t *out) {
+static MICRONET_NOINLINE void depthwise_pixels(const micronet_conv_params *p, const int8_t *in,
+                                               int8_t *out) {
   const int32_t in_c = p->shape.in_c, out_c = p->shape.out_c, in_pitch = p->shape.in_w * in_c,
                 w_pitch = p->shape.kernel_w * out_c;
   const int one_to_one = out_c == in_c && !p->source;
@@ -165,21 +241,25 @@ static void depthwise_pixels(const micronet_conv_params *p, const int8_t *in, in
   }
 }
 
-/* Whether a kernel along `along` can run in lines: every output sees the image, and across it
- * nothing is padded; short lines of many channels are left to depthwise_pixels. */
-static int lines_fit(const micronet_conv_params *p, const micronet_axis *along, int taps,
-                     const micronet_axis *across) {
-  return taps <= MOST_TAPS && along->pad < taps &&
-         (along->out - 1) * along->stride - along->pad < along->in && across->pad == 0 &&
-         (across->out - 1) * across->stride < across->in &&
-         (across->out > 6 || p->source || p->shape.out_c != p->shape.in_c ||
-          p->shape.out_c % 4 != 0);
+/* In lines, if every output sees the image and across the kernel nothing is padded. */
+static micronet_status depthwise_along(const micronet_conv_params *p, int taps,
+                                       const micronet_axis *along, const micronet_axis *across,
+                                       const int8_t *in, int8_t *out) {
+  const int fours = !p->source && p->shape.out_c == p->shape.in_c && p->shape.out_c % 4 == 0;
+  if (taps > MOST_TAPS || along->pad >= taps ||
+      (along->out - 1) * along->stride - along->pad >= along->in || across->pad != 0 ||
+      (across->out - 1) * across->stride >= across->in) {
+    return MICRONET_REFUSED;
+  }
+  if (across->out <= SMALLEST_LINE && fours && taps <= MOST_TAPS_OF_CHANNELS)
+    depthwise_channels(p, taps, along, across, in, out);
+  else
+    depthwise_lines(p, taps, along, across, in, out);
+  return MICRONET_OK;
 }
 
 micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out,
                                       void *scratch, size_t scratch_bytes) {
-  (void)scratch;
-  (void)scratch_bytes;
   const micronet_axis vertical = {p->shape.in_h,
                                   p->shape.out_h,
                                   p->shape.stride_h,
@@ -188,18 +268,21 @@ micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_
                                   p->shape.out_w * p->shape.out_c};
   const micronet_axis horizontal = {p->shape.in_w,     p->shape.out_w, p->shape.stride_w,
                                     p->shape.pad_left, p->shape.in_c,  p->shape.out_c};
-  if (p->shape.kernel_w == 1 && lines_fit(p, &vertical, p->shape.kernel_h, &horizontal)) {
-    depthwise_lines(p, p->shape.kernel_h, &vertical, &horizontal, in, out);
-  } else if (p->shape.kernel_h == 1 && lines_fit(p, &horizontal, p->shape.kernel_w, &vertical)) {
-    depthwise_lines(p, p->shape.kernel_w, &horizontal, &vertical, in, out);
-  } else {
-    depthwise_pixels(p, in, out);
-  }
+  micronet_status status = MICRONET_REFUSED;
+  (void)scratch;
+  (void)scratch_bytes;
+  if (p->shape.kernel_w == 1)
+    status = depthwise_along(p, p->shape.kernel_h, &vertical, &horizontal, in, out);
+  else if (p->shape.kernel_h == 1)
+    status = depthwise_along(p, p->shape.kernel_w, &horizontal, &vertical, in, out);
+  if (status != MICRONET_OK) depthwise_pixels(p, in, out);
   micronet_apply_clamp((int32_t)p->shape.out_h * p->shape.out_w * p->shape.out_c,
                        p->shape.clamp_min, p->shape.clamp_max, out);
   return MICRONET_OK;
 }
 
+#undef MOST_TAPS_OF_CHANNELS
+#undef SMALLEST_LINE
 #undef MOST_TAPS
 
 #endif
