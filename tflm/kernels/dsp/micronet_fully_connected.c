@@ -43,13 +43,20 @@ static MICRONET_NOINLINE void four_rows(const micronet_fully_connected_params *p
   const int8_t *w3 = w + 3 * in_c;
   int32_t acc0 = doubled_bias[0], acc1 = doubled_bias[1], acc2 = doubled_bias[2],
           acc3 = doubled_bias[3];
+#define FOUR_INPUTS                                        \
+  do {                                                     \
+    const micronet_four x = micronet_next_four(&wide);     \
+    acc3 = row_here(&w3, in_c, x, acc3);                   \
+    acc2 = row_two_below(&w, in_c, x, acc2);               \
+    acc1 = row_one_below(&w, in_c, x, acc1);               \
+    acc0 = row_here(&w, in_c, x, acc0); /* and moves on */ \
+  } while (0)
+  if (in_c & 4) FOUR_INPUTS;
   while (w != end) {
-    const micronet_four x = micronet_next_four(&wide);
-    acc3 = row_here(&w3, in_c, x, acc3);
-    acc2 = row_two_below(&w, in_c, x, acc2);
-    acc1 = row_one_below(&w, in_c, x, acc1);
-    acc0 = row_here(&w, in_c, x, acc0); /* and moves on */
+    FOUR_INPUTS;
+    FOUR_INPUTS;
   }
+#undef FOUR_INPUTS
   for (int i = 0; i < (in_c & 3); ++i) {
     const int32_t x = wide[(i & 1) << 1 | i >> 1];
     acc0 += w[i] * x;
