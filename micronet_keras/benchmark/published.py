@@ -88,6 +88,8 @@ TABLES: Mapping[str, tuple[tuple[str, ...], tuple[Row, ...]]] = {
                 ("boards_person", "tflm_person"),
                 (*_COMPILED, "{1[instructions]:M}"),
             ),
+            Row("M0 detector, 128 px, 10 classes", ("boards_detector",), (*_COMPILED, "")),
+            Row("M0 keypoints, 128 x 96 px", ("boards_keypoints",), (*_COMPILED, "")),
         ),
     ),
     "tasks": (
