@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from keras import layers as K
 from keras_models import CASES, assert_same, build, chain, decibels, numbers, on_tflm
@@ -27,7 +27,10 @@ def test_the_graph_computes_what_keras_does(name, ended):
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.sampled_from(sorted(CASES)), min_size=2, max_size=6), st.integers(1, 4))
 def test_layers_in_any_order_are_the_same(names, channels):
-    model = chain(names, channels)
+    try:
+        model = chain(names, channels)
+    except ValueError:  # A shape that Keras itself does not take, for a reshape for instance.
+        reject()
     assert_same(model, numbers(channels=channels))
 
 

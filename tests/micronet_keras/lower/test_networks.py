@@ -66,16 +66,26 @@ def normalized(model: keras.Model) -> keras.Model:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
-def test_networks_are_the_same_in_float_and_run_on_tflm(name, record_property):
+def test_networks_are_the_same_in_float(name, record_property):
     model = normalized(build(name))
-    images = pictures(16).astype("float32")
+    images = pictures(4).astype("float32")
     expected = model.predict(images, verbose=0)
     graph = lower(model, normalization=None)
     difference = np.abs(run(graph, images)[0] - expected).max() / np.abs(expected).max()
-    assert difference < 1e-4
-    quantized = post_training_quantize(graph, [images])
-    measured = decibels(expected[:4], on_tflm(convert(quantized), images[:4]))
     record_property("float_difference", f"{difference:.1e}")
+    assert difference < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "least"), [("MobileNetV2", 6), ("MobileNetV3Small minimalistic", 12)]
+)
+def test_networks_run_on_tflm(name, least, record_property):
+    """Untrained as they are, they carry noise much further than trained ones: 11 and 19 dB here."""
+    model = normalized(build(name))
+    images = pictures(16).astype("float32")
+    quantized = post_training_quantize(lower(model, normalization=None), [images])
+    expected = model.predict(images[:4], verbose=0)
+    measured = decibels(expected, on_tflm(convert(quantized), images[:4]))
     record_property("decibels", f"{measured:.1f}")
-    # Untrained as they are, they carry noise much further than a trained network does.
-    assert measured > 2
+    assert measured > least
