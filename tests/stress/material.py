@@ -13,17 +13,25 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
+
+from tiny_tflite import small_micronet as small_flatbuffer  # noqa: E402
+
 CLASSES = ("a", "b", "c", "d")
 # What a clock decides.
 _TIMES = ("seconds", "images_per_second")
 
 
-def make(folder: Path) -> None:
-    """Fills a folder: pictures/ (a dataset), model.tflite, m0.pth, run/ (of a training), ptq.npz.
+def make(folder: Path, all_of_it: bool) -> None:
+    """Fills a folder: model.tflite, and pictures/ (a dataset), m0.pth, run/ (of a training),
+    ptq.npz, where they are wanted and not there.
 
-    Everything that needs TensorFlow is made by another process: this one is to be forked.
+    What needs TensorFlow is made by another process, which takes some seconds.
     """
+    folder.mkdir(exist_ok=True)
+    (folder / "model.tflite").write_bytes(small_flatbuffer())
+    if not all_of_it or (folder / "pictures").exists():
+        return
     pictures(folder / "pictures")
     program = (
         f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(ROOT)!r}]\n"
@@ -50,7 +58,6 @@ def _make_models(where: str) -> None:
     import synthetic
     import torch
     from small_micronet import small_micronet
-    from tiny_tflite import small_micronet as small_flatbuffer
 
     from micronet_keras.data import load_dataset
     from micronet_keras.models import CONFIGS, MicroNet
@@ -59,7 +66,6 @@ def _make_models(where: str) -> None:
     from micronet_keras.train.train import run_settings
 
     folder = Path(where)
-    (folder / "model.tflite").write_bytes(small_flatbuffer())
     state = synthetic.state_dict(MicroNet(CONFIGS["m0"]))
     torch.save({k: torch.from_numpy(v) for k, v in state.items()}, folder / "m0.pth")
     run = folder / "run"

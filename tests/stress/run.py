@@ -88,9 +88,7 @@ def _place(place: Path, name: str) -> Path:
     folder = place / f"command_{name}"
     folder.mkdir(exist_ok=True)
     shared = place / "material"
-    if not shared.exists():
-        shared.mkdir()
-        material.make(shared)
+    material.make(shared, name not in ("compile", "export_firmware"))
     if not (folder / "material").exists():
         (folder / "material").symlink_to(shared)
     return folder

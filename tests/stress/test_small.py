@@ -21,7 +21,7 @@ def nothing_found(part: str, *names: str, share: float) -> None:
 
 
 def test_kills():
-    nothing_found("kills", "compile", "convert", share=0.03)
+    nothing_found("kills", "compile", share=0.03)
 
 
 def test_two_at_once_and_odd_places():
