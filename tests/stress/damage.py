@@ -300,6 +300,7 @@ def _images(place: Path) -> Callable:
 
     from micronet_keras.data.decoding import decode_rgb
 
+    decode = tf.function(decode_rgb, input_signature=[tf.TensorSpec((), tf.string)])
     samples = []
     for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP"):
         buffer = io.BytesIO()
@@ -307,7 +308,7 @@ def _images(place: Path) -> Callable:
         samples.append(buffer.getvalue())
 
     def attempt(rng, case):
-        decode_rgb(tf.constant(damaged(rng, samples[case % len(samples)])))
+        decode(tf.constant(damaged(rng, samples[case % len(samples)])))
 
     return attempt
 
