@@ -174,8 +174,8 @@ def test_forms_of_the_flatbuffer(
 
 def test_mistakes_of_quantize(place, quantize, tmp_path, capsys):
     x = keras.Input((32, 32, 3))
-    tanh = keras.layers.Dense(4, activation="tanh", name="squash")
-    squashed = keras.Model(x, tanh(keras.layers.GlobalAveragePooling2D()(x)))
+    gelu = keras.layers.Dense(4, activation="gelu", name="squash")
+    squashed = keras.Model(x, gelu(keras.layers.GlobalAveragePooling2D()(x)))
     pictures, good = place / "pictures", place / "run"
     truncated = make_run(tmp_path / "truncated", squashed, pictures)
     whole = (good / "best.keras").read_bytes()
@@ -187,7 +187,7 @@ def test_mistakes_of_quantize(place, quantize, tmp_path, capsys):
         ((), "name one RUN"),
         ((tmp_path / "nothing",), "nothing is not the folder of a run"),
         ((truncated,), "best.keras is not a Keras model file"),
-        ((make_run(tmp_path / "tanh", squashed, pictures),), "squash"),
+        ((make_run(tmp_path / "gelu", squashed, pictures),), "squash"),
         ((make_run(tmp_path / "night", squashed, pictures, train_split="night"),), "night"),
         ((other,), "of a task 'dancing'"),
         ((good, f"--dataset={pictures / 'test' / 'a'}"), "pictures/test/a"),
