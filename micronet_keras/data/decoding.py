@@ -6,10 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from micronet_keras.data.image_size import LARGEST_IMAGE, header_pixels
+from micronet_keras.data.with_pillow import exif_orientation, is_for_pillow, pillow_rgb
 from micronet_mcu.errors import UserError
 
-# What tf.io.decode_image reads.
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif"
+)  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -49,19 +51,15 @@ class BadImages:
 
 
 def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes JPEG, PNG, WebP, BMP (24 or 32 bits) or GIF to uint8 RGB [height, width, 3].
+    """Decodes JPEG, PNG, WebP, BMP, GIF, TIFF or AVIF to uint8 RGB [height, width, 3], upright.
 
-    Greyscale becomes RGB, an alpha channel is dropped, 16-bit samples become 8-bit, of an animation
-    the first frame is taken. A damaged image gives one without pixels, [0, 0, 3], not an error; one
-    that would have more than `LARGEST_IMAGE` pixels is not decoded and gives [0, 1, 3]. Works in
-    graphs, too.
+    A picture is turned as its EXIF orientation says, as every viewer does. Greyscale becomes RGB,
+    an alpha channel is dropped, 16-bit samples become 8-bit, of an animation the first frame is
+    taken. A damaged image gives one without pixels, [0, 0, 3], not an error; one that would have
+    more than `LARGEST_IMAGE` pixels is not decoded and gives [0, 1, 3]. Works in graphs, too.
     """
 
     def decode(data):
-        # The decoder would take the palette indices of an 8-bit BMP for brightness.
-        is_bmp = tf.strings.substr(data, 0, 2) == b"BM"
-        bits = tf.strings.substr(data, 28, 1)
-        tf.debugging.assert_equal(is_bmp & (bits != b"\x18") & (bits != b"\x20"), False)
         image = tf.io.decode_image(data, channels=3, expand_animations=False)
         return tf.ensure_shape(image, (None, None, 3))
 
@@ -69,22 +67,49 @@ def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
         # The only "try" that a graph has: a dataset of one element that loses it on an error.
         attempt = tf.data.Dataset.from_tensors(encoded).map(decode).ignore_errors()
         nothing = tf.data.Dataset.from_tensors(tf.zeros((0, 0, 3), tf.uint8))
-        return attempt.concatenate(nothing).take(1).get_single_element()
+        image = attempt.concatenate(nothing).take(1).get_single_element()
+        return tf.cond(orientation == 1, lambda: image, lambda: _turned(image, orientation))
 
-    enormous = _pixels(encoded) > LARGEST_IMAGE
-    image = tf.cond(enormous, lambda: tf.zeros((0, 1, 3), tf.uint8), attempted)
+    def by_pillow():
+        image = tf.numpy_function(lambda data: pillow_rgb(_bytes(data)), [encoded], tf.uint8)
+        return tf.ensure_shape(image, (None, None, 3))
+
+    header = tf.numpy_function(_header, [encoded], tf.int64)
+    pixels, orientation, for_pillow = tf.unstack(tf.ensure_shape(header, (3,)))
+    image = tf.case(
+        [
+            (pixels > LARGEST_IMAGE, lambda: tf.zeros((0, 1, 3), tf.uint8)),
+            (for_pillow > 0, by_pillow),
+        ],
+        default=attempted,
+    )
     return tf.ensure_shape(image, (None, None, 3))
 
 
-def _pixels(encoded: tf.Tensor) -> tf.Tensor:
-    """What the header says, int64; 0 where there is none, and never more than one too many."""
-    return tf.reshape(tf.numpy_function(_header_pixels, [encoded], tf.int64), ())
+def _header(data) -> np.ndarray:
+    """int64 [3]: pixels, 0 where no header says them; EXIF orientation; whether Pillow decodes."""
+    encoded = _bytes(data)
+    # A damaged PNG's may not fit: never more than one too many.
+    pixels = min(header_pixels(encoded), LARGEST_IMAGE + 1)
+    for_pillow = is_for_pillow(encoded)
+    turn = 1 if for_pillow or pixels > LARGEST_IMAGE else exif_orientation(encoded)
+    return np.array([pixels, turn, for_pillow], np.int64)
 
 
-def _header_pixels(encoded) -> np.int64:
+def _bytes(data) -> bytes:
     # TensorFlow hands over bytes, or an array of them.
-    pixels = header_pixels(np.asarray(encoded, object).item())
-    return np.int64(min(pixels, LARGEST_IMAGE + 1))  # A damaged PNG's may not fit.
+    return np.asarray(data, object).item()
+
+
+def _turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """[h, w, 3] as EXIF's orientation, 2 to 8, says it is to be shown."""
+
+    def is_one_of(*orientations):
+        return tf.reduce_any(orientation == tf.constant(orientations, tf.int64))
+
+    image = tf.cond(orientation >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
+    image = tf.cond(is_one_of(2, 3, 6, 7), lambda: image[:, ::-1], lambda: image)
+    return tf.cond(is_one_of(3, 4, 7, 8), lambda: image[::-1], lambda: image)
 
 
 def decoded(records: tf.data.Dataset, bad_images: BadImages) -> tf.data.Dataset:

@@ -1,98 +1,234 @@
 """A folder of pictures with a sub-folder per class, as a dataset."""
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
 
 from micronet_keras.data.decoding import IMAGE_SUFFIXES
 from micronet_mcu.errors import UserError
 
-# Names of the folders that may stand above the classes, and the splits that they are.
-_SPLIT_FOLDERS = {
+# Names, in any case, of the folders that may stand above the classes, and the splits that they are.
+SPLIT_FOLDERS = {
     "train": "train",
+    "training": "train",
     "validation": "validation",
     "val": "validation",
     "valid": "validation",
     "test": "test",
+    "testing": "test",
 }
+_SPLITS = ("train", "validation", "test")
+# What systems leave in folders beside what was put there; hidden files are left out, too.
+_CLUTTER = {"__macosx", "thumbs.db", "desktop.ini"}
+
+_T = TypeVar("_T")
 
 
-def read_folder(
-    folder: Path,
-) -> tuple[list[str], dict[str, int], Callable[[str], tf.data.Dataset]]:
+class FolderContent(NamedTuple):
+    """What `read_folder` found.
+
+    Attributes:
+        class_names: sorted.
+        splits: (class name, file) of every image of each split, in a fixed order.
+        notes: one line each on what was left out.
+    """
+
+    class_names: list[str]
+    splits: dict[str, list[tuple[str, Path]]]
+    notes: list[str]
+
+    def labels(self, split: str) -> list[int]:
+        """The class of every image of a split, as an index into `class_names`."""
+        numbers = {name: number for number, name in enumerate(self.class_names)}
+        return [numbers[class_name] for class_name, _ in self.splits[split]]
+
+
+def read_folder(folder: Path) -> FolderContent:
     """Finds the classes, the splits and the images of a folder.
 
-    Returns:
-        (class_names, splits, read): the classes sorted by name, the images per split, and the
-        function that gives a split's records as `Source.raw` describes them.
+    Folders called as splits usually are stand above the classes when they have sub-folders with
+    images, and one of them is for training or nothing else is there; else they are classes: a
+    class may be called "test".
 
     Raises:
-        UserError: no such folder, no class folders, no images.
+        UserError: no such folder, one that cannot be read, no class folders, a single class, no
+            images.
     """
+    require_folder(folder)
+    below = {child: list(files_below(child)) for child in _folders_in(folder)}
+    if not below:
+        raise UserError(f"{folder} has no sub-folders: put the images of every class into its own")
+    images = {child: _images(files) for child, files in below.items()}
+    splits = {
+        child: split
+        for child in below
+        if (split := SPLIT_FOLDERS.get(child.name.casefold()))
+        and any(path.parent != child for path in images[child])
+    }
+    if "train" not in splits.values() and len(splits) < len(below):
+        splits = {}
+    notes = []
+    if splits:
+        files: dict[str, list[tuple[str, Path]]] = {}
+        for child, split in splits.items():
+            by_class = [(path.relative_to(child).parts[0], path) for path in images[child]]
+            named = [(name, path) for name, path in by_class if path.parent != child]
+            files.setdefault(split, []).extend(named)
+            if len(named) < len(by_class):
+                notes.append(f"{len(by_class) - len(named)} image(s) of {child.name}/ of no class")
+        notes += [
+            f"{child.name}/ ({len(images[child])} images), which is no split with a sub-folder "
+            f"per class; splits are called {', '.join(SPLIT_FOLDERS)}"
+            for child in below
+            if child not in splits
+        ]
+    else:
+        files = divided(
+            [(child.name, path) for child in below for path in images[child]],
+            lambda item: item[1].relative_to(folder),
+        )
+    files = {name: listed for name, listed in files.items() if listed}
+    full = {name for listed in files.values() for name, _ in listed}
+    class_names = sorted(full)
+    _check_classes(class_names, folder, below)
+    empty = [
+        f"{place.relative_to(folder)}/"
+        for child in splits or below
+        for place in (_folders_in(child) if splits else [child])
+        if place.name not in full
+    ]
+    if empty:
+        notes.append(f"{', '.join(empty)}, without images")
+    notes += _other_files(folder, [path for listed in below.values() for path in listed])
+    return FolderContent(class_names, files, [left_out(folder, note) for note in notes])
+
+
+def left_out(folder: Path, what: str) -> str:
+    """A line of `FolderContent.notes`, that can be printed whatever the names in it."""
+    return os.fsencode(f"{folder}: left out: {what}").decode(errors="replace")
+
+
+def require_folder(folder: Path) -> None:
+    """Raises UserError when there is no such folder."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder with images; give one, or a dataset's name")
-    split_folders = [child for child in _folders_in(folder) if child.name in _SPLIT_FOLDERS]
-    if split_folders:
-        files: dict[str, list[tuple[str, Path]]] = {}
-        for child in split_folders:
-            files.setdefault(_SPLIT_FOLDERS[child.name], []).extend(_class_files(child))
-    else:
-        files = _divided(_class_files(folder), folder)
-    class_names = sorted({class_name for listed in files.values() for class_name, _ in listed})
-    files = {split: listed for split, listed in files.items() if listed}
-    if not files:
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files in a folder and its sub-folders, sorted; linked folders are followed.
+
+    Raises:
+        UserError: one of the folders cannot be read.
+    """
+    found = []
+    seen = set()
+    for place, folders, names in os.walk(folder, onerror=_refuse_unreadable, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # Links may go round in circles.
+            folders[:] = []
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not _is_clutter(name)]
+        found += [Path(place, name) for name in names if not _is_clutter(name)]
+    yield from sorted(path for path in found if path.is_file())
+
+
+def divided(items: Sequence[_T], name_of: Callable[[_T], Path]) -> dict[str, list[_T]]:
+    """80 / 10 / 10 %, by a hash of the name: a file stays in its split when others are added."""
+    splits: dict[str, list[_T]] = {split: [] for split in _SPLITS}
+    for item in items:
+        digest = hashlib.sha256(os.fsencode(name_of(item).as_posix())).digest()
+        share = int.from_bytes(digest[:8], "big") / 2**64
+        splits["train" if share < 0.8 else "validation" if share < 0.9 else "test"].append(item)
+    return splits
+
+
+def encoded_files(paths: Sequence[Path], folder: Path) -> tf.data.Dataset:
+    """Records of `image`, the file's bytes, and `record`, its name in the folder, in order.
+
+    A file that cannot be read has no bytes, and counts as a bad image.
+    """
+    files = tf.data.Dataset.from_tensor_slices(
+        (
+            # Bytes, for a name need not be UTF-8.
+            tf.constant([os.fsencode(path) for path in paths], tf.string),
+            tf.constant([os.fsencode(path.relative_to(folder).as_posix()) for path in paths],
+                        tf.string),
+        )
+    )  # fmt: skip
+    return files.map(
+        lambda path, name: {"image": _file_or_nothing(path), "record": name},
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+
+
+def _file_or_nothing(path: tf.Tensor) -> tf.Tensor:
+    attempt = tf.data.Dataset.from_tensors(path).map(tf.io.read_file).ignore_errors()
+    return attempt.concatenate(tf.data.Dataset.from_tensors("")).take(1).get_single_element()
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return sorted(c for c in folder.iterdir() if c.is_dir() and not _is_clutter(c.name))
+    except OSError as error:
+        _refuse_unreadable(error)
+        raise
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise UserError(
+        f"cannot read the folder {error.filename}: {error.strerror}; its images would be missing"
+    ) from error
+
+
+def _is_clutter(name: str) -> bool:
+    return name.startswith(".") or name.casefold() in _CLUTTER
+
+
+def _images(files: Sequence[Path]) -> list[Path]:
+    return [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _check_classes(class_names: list[str], folder: Path, below: dict[Path, list[Path]]) -> None:
+    if not class_names:
         raise UserError(
             f"{folder} has no images: it needs a sub-folder per class with files ending in "
             f"{', '.join(IMAGE_SUFFIXES)}"
         )
-
-    def read(split: str) -> tf.data.Dataset:
-        paths = [str(path) for _, path in files[split]]
-        labels = [class_names.index(class_name) for class_name, _ in files[split]]
-        names = [path.relative_to(folder).as_posix() for _, path in files[split]]
-        records = tf.data.Dataset.from_tensor_slices(
-            {"image": paths, "label": tf.constant(labels, tf.int64), "record": names}
+    for name in class_names:
+        if not name.isprintable():
+            raise UserError(
+                f"{folder} has a class {name!r}: its name is not UTF-8 or cannot be "
+                "printed; rename the folder"
+            )
+    if len(class_names) == 1:
+        only = next((child for child in below if child.name == class_names[0]), None)
+        inside = [child.name for child in _folders_in(only)] if only else []
+        advice = (
+            f"did you mean {only}, which has {', '.join(inside[:5])}"
+            if len(inside) > 1
+            else "put the images of every class into a sub-folder of its own"
         )
-        return records.map(
-            lambda record: {**record, "image": _file_or_nothing(record["image"])},
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-
-    return class_names, {split: len(files[split]) for split in files}, read
+        raise UserError(f"{folder} has a single class, {class_names[0]!r}: {advice}")
 
 
-def _folders_in(folder: Path) -> list[Path]:
-    return sorted(c for c in folder.iterdir() if c.is_dir() and not c.name.startswith("."))
-
-
-def _class_files(folder: Path) -> list[tuple[str, Path]]:
-    """(class name, file) of every image, in a fixed order."""
-    class_folders = _folders_in(folder)
-    if not class_folders:
-        raise UserError(f"{folder} has no sub-folders: put the images of every class into its own")
-    return [
-        (class_folder.name, path)
-        for class_folder in class_folders
-        for path in sorted(class_folder.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-    ]
-
-
-def _divided(files: list[tuple[str, Path]], folder: Path) -> dict[str, list[tuple[str, Path]]]:
-    """80 / 10 / 10 %, by a hash of the name: a file stays in its split when others are added."""
-    splits: dict[str, list[tuple[str, Path]]] = {"train": [], "validation": [], "test": []}
-    for class_name, path in files:
-        name = path.relative_to(folder).as_posix()
-        share = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-        split = "train" if share < 0.8 else "validation" if share < 0.9 else "test"
-        splits[split].append((class_name, path))
-    return splits
-
-
-def _file_or_nothing(path: tf.Tensor) -> tf.Tensor:
-    """A file's bytes; none when it cannot be read, which then counts as a bad image."""
-    attempt = tf.data.Dataset.from_tensors(path).map(tf.io.read_file).ignore_errors()
-    return attempt.concatenate(tf.data.Dataset.from_tensors("")).take(1).get_single_element()
+def _other_files(folder: Path, below: list[Path]) -> list[str]:
+    """What is said about files that are not read: how many of each ending, and empty folders."""
+    beside = [child for child in folder.iterdir() if child.is_file()]
+    loose = _images([child for child in beside if not _is_clutter(child.name)])
+    notes = [f"{len(loose)} image(s) beside the folders, of no class"] if loose else []
+    others = Counter(
+        path.suffix.lower() or "no ending"
+        for path in below
+        if path.suffix.lower() not in IMAGE_SUFFIXES
+    )
+    if others:
+        counts = ", ".join(f"{count} of {ending}" for ending, count in others.most_common())
+        notes.append(f"files that are no images of a known kind: {counts}")
+    return notes

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from micronet_keras.data.decoding import BadImages
-from micronet_keras.data.folder import read_folder
+from micronet_keras.data.folder import encoded_files, read_folder
 from micronet_keras.data.micronet_shapes import MicronetShapes
 from micronet_mcu.errors import UserError
 
@@ -33,6 +33,7 @@ class Source:
         bad_images: those that were met so far and did not decode.
         object_class_names: of the labels of `objects`; empty where records have none.
         data_dir: where TFDS keeps it, as it was given; None for its default and for folders.
+        notes: what is to be known about it, such as files that were left out; one line each.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Source:
     bad_images: BadImages = dataclasses.field(default_factory=BadImages, repr=False)
     object_class_names: list[str] = dataclasses.field(default_factory=list, repr=False)
     data_dir: str | None = None
+    notes: tuple[str, ...] = ()
 
     def raw(self, split: str) -> tf.data.Dataset:
         """The records of a split, always in the same order, images still encoded.
@@ -69,8 +71,9 @@ def load_dataset(name: str = DEFAULT_DATASET, data_dir: str | os.PathLike | None
     Args:
         name: `micronet_shapes` or `micronet_shapes/multi` (bundled), the name of any TensorFlow
             dataset with images (`cifar10`, `name/config`), or a folder with a sub-folder of images
-            per class, optionally below `train`, `validation` (or `val`) and `test` folders. Without
-            those, 80 / 10 / 10 % of the images go to the three splits, by a hash of their names.
+            per class, optionally below `train`, `validation` and `test` folders, in any case and by
+            their usual other names (`training`, `val`, `valid`, `testing`). Without those,
+            80 / 10 / 10 % of the images go to the three splits, by a hash of their names.
         data_dir: where TFDS keeps its datasets; its own default (~/tensorflow_datasets) when None.
 
     Returns:
@@ -123,8 +126,25 @@ def _first_line(error: BaseException) -> str:
 
 
 def _folder_source(name: str) -> Source:
-    class_names, splits, read = read_folder(Path(name).expanduser())
-    return Source(name, class_names, splits, has_labels=True, crop_fraction=0.875, read=read)
+    folder = Path(name).expanduser()
+    found = read_folder(folder)
+
+    def read(split: str) -> tf.data.Dataset:
+        files = encoded_files([path for _, path in found.splits[split]], folder)
+        labels = tf.data.Dataset.from_tensor_slices(tf.constant(found.labels(split), tf.int64))
+        return tf.data.Dataset.zip(files, labels).map(
+            lambda record, label: {**record, "label": label}
+        )
+
+    return Source(
+        name,
+        found.class_names,
+        {split: len(listed) for split, listed in found.splits.items()},
+        has_labels=True,
+        crop_fraction=0.875,
+        read=read,
+        notes=tuple(found.notes),
+    )
 
 
 def _prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:

@@ -158,6 +158,8 @@ def find_examples(task: Task, source: Source, config: Any) -> dict[str, Examples
     """
     training = config.training
     wanted = (training.train_split, training.validation_split, training.test_split)
+    for note in source.notes:
+        print(note, flush=True)
     found = {split: task.examples(source, split, config) for split in wanted if split}
     for examples in found.values():
         if examples.problems:

@@ -302,9 +302,11 @@ def _images(place: Path) -> Callable:
 
     decode = tf.function(decode_rgb, input_signature=[tf.TensorSpec((), tf.string)])
     samples = []
-    for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP"):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for kind in ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "AVIF"):
         buffer = io.BytesIO()
-        Image.radial_gradient("L").resize((40, 30)).convert("RGB").save(buffer, kind)
+        Image.radial_gradient("L").resize((40, 30)).convert("RGB").save(buffer, kind, exif=exif)
         samples.append(buffer.getvalue())
 
     def attempt(rng, case):

@@ -1,6 +1,7 @@
 """Every kind of image file, whole and broken."""
 
 import io
+import struct
 import zlib
 
 import hypothesis
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from micronet_keras.data import BadImages
 from micronet_keras.data.decoding import decode_rgb, decoded, refuse_bad_images
@@ -27,7 +28,8 @@ def encoded(mode="RGB", kind="PNG", **options) -> bytes:
     ("mode", "kind"),
     [
         ("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("RGB", "JPEG"), ("CMYK", "JPEG"),
-        ("YCbCr", "JPEG"), ("RGB", "BMP"), ("RGB", "GIF"), ("RGB", "WEBP"),
+        ("YCbCr", "JPEG"), ("RGB", "BMP"), ("P", "BMP"), ("RGB", "GIF"), ("RGB", "WEBP"),
+        ("RGB", "TIFF"), ("CMYK", "TIFF"), ("RGB", "AVIF"),
     ],
 )  # fmt: skip
 def test_colour_images(mode, kind):
@@ -44,18 +46,54 @@ def test_greyscale_becomes_rgb(mode, kind):
     assert np.abs(image.astype(int) - 105).max() <= 2
 
 
-def test_16_bit_png():
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_samples(kind):
     buffer = io.BytesIO()
-    Image.fromarray(np.full((40, 30), 80 * 257, np.uint16)).save(buffer, "PNG")
+    Image.fromarray(np.full((40, 30), 80 * 257, np.uint16)).save(buffer, kind)
     image = decode_rgb(tf.constant(buffer.getvalue())).numpy()
     assert image.shape == (40, 30, 3) and (image == 80).all()
 
 
-def test_first_frame_of_an_animation():
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_first_frame_of_an_animation(kind):
     others = [Image.new("RGB", (30, 40), colour) for colour in ("red", "green")]
-    image = decode_rgb(tf.constant(encoded(kind="GIF", save_all=True, append_images=others)))
+    image = decode_rgb(tf.constant(encoded(kind=kind, save_all=True, append_images=others)))
     assert image.shape == (40, 30, 3)
     assert np.abs(image.numpy()[20, 15].astype(int) - [80, 100, 200]).max() <= 25
+
+
+def turned_photograph(orientation: int, kind: str = "JPEG") -> bytes:
+    """A picture of four colours that viewers turn."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.zeros((48, 32, 3), np.uint8)
+    pixels[:24, 16:], pixels[24:, :16], pixels[24:, 16:] = 80, 160, 240
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, exif=exif)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "kind"),
+    [
+        *((number, "JPEG") for number in range(10)),
+        (6, "PNG"),
+        (6, "WEBP"),
+        (6, "TIFF"),
+        (8, "AVIF"),
+    ],
+)
+def test_photographs_are_turned_as_viewers_turn_them(orientation, kind):
+    file = turned_photograph(orientation, kind)
+    shown = np.array(ImageOps.exif_transpose(Image.open(io.BytesIO(file))).convert("RGB"))
+    image = decode_rgb(tf.constant(file)).numpy()
+    assert image.shape == shown.shape == ((32, 48, 3) if 5 <= orientation <= 8 else (48, 32, 3))
+    assert np.abs(image.astype(int) - shown).max() <= 8
+
+
+def test_damaged_exif_data_turn_nothing():
+    file = turned_photograph(6).replace(b"Exif\0\0MM", b"Exif\0\0??").replace(b"II*", b"???")
+    assert decode_rgb(tf.constant(file)).shape == (48, 32, 3)
 
 
 BROKEN = {
@@ -64,9 +102,12 @@ BROKEN = {
     "truncated.gif": encoded(kind="GIF")[:-20],
     "empty.jpg": b"",
     "text.jpg": b"no picture at all",
-    "tiff.jpg": encoded(kind="TIFF"),
-    # Its palette would be taken for brightness.
-    "palette.bmp": encoded("P", "BMP"),
+    "truncated.tif": encoded(kind="TIFF")[:-1000],
+    "truncated.avif": encoded(kind="AVIF")[:-30],
+    "truncated.bmp": encoded("P", "BMP")[:-500],
+    # Nobody knows which number is white.
+    "floats.tif": encoded("F", "TIFF"),
+    "photo.heic": b"\0\0\0\x18ftypheic" + bytes(100),
     "gigantic.png": encoded()[:16] + b"\x00\x00\xff\xff" * 2 + encoded()[24:],
 }
 
@@ -122,6 +163,11 @@ def bomb(kind: str, side: int) -> bytes:
     elif kind == "GIF":
         data = bytearray(encoded(kind="GIF"))
         data[6:10] = size[:1:-1] * 2
+    elif kind == "TIFF":
+        data = bytearray(encoded(kind="TIFF"))
+        for tag in (256, 257):  # ImageWidth, ImageLength, as LONG
+            start = data.index(struct.pack("<HHI", tag, 4, 1)) + 8
+            data[start : start + 4] = size[::-1]
     else:
         data = bytearray(encoded(kind="WEBP", lossless=kind == "WEBP lossless"))
         if kind == "WEBP":
@@ -134,7 +180,7 @@ def bomb(kind: str, side: int) -> bytes:
 @pytest.mark.parametrize(
     ("kind", "side"),
     [("PNG", 100_000), ("PNG", 2**32 - 1), ("BMP", 30_000), ("JPEG", 20_000), ("GIF", 9_000),
-     ("WEBP", 16_000), ("WEBP lossless", 16_000)],
+     ("WEBP", 16_000), ("WEBP lossless", 16_000), ("TIFF", 9_000), ("TIFF", 100_000)],
 )  # fmt: skip
 def test_enormous_images_are_not_decoded(kind, side):
     assert decode_rgb(tf.constant(bomb(kind, side))).shape == (0, 1, 3)

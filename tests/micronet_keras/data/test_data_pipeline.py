@@ -126,6 +126,7 @@ def test_evaluation_crop(tmp_path):
     pixels[10:30, 20:40] = 255
     (tmp_path / "test" / "a").mkdir(parents=True)
     Image.fromarray(pixels).save(tmp_path / "test" / "a" / "0.png")
+    paint_folder(tmp_path / "train", ["a", "b"], 1)
     source = load_dataset(str(tmp_path))
 
     def centre(**options):

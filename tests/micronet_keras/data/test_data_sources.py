@@ -1,11 +1,8 @@
 """Finding a dataset: bundled, TFDS, folder; what is wrong with one is said in a line."""
 
-import shutil
-
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from picture_folders import paint_folder
 
 from micronet_keras.data import (
     MicronetShapes,
@@ -154,55 +151,3 @@ def test_data_dir_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(UserError, match="cannot prepare dataset 'micronet_shapes'"):
         load_dataset(data_dir=tmp_path / "file")
-
-
-def test_folder_is_divided_by_names(tmp_path):
-    source = load_dataset(str(paint_folder(tmp_path / "all", ["dog", "cat"], 100)))
-    assert source.class_names == ["cat", "dog"]
-    assert sum(source.splits.values()) == 200
-    assert 140 <= source.splits["train"] <= 180
-    split_of = _splits_by_record(source)
-    assert len(split_of) == 200
-    # More files: those that were there stay where they were.
-    paint_folder(tmp_path / "all", ["ape"], 20)
-    grown = _splits_by_record(load_dataset(str(tmp_path / "all")))
-    assert len(grown) == 220 and {name: grown[name] for name in split_of} == split_of
-
-
-def _splits_by_record(source):
-    return {r["record"].numpy(): split for split in source.splits for r in source.raw(split)}
-
-
-def test_folder_with_splits(tmp_path):
-    paint_folder(tmp_path / "train", ["b", "a"], 4)
-    paint_folder(tmp_path / "val", ["a", "b"], 2)
-    paint_folder(tmp_path / "test", ["b"], 3)
-    source = load_dataset(str(tmp_path))
-    assert source.class_names == ["a", "b"]
-    assert source.splits == {"test": 3, "train": 8, "validation": 2 * 2}
-    assert [int(r["label"]) for r in source.raw("test")] == [1, 1, 1]
-    assert next(iter(source.raw("validation")))["record"] == b"val/a/000.png"
-
-
-def test_relative_folder(tmp_path, monkeypatch):
-    paint_folder(tmp_path / "my photos", ["a", "b"], 10)
-    monkeypatch.chdir(tmp_path)
-    assert load_dataset("my photos").class_names == ["a", "b"]
-
-
-def test_other_files_are_no_images(tmp_path):
-    paint_folder(tmp_path, ["a", "b"], 20)
-    (tmp_path / "a" / "notes.txt").write_text("hello")
-    (tmp_path / ".hidden").mkdir()
-    shutil.copy(tmp_path / "a" / "000.png", tmp_path / ".hidden" / "x.png")
-    assert sum(load_dataset(str(tmp_path)).splits.values()) == 40
-
-
-def test_wrong_folders(tmp_path):
-    with pytest.raises(UserError, match="nowhere is not a folder"):
-        load_dataset(str(tmp_path / "nowhere"))
-    with pytest.raises(UserError, match="has no sub-folders"):
-        load_dataset(str(tmp_path))
-    (tmp_path / "a").mkdir()
-    with pytest.raises(UserError, match="has no images"):
-        load_dataset(str(tmp_path))
