@@ -9,7 +9,7 @@ from PIL import Image
 def paint_folder(folder, classes, count, size=(20, 16)):
     """`count` images per class, each of a colour of its own."""
     for number, name in enumerate(classes):
-        (folder / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         for index in range(count):
             colour = (number * 60 % 256, index * 7 % 256, 90)
             Image.new("RGB", size, colour).save(folder / name / f"{index:03}.png")

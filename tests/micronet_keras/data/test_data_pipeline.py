@@ -178,6 +178,8 @@ def test_bad_images_are_refused(tmp_path):
 
 
 def test_only_bad_images(tmp_path):
+    (tmp_path / "train" / "b").mkdir(parents=True)
+    (tmp_path / "train" / "b" / "empty.jpg").touch()
     source = _with_bad_images(tmp_path, 0, 9)
     with pytest.raises(UserError, match="no image of split 'train' .* can be used"):
         batches(source)
