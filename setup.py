@@ -31,6 +31,7 @@ setup(
         "importlib_resources",
         "keras>=3.15,<3.16",
         "pycocotools",
+        "pyyaml",
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.10",
         "tensorflow-model-optimization==0.8.1",

@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     except ValueError as error:
         raise UserError(str(error)) from error
     claim(_OUT.value, OWNER)
-    source = data.load_dataset(_DATASET.value, _DATA_DIR.value)
+    source = data.load_dataset(_DATASET.value, _DATA_DIR.value, "boxes")
     rows = compare_backbones(source, config, _OUT.value, _FORCE.value)
     for name in rows[0]:
         print(f"{name:>16}", *(f"{_shown(row[name]):>20}" for row in rows))

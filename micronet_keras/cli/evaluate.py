@@ -46,7 +46,9 @@ def main(argv: list[str]) -> None:
         _SPLIT.value,
         limit=_LIMIT.value,
         compiled=_COMPILED.value,
-        source=load_dataset(_DATASET.value or run.dataset, _DATA_DIR.value or run.data_dir),
+        source=load_dataset(
+            _DATASET.value or run.dataset, _DATA_DIR.value or run.data_dir, run.task.annotations
+        ),
     )
     script.print_figures(result.summary)
     if _JSON.value:

@@ -60,7 +60,9 @@ def _quantize(run: Run, out: Path, backup: Path) -> None:
     if _MODE.value == "ptq":
         config = dataclasses.replace(config, epochs=0)
     keras.utils.set_random_seed(config.seed)
-    source = load_dataset(_DATASET.value or run.dataset, _DATA_DIR.value or run.data_dir)
+    source = load_dataset(
+        _DATASET.value or run.dataset, _DATA_DIR.value or run.data_dir, run.task.annotations
+    )
     quantized = quantize(run, config, backup=backup, source=source)
     quantized.save(out, _FORCE.value)
     # Not before the result is safe: a full disk must not cost the epochs.

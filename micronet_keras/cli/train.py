@@ -56,7 +56,8 @@ _PRESET = flags.DEFINE_enum("preset", "quick", PRESETS, "where the flags below s
 _DATASET = flags.DEFINE_string(
     "dataset",
     None,
-    "a TFDS name, or a folder with a sub-folder per class; the bundled dataset when not given",
+    "a TFDS name, or a folder: with a sub-folder per class; for detection with COCO JSON, Pascal "
+    "VOC XML or YOLO txt; for keypoints with COCO JSON; the bundled dataset when not given",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
 _OUT = flags.DEFINE_string("out", "out/train", "folder of the run")
@@ -115,7 +116,7 @@ def main(argv: list[str]) -> None:
     check_writable(_OUT.value, inside=True)
     with locked(_OUT.value):
         pass  # Said at once when another process is at it, not after reading the data.
-    source = data.load_dataset(_DATASET.value or task.dataset, _DATA_DIR.value)
+    source = data.load_dataset(_DATASET.value or task.dataset, _DATA_DIR.value, task.annotations)
     policy = keras.config.dtype_policy()
     make_repeatable(config.training)
     keras.config.set_dtype_policy(config.training.precision)

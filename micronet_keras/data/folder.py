@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -119,6 +120,11 @@ def require_folder(folder: Path) -> None:
         raise UserError(f"{folder} is not a folder with images; give one, or a dataset's name")
 
 
+def is_showable(name: str) -> bool:
+    """Whether the name of a class can be printed and written: UTF-8 without control characters."""
+    return all(unicodedata.category(letter) not in ("Cc", "Cs") for letter in name)
+
+
 def files_below(folder: Path) -> Iterator[Path]:
     """All files in a folder and its sub-folders, sorted; linked folders are followed.
 
@@ -202,7 +208,7 @@ def _check_classes(class_names: list[str], folder: Path, below: dict[Path, list[
             f"{', '.join(IMAGE_SUFFIXES)}"
         )
     for name in class_names:
-        if not name.isprintable():
+        if not is_showable(name):
             raise UserError(
                 f"{folder} has a class {name!r}: its name is not UTF-8 or cannot be "
                 "printed; rename the folder"

@@ -6,15 +6,19 @@ import re
 import socket
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from micronet_keras.data import annotated
 from micronet_keras.data.decoding import BadImages
 from micronet_keras.data.folder import encoded_files, read_folder
 from micronet_keras.data.micronet_shapes import MicronetShapes
+from micronet_keras.data.skeleton import Skeleton
 from micronet_mcu.errors import UserError
 
 DEFAULT_DATASET = MicronetShapes.name
@@ -34,6 +38,8 @@ class Source:
         object_class_names: of the labels of `objects`; empty where records have none.
         data_dir: where TFDS keeps it, as it was given; None for its default and for folders.
         notes: what is to be known about it, such as files that were left out; one line each.
+        bad_records: by split, one line for each annotation that could not even be read.
+        skeleton: of the objects' keypoints, where the dataset says it; COCO's persons else.
     """
 
     name: str
@@ -46,6 +52,8 @@ class Source:
     object_class_names: list[str] = dataclasses.field(default_factory=list, repr=False)
     data_dir: str | None = None
     notes: tuple[str, ...] = ()
+    bad_records: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict, repr=False)
+    skeleton: Skeleton | None = None
 
     def raw(self, split: str) -> tf.data.Dataset:
         """The records of a split, always in the same order, images still encoded.
@@ -65,7 +73,11 @@ class Source:
         return self.read(split)
 
 
-def load_dataset(name: str = DEFAULT_DATASET, data_dir: str | os.PathLike | None = None) -> Source:
+def load_dataset(
+    name: str = DEFAULT_DATASET,
+    data_dir: str | os.PathLike | None = None,
+    annotations: str | None = None,
+) -> Source:
     """Finds a dataset and prepares it, which downloads or draws it on first use.
 
     Args:
@@ -75,11 +87,14 @@ def load_dataset(name: str = DEFAULT_DATASET, data_dir: str | os.PathLike | None
             their usual other names (`training`, `val`, `valid`, `testing`). Without those,
             80 / 10 / 10 % of the images go to the three splits, by a hash of their names.
         data_dir: where TFDS keeps its datasets; its own default (~/tensorflow_datasets) when None.
+        annotations: "boxes" or "keypoints": what a folder is read for in the place of classes. It
+            holds images with COCO JSON, Pascal VOC XML or YOLO txt (keypoints: COCO JSON).
 
     Returns:
         A `Source`.
 
     Raises:
+        ValueError: there are no such `annotations`.
         UserError: unknown dataset, no download possible, no images, no labels, an empty folder.
 
     Example:
@@ -88,15 +103,19 @@ def load_dataset(name: str = DEFAULT_DATASET, data_dir: str | os.PathLike | None
     >>> source.class_names, source.splits["train"]
     (['green', 'red'], 60)
     """
+    if annotations not in (None, *annotated.KINDS):
+        raise ValueError(
+            f"annotations must be None or one of {annotated.KINDS}. Received: {annotations!r}"
+        )
     if name.startswith((".", "~", "/")) or Path(name).is_absolute():
-        return _folder_source(name)
+        return _folder_source(name, annotations)
     builder = _builder(name, data_dir)
     if builder is not None:
         _prepare(builder, name)
         source = _tfds_source(builder, name)
         return dataclasses.replace(source, data_dir=os.fspath(data_dir) if data_dir else None)
     if name and Path(name).is_dir():
-        return _folder_source(name)
+        return _folder_source(name, annotations)
     raise UserError(
         f"unknown dataset {name!r}: give {DEFAULT_DATASET!r} (bundled), a TFDS name such as "
         "'cifar10' (with data_dir, if it lies elsewhere), or an existing folder"
@@ -125,8 +144,10 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")
 
 
-def _folder_source(name: str) -> Source:
+def _folder_source(name: str, annotations: str | None) -> Source:
     folder = Path(name).expanduser()
+    if annotations:
+        return _annotated_source(name, folder, annotations)
     found = read_folder(folder)
 
     def read(split: str) -> tf.data.Dataset:
@@ -144,6 +165,46 @@ def _folder_source(name: str) -> Source:
         crop_fraction=0.875,
         read=read,
         notes=tuple(found.notes),
+    )
+
+
+def _annotated_source(name: str, folder: Path, kind: str) -> Source:
+    found = annotated.read_annotated(folder, kind)
+
+    def read(split: str) -> tf.data.Dataset:
+        pictures = found.splits[split]
+        things = [thing for picture in pictures for thing in picture.things]
+        ends = np.cumsum([0, *(len(picture.things) for picture in pictures)])
+        columns: dict[str, Any] = {
+            "bbox": np.array([thing.box for thing in things], np.float32).reshape(-1, 4),
+            "label": np.array([thing.label for thing in things], np.int64),
+            "is_crowd": np.array([thing.crowd for thing in things], bool),
+        }
+        if found.skeleton:
+            keypoints = [thing.keypoints for thing in things]
+            shape = (-1, len(found.skeleton.names), 3)
+            columns["keypoints"] = np.array(keypoints, np.float32).reshape(shape)
+            columns["area"] = np.array([thing.area for thing in things], np.float32)
+
+        def with_objects(number, record):
+            begin, end = tf.gather(ends, number), tf.gather(ends, number + 1)
+            return {**record, "objects": {key: value[begin:end] for key, value in columns.items()}}
+
+        files = encoded_files([picture.path for picture in pictures], folder)
+        columns = {key: tf.constant(value) for key, value in columns.items()}
+        return files.enumerate().map(with_objects)
+
+    return Source(
+        name,
+        found.class_names,
+        {split: len(pictures) for split, pictures in found.splits.items()},
+        has_labels=False,
+        crop_fraction=0.875,
+        read=read,
+        object_class_names=found.class_names,
+        notes=tuple(found.notes),
+        bad_records=found.bad_records,
+        skeleton=found.skeleton,
     )
 
 

@@ -1,6 +1,7 @@
 """What Pillow knows of image files and TensorFlow's decoder does not: orientation, more formats."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -10,6 +11,7 @@ from micronet_keras.data.image_size import LARGEST_IMAGE
 _ORIENTATION = 0x0112  # EXIF 2.3, table 4
 # How the formats mark EXIF data: JPEG, PNG, WebP. Pillow turns the others itself.
 _EXIF_MARKS = (b"Exif\0\0", b"eXIf", b"EXIF")
+_TURNED_BY_TAG = ("JPEG", "MPO", "WEBP", "AVIF")
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _AVIF = (b"ftypavif", b"ftypavis")
 # Modes of 8 bits a sample, or fewer; what the samples of others mean is not known.
@@ -64,3 +66,13 @@ def pillow_rgb(encoded: bytes) -> np.ndarray:
     except Exception:  # Of any kind, for damaged data.
         pass
     return np.zeros((0, 0, 3), np.uint8)
+
+
+def upright_size(path: Path) -> tuple[int, int] | None:
+    """(width, height) of an image file as it is shown, from its header; None if there is none."""
+    try:
+        with Image.open(path) as image:
+            turned = image.format in _TURNED_BY_TAG and image.getexif().get(_ORIENTATION, 1) >= 5
+            return (image.height, image.width) if turned else (image.width, image.height)
+    except Exception:  # Of any kind, for damaged data; decoding it says more.
+        return None

@@ -77,6 +77,7 @@ class Task(abc.ABC):
         monitor: the metric of training, higher is better, that chooses the best epoch.
         fine_tuning_metrics: names of tf_keras metrics of quantization-aware training; with
             "accuracy" the best epoch is that of the highest, else that of the lowest loss.
+        annotations: what a folder is read for, as `load_dataset` takes it; None for classes.
     """
 
     name: ClassVar[str]
@@ -85,6 +86,7 @@ class Task(abc.ABC):
     dataset: ClassVar[str]
     monitor: ClassVar[str]
     fine_tuning_metrics: ClassVar[tuple[str, ...]] = ()
+    annotations: ClassVar[str | None] = None
 
     @abc.abstractmethod
     def class_names(self, source: Source) -> list[str]:

@@ -55,7 +55,7 @@ class Run:
         Raises:
             UserError: it is not there, or has other classes.
         """
-        source = given or load_dataset(self.dataset, self.data_dir)
+        source = given or load_dataset(self.dataset, self.data_dir, self.task.annotations)
         names = list(self.task.class_names(source))
         if names != self.class_names:
             raise UserError(

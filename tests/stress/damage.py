@@ -225,15 +225,39 @@ def _models(place: Path) -> Callable:
 
 
 def _annotations(place: Path) -> Callable:
-    from micronet_keras.tasks.keypoints.coco import read_coco
+    """COCO's JSON, Pascal VOC's XML, YOLO's text and YAML, in a folder each."""
+    from micronet_keras.data.annotated import read_annotated
+    from micronet_keras.data.annotated.coco import read_coco
+    from micronet_keras.data.annotated.pictures import Files
 
     sample = (ROOT / "tests" / "data" / "keypoints" / "coco_people.json").read_bytes()
     for image in json.loads(sample)["images"]:
         (place / image["file_name"]).write_bytes(b"")
+    files = Files(place)
+    samples = {
+        "voc/a.xml": b"<annotation><size><width>8</width><height>9</height></size><object>"
+        b"<name>a</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
+        b"</object></annotation>",
+        "yolo/a.txt": b"0 0.5 0.5 0.25 0.25\n1 0.1 0.1 0.2 0.1 0.2 0.2\n",
+        "yolo/data.yaml": b"names:\n  0: a\n  1: b\ntrain: images\n",
+    }
+    for name, content in samples.items():
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).write_bytes(content)
+        (place / name).with_name("a.jpg").write_bytes(b"")
 
     def attempt(rng, case):
-        (place / "damaged.json").write_bytes((damaged_json if case % 2 else damaged)(rng, sample))
-        read_coco(place / "damaged.json", place)
+        if case % 3 == 0:
+            name = rng.choice(list(samples))
+            (place / name).write_bytes(damaged(rng, samples[name]))
+            try:
+                read_annotated((place / name).parent, "boxes")
+            finally:
+                (place / name).write_bytes(samples[name])
+            return
+        change = damaged_json if case % 3 == 1 else damaged
+        (place / "damaged.json").write_bytes(change(rng, sample))
+        read_coco(place / "damaged.json", files)
 
     return attempt
 

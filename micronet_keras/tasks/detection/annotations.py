@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from micronet_keras.data import Source
@@ -11,6 +12,9 @@ from micronet_mcu.errors import UserError
 
 # Share of the image by which a box may reach beyond it: rounding of annotations in whole pixels.
 TOLERANCE = 0.01
+
+# A coordinate that no rounding explains.
+_SURELY_PIXELS = 2.0
 
 _PROBLEMS = (
     "a coordinate is not a number",
@@ -27,18 +31,21 @@ class AnnotationReport:
     Attributes:
         images, objects: how many there are, bad ones included.
         problems: one line for each bad object: record, number of the object, what is wrong.
+        counts: good objects by class, in the order of the classes.
     """
 
     images: int
     objects: int
     problems: tuple[str, ...]
+    counts: dict[str, int]
 
     def summary(self) -> str:
         """One line for the user, empty when every annotation is fine."""
         if not self.problems:
             return ""
         named = "; ".join(self.problems[:5]) + ("; ..." if len(self.problems) > 5 else "")
-        return f"{len(self.problems)} of {self.objects} annotations are bad: {named}"
+        total = sum(self.counts.values()) + len(self.problems)
+        return f"{len(self.problems)} of {total} annotations are bad: {named}"
 
 
 def require_objects(source: Source) -> None:
@@ -48,7 +55,8 @@ def require_objects(source: Source) -> None:
     if not {"bbox", "label"} <= set(objects):
         raise UserError(
             f"dataset {source.name!r} is not for detection: it has no objects/bbox and "
-            "objects/label; micronet_shapes/multi is bundled, voc and coco/2017 are TFDS's"
+            "objects/label; micronet_shapes/multi is bundled, voc and coco/2017 are TFDS's, a "
+            "folder has COCO JSON, Pascal VOC XML or YOLO txt"
         )
 
 
@@ -92,7 +100,8 @@ def check_annotations(source: Source, split: str, on_bad_annotation: str) -> Ann
             evaluation; "error": they are refused.
 
     Raises:
-        UserError: there are no boxes at all, or bad ones and `on_bad_annotation` is "error".
+        UserError: there are no boxes at all, none that is good, most are in pixels, or there are
+            bad ones and `on_bad_annotation` is "error".
         ValueError: `on_bad_annotation` is neither.
 
     Example:
@@ -108,23 +117,36 @@ def check_annotations(source: Source, split: str, on_bad_annotation: str) -> Ann
     classes = len(source.object_class_names)
 
     def judged(record):
-        return record["record"], read_objects(record, classes)[3]
+        largest = tf.reduce_max(tf.cast(record["objects"]["bbox"], tf.float32))
+        _, labels, _, problem = read_objects(record, classes)
+        return record["record"], labels, problem, largest
 
-    images = objects = 0
-    problems = []
-    for record, found in source.raw(split).map(judged).as_numpy_iterator():
+    images = objects = beyond = 0
+    largest = 0.0
+    problems = list(source.bad_records.get(split, ()))
+    counts = np.zeros(classes, np.int64)
+    for record, labels, found, furthest in source.raw(split).map(judged).as_numpy_iterator():
         images, objects = images + 1, objects + len(found)
         problems += [
             f"{record.decode(errors='replace')} object {i}: {_PROBLEMS[kind]}"
             for i, kind in enumerate(found)
             if kind >= 0
         ]
-    report = AnnotationReport(images, objects, tuple(problems))
-    if problems and on_bad_annotation == "error":
+        counts += np.bincount(labels[found < 0], minlength=classes)
+        if furthest > _SURELY_PIXELS:
+            beyond += int((found >= 0).sum())
+            largest = max(largest, float(furthest))
+    named = dict(zip(source.object_class_names, map(int, counts), strict=True))
+    report = AnnotationReport(images, objects, tuple(problems), named)
+    where = f"dataset {source.name!r}, split {split!r}"
+    if beyond * 2 > objects:
         raise UserError(
-            f"dataset {source.name!r}, split {split!r}: {report.summary()}; mend them, or skip bad "
-            "annotations"
+            f"{where}: the boxes are in pixels, up to {largest:.0f}; shares of the image, 0 to 1, "
+            "are wanted: divide them by height and width"
         )
+    if problems and (on_bad_annotation == "error" or not counts.any()):
+        advice = "mend them, or skip bad annotations" if counts.any() else "mend them"
+        raise UserError(f"{where}: {report.summary()}; {advice}")
     if not objects:
         raise UserError(f"split {split!r} of {source.name!r} has no objects at all")
     return report

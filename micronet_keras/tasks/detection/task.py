@@ -116,6 +116,7 @@ class Detection(Task):
     recipes = _RECIPES
     dataset = "micronet_shapes/multi"
     monitor = "best_match"
+    annotations = "boxes"
 
     def class_names(self, source: Source) -> list[str]:
         require_objects(source)

@@ -55,6 +55,7 @@ class Keypoints(Task):
     recipes = RECIPES
     dataset = "micronet_shapes/multi"
     monitor = "accuracy"
+    annotations = "keypoints"
 
     def class_names(self, source: Source) -> list[str]:
         require_people(source)

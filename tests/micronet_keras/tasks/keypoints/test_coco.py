@@ -9,12 +9,19 @@ from hypothesis import strategies as st
 from stick_figures import encoded
 
 from micronet_keras.data import load_dataset
-from micronet_keras.tasks.keypoints.coco import read_coco
+from micronet_keras.data.annotated.coco import read_coco as read
+from micronet_keras.data.annotated.pictures import Files
 from micronet_keras.tasks.keypoints.people import in_pixels, load_people
 from micronet_keras.tasks.keypoints.skeleton import KEYPOINT_NAMES
 from micronet_mcu.errors import UserError
 
 KEYPOINTS = [30.0, 40.0, 2.0] * 17
+
+
+def read_coco(path, folder):
+    """The images, and the records that were left out, of people alone."""
+    coco = read(path, Files(folder), lambda category: category.name == "person")
+    return coco.images, coco.bad_records
 
 
 def annotation(**changes):
@@ -36,7 +43,10 @@ def write_coco(folder, annotations, images=None, year="val2017"):
     content = {
         "images": [image(), image(id=2, file_name="b.jpg")] if images is None else images,
         "annotations": annotations,
-        "categories": [{"id": 1, "name": "person", "keypoints": list(KEYPOINT_NAMES)}],
+        "categories": [
+            {"id": 1, "name": "person", "keypoints": list(KEYPOINT_NAMES)},
+            {"id": 3, "name": "car"},
+        ],
     }
     path = folder / "annotations" / f"person_keypoints_{year}.json"
     path.write_text(json.dumps(content))
@@ -46,10 +56,19 @@ def write_coco(folder, annotations, images=None, year="val2017"):
 def test_good_annotations_are_read_as_they_are(tmp_path):
     path = write_coco(tmp_path, [annotation(), annotation(id=8, category_id=3)])
     (first, second), bad = read_coco(path, tmp_path / "val2017")
-    assert bad == [] and (first.width, first.height, second.people) == (80, 90, [])
-    (person,) = first.people
+    assert bad == [] and (first.width, first.height, second.objects) == (80, 90, [])
+    (person,) = first.objects
     assert (person.id, person.box, person.area) == (7, (10, 20, 30, 40), 500.5)
     assert person.keypoints.ravel().tolist() == KEYPOINTS
+
+
+def test_ids_areas_and_names_as_others_write_them(tmp_path):
+    images = [image(id=1.0, file_name="C:\\pictures\\a.jpg"), {"id": 2, "file_name": "x/b.jpg"}]
+    written = annotation(id=7.0, image_id=2.0, category_id=1.0)
+    del written["area"]
+    (_, second), bad = read_coco(write_coco(tmp_path, [written], images), tmp_path / "val2017")
+    assert bad == [] and (second.id, second.width, second.height) == (2, 80, 90)
+    assert [(person.id, person.area) for person in second.objects] == [(7, 30 * 40)]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +86,8 @@ def test_good_annotations_are_read_as_they_are(tmp_path):
         ({"area": True}, "no valid 'area'"),
         ({"image_id": 99}, "image 99 is missing or bad"),
         ({"category_id": "1"}, "no valid 'category_id'"),
+        ({"category_id": 9}, "there is no category 9"),
+        ({"image_id": 1.5}, "no valid 'image_id'"),
         ({"id": 10**30}, "'id' is not finite, or beyond 64 bits"),
         ({"area": 10**400}, "'area' is not finite, or beyond 64 bits"),
         ({"bbox": [10, 20, 30, -(10**400)]}, "'bbox' is not finite, or beyond 64 bits"),
@@ -76,7 +97,7 @@ def test_good_annotations_are_read_as_they_are(tmp_path):
 def test_bad_annotations_are_named(tmp_path, changes, words):
     path = write_coco(tmp_path, [annotation(**changes), annotation(id=8)])
     images, bad = read_coco(path, tmp_path / "val2017")
-    assert [person.id for person in images[0].people] == [8]
+    assert [person.id for person in images[0].objects] == [8]
     assert len(bad) == 1 and "person_keypoints_val2017.json annotation" in bad[0]
     assert str(changes.get("id", 7)) in bad[0]
     assert words in bad[0]
@@ -86,11 +107,13 @@ def test_bad_annotations_are_named(tmp_path, changes, words):
     "changes, words",
     [
         ({"file_name": "c.jpg"}, "there is no file"),
-        ({"file_name": "../val2017/a.jpg"}, "the file name is a path"),
+        ({"file_name": "../val2017/a.jpg"}, "a.jpg is image 1, too"),
+        ({"file_name": "/etc/passwd"}, "there is no file"),
         ({"file_name": "x" * 5000}, "there is no file"),
         ({"file_name": "\0"}, "there is no file"),
         ({"width": 10**400}, "'width' is not finite, or beyond 64 bits"),
-        ({"width": 0}, "the size is 0 x 90"),
+        ({"width": 0}, "the width is 0"),
+        ({"width": 90, "height": 80}, "of 90 x 80 pixels, b.jpg is shown as 80 x 90"),
         ({"height": None}, "no valid 'height'"),
         ({"id": 1}, "the id appears twice"),
     ],
@@ -110,6 +133,7 @@ def test_bad_images_are_named(tmp_path, changes, words):
         ("[" * 100_000, "or is damaged"),
         ("[]", "lists 'images' and 'annotations'"),
         ('{"images": [], "annotations": {}}', "lists 'images' and 'annotations'"),
+        ('{"images": [], "annotations": []}', "no list of categories"),
     ],
 )
 def test_broken_files_are_refused(tmp_path, text, words):
@@ -134,9 +158,9 @@ def test_nonsense_never_passes_nor_crashes(tmp_path_factory, key, value, whole):
     folder = tmp_path_factory.mktemp("coco")
     path = write_coco(folder, [value if whole else annotation(**{key: value})])
     images, bad = read_coco(path, folder / "val2017")
-    for person in images[0].people + images[1].people:
+    for person in images[0].objects + images[1].objects:
         assert np.isfinite(person.keypoints).all() and min(person.box[2:]) > 0 < person.area
-    assert len(bad) + len(images[0].people) + len(images[1].people) <= 1
+    assert len(bad) + len(images[0].objects) + len(images[1].objects) <= 1
 
 
 def test_coco_builder_end_to_end(tmp_path):
