@@ -113,6 +113,7 @@ def read_coco(
 
     Example:
 
+    >>> Path("val2017").mkdir()
     >>> coco = read_coco("person_keypoints_val2017.json", Files(Path("val2017")))
     >>> coco.bad_records[0]  # where the folder is empty
     'person_keypoints_val2017.json image 785: there is no file val2017/000000000785.jpg'
