@@ -1,7 +1,16 @@
 """From a Keras model to the deployable graph."""
 
 from micronet_keras.lower.graph import Graph
-from micronet_keras.lower.lowering import check, lower
-from micronet_keras.lower.trace import Obstacle
+from micronet_keras.lower.lowering import check, lower, register_lowering
+from micronet_keras.lower.trace import CannotLower, Obstacle, Trace, Value
 
-__all__ = ["Graph", "Obstacle", "check", "lower"]
+__all__ = [
+    "CannotLower",
+    "Graph",
+    "Obstacle",
+    "Trace",
+    "Value",
+    "check",
+    "lower",
+    "register_lowering",
+]

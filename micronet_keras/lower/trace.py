@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from micronet_keras.lower.graph import Flatten, Graph, Input, Node, Reshape
+from micronet_keras.lower.graph import Flatten, Graph, Input, Node, Reshape, Shape
 from micronet_mcu.errors import UserError
 
 
@@ -167,9 +167,12 @@ class Trace:
         # Keras' own way through a functional model; shared layers and several outputs are its care.
         return model._run_through_graph(list(args), call_fn=self.call)
 
-    def _substitute(self, name: str, operation, args: Iterable[Any], kwargs) -> Any:
-        """Nodes of the right shapes in the place of what cannot be lowered."""
+    def announced(self, operation: keras.Operation, args: Any, kwargs: Any) -> list[Shape]:
+        """The shapes, without the batch, of what Keras says that the operation gives."""
+        outputs = keras.tree.flatten(self._spec(operation, args, kwargs))
+        return [tuple(output.shape[1:]) for output in outputs]
 
+    def _spec(self, operation: keras.Operation, args: Any, kwargs: Any) -> Any:
         def tensor(value):
             if isinstance(value, Packed):
                 raise _Stopped
@@ -179,9 +182,12 @@ class Trace:
 
         try:
             inputs = keras.tree.map_structure(tensor, args)
-            outputs = operation.compute_output_spec(*inputs, **kwargs)
+            return operation.compute_output_spec(*inputs, **kwargs)
         except Exception as error:  # Whatever a layer raises that is not made for this.
             raise _Stopped from error
+
+    def _substitute(self, name: str, operation, args: Iterable[Any], kwargs) -> Any:
+        """Nodes of the right shapes in the place of what cannot be lowered."""
 
         def node(output):
             _, *shape = output.shape
@@ -190,7 +196,7 @@ class Trace:
             canonical = (*(1,) * (3 - len(shape)), *shape)
             return self.put(Input(self.unique(name), (), canonical), len(shape))
 
-        return keras.tree.map_structure(node, outputs)
+        return keras.tree.map_structure(node, self._spec(operation, args, kwargs))
 
     def _stop(self, name: str, kind: str, advice: str) -> None:
         self.obstacles.append(Obstacle(name, kind, advice))

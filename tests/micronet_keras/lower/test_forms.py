@@ -8,7 +8,7 @@ from keras import ops
 from keras_models import assert_same, build, numbers
 from small_micronet import randomized
 
-from micronet_keras.lower import lower
+from micronet_keras.lower import lower, register_lowering
 from micronet_keras.lower.graph import DepthwiseConv
 from micronet_keras.lower.tensorflow import run
 from micronet_keras.models import preprocess_input
@@ -211,6 +211,60 @@ def test_all_obstacles_are_listed_at_once():
     with pytest.raises(UserError, match="cannot be lowered: 'first' .*gelu.*; 'norm' .*; 'rows'"):
         lower(model)
     assert check(build("nested")) == ()
+
+
+def registered(rule):
+    """A model with a layer of one's own that is lowered by `rule`."""
+
+    class Doubled(K.Layer):
+        def call(self, x):
+            return ops.relu(2 * x)
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    class Renamed(Doubled):
+        pass
+
+    register_lowering(Doubled)(rule)
+    x = inputs = image()
+    return randomized(keras.Model(inputs, Renamed(name="mine")(conv()(x))))
+
+
+def doubled(t, name, layer, x):
+    return t.call(K.ReLU(name="relu"), t.call(K.Rescaling(2.0, name="twice"), x))
+
+
+def test_a_registered_layer_is_lowered_and_quantized():
+    model = registered(doubled)
+    assert_same(model, numbers())
+    graph = lower(model, normalization=None)
+    assert [type(node).__name__ for node in graph] == ["Input", "Conv"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (lambda t, name, layer, x: "mine", "must return what `t.put` or `t.call` did"),
+        (lambda t, name, layer, x: None, "must return what `t.put` or `t.call` did"),
+        (
+            lambda t, name, layer, x: t.call(K.GlobalAveragePooling2D(), x),
+            r"gives \[\(4,\)\], and the layer itself \[\(9, 12, 4\)\]",
+        ),
+    ],
+    ids=["no value", "nothing", "shape"],
+)
+def test_a_rule_that_gives_something_else_is_refused(rule, message):
+    refused(registered(rule), f"'mine'.*{message}")
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [(K.Conv2D, "lowered already. Received: Conv2D"), ("Own", "class of Keras layers")],
+)
+def test_what_cannot_be_registered_is_refused(layer, message):
+    with pytest.raises(ValueError, match=message):
+        register_lowering(layer)
 
 
 def refused(model, *messages):
