@@ -27,6 +27,7 @@ NOT_RUN = {
 }
 SLOW = {
     "README.md",
+    "micronet_keras.quantize.keras_qat.NativeQuantizeAwareModel",
     "micronet_keras.quantize.qat.quantize_aware",
 }
 NEEDS = {

@@ -8,7 +8,7 @@ same.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -230,6 +230,33 @@ def coefficient_names(node: DYShiftMax) -> list[str]:
 def hidden_name(node: DYShiftMax) -> str:
     """The hidden vector of the coefficient network: name of a tensor in the emitted graph."""
     return f"{node.name}/hidden"
+
+
+# The fields of nodes that training changes.
+TRAINED = ("kernel", "bias", "squeeze_kernel", "squeeze_bias", "kernels", "biases")
+
+
+def with_weights(graph: Graph, weights: Callable[[str], tuple[np.ndarray, np.ndarray]]) -> Graph:
+    """The graph with other weights: (kernel, bias) by the name that `emit` gave a builder."""
+    result = Graph(graph.packed_classes)
+    for node in graph:
+        if isinstance(node, Conv | DepthwiseConv | Dense):
+            kernel, bias = weights(node.name)
+            node = dataclasses.replace(node, kernel=kernel, bias=bias)
+        elif isinstance(node, DYShiftMax):
+            squeeze_kernel, squeeze_bias = weights(hidden_name(node))
+            pairs = [weights(name) for name in coefficient_names(node)]
+            kernels, biases = map(np.stack, zip(*pairs, strict=True))
+            node = dataclasses.replace(
+                node,
+                squeeze_kernel=squeeze_kernel,
+                squeeze_bias=squeeze_bias,
+                kernels=kernels,
+                biases=biases,
+            )
+        result.add(node)
+    result.outputs = list(graph.outputs)
+    return result
 
 
 def scope_names(node: Node) -> list[str]:

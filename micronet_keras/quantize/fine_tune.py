@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from micronet_keras.quantize.legacy_keras import tf_keras
+from micronet_keras.quantize.keras_qat import NativeQuantizeAwareModel
 from micronet_keras.quantize.qat import QuantizeAwareModel
+from micronet_keras.train.loop import jit_compile
 from micronet_mcu.errors import UserError
+from micronet_mcu.files import replacing
 
 
 def fine_tune(
-    qat: QuantizeAwareModel,
+    qat: QuantizeAwareModel | NativeQuantizeAwareModel,
     batches: Callable[[int], tf.data.Dataset],
     *,
     loss: Callable,
@@ -35,8 +39,8 @@ def fine_tune(
         qat: what `quantize_aware` returns.
         batches: from the epoch to begin with to a stream of (pixels uint8, targets) batches.
         loss: of either Keras.
-        metrics: names of tf_keras metrics. With "accuracy" the best epoch is that of the highest,
-            else that of the lowest loss.
+        metrics: names of metrics. With "accuracy" the best epoch is that of the highest, else that
+            of the lowest loss.
         validation: (pixels, targets) batches, evaluated before the first and after each epoch.
         steps_per_epoch: batches of an epoch.
         epochs: epochs in all.
@@ -53,68 +57,56 @@ def fine_tune(
     Raises:
         UserError: the loss is not a number any more, or `backup` cannot be written or is damaged.
     """
-    schedule = tf_keras.optimizers.schedules.CosineDecay(learning_rate, epochs * steps_per_epoch)
-    optimizer = tf_keras.optimizers.SGD(schedule, momentum=0.9)
-    qat.compile(optimizer, loss, metrics=list(metrics))
+    library = qat.library
+    schedule = library.optimizers.schedules.CosineDecay(learning_rate, epochs * steps_per_epoch)
+    optimizer = library.optimizers.SGD(schedule, momentum=0.9)
+    qat.compile(optimizer, loss, metrics=list(metrics), jit_compile=jit_compile())
     optimizer.build(qat.trainable_variables)
 
     def prepared(pixels, targets):
         return qat.preprocess(pixels), targets
 
     watched = validation.map(prepared)
-    try:
-        backups = _Backups(qat, optimizer, backup)
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise UserError(f"the state in {backup} is damaged; remove it: {error}") from error
-    try:
-        if not backups.epochs_done:
-            started = qat.evaluate(watched, verbose=0, return_dict=True)
-            backups.keep_if_best({f"val_{name}": value for name, value in started.items()})
-        history = qat.fit(
-            batches(backups.epochs_done).map(prepared),
-            validation_data=watched,
-            steps_per_epoch=steps_per_epoch,
-            initial_epoch=backups.epochs_done,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=[backups],
-        )
-        backups.restore_best()
-    except (OSError, AssertionError, tf.errors.OpError) as error:
-        raise UserError(f"cannot use {backup} for the state of the training: {error}") from error
+    backups = _Backups(qat, optimizer, backup)
+    if not backups.epochs_done:
+        started = qat.evaluate(watched, verbose=0, return_dict=True)
+        backups.keep_if_best({f"val_{name}": value for name, value in started.items()})
+    history = qat.fit(
+        batches(backups.epochs_done).map(prepared),
+        validation_data=watched,
+        steps_per_epoch=steps_per_epoch,
+        initial_epoch=backups.epochs_done,
+        epochs=epochs,
+        verbose=verbose,
+        callbacks=[
+            library.callbacks.LambdaCallback(
+                on_train_batch_end=backups.on_train_batch_end, on_epoch_end=backups.on_epoch_end
+            )
+        ],
+    )
+    backups.restore_best()
     return history.history
 
 
-class _Backups(tf_keras.callbacks.Callback):
+class _Backups:
     """The states after the last epoch and after the best one, in files of one folder."""
 
     def __init__(self, qat, optimizer, folder: str | os.PathLike):
-        super().__init__()
-        self._done = tf.Variable(0, dtype=tf.int64)
-        self._best_score = tf.Variable(-np.inf)
-        state = tf.train.Checkpoint(
-            weights=qat.variables,
-            optimizer=list(optimizer.variables),
-            epochs_done=self._done,
-            best_score=self._best_score,
-        )
-        self._last = tf.train.CheckpointManager(state, os.fspath(folder), max_to_keep=1)
-        self._best = tf.train.Checkpoint(weights=qat.variables)
-        self._best_path = os.path.join(folder, "best")
-        state.restore(self._last.latest_checkpoint)
-
-    @property
-    def epochs_done(self) -> int:
-        return int(self._done)
+        self._weights = list(qat.variables)
+        self._variables = [*self._weights, *optimizer.variables]
+        self._last, self._best = Path(folder, "last.npz"), Path(folder, "best.npz")
+        self.epochs_done, self._best_score = 0, -math.inf
+        if self._last.exists():
+            self.epochs_done, self._best_score = _read(self._last, self._variables)
 
     def keep_if_best(self, logs: dict[str, float]) -> None:
-        score = logs["val_accuracy"] if "val_accuracy" in logs else -logs["val_loss"]
-        if score > float(self._best_score):
-            self._best.write(self._best_path)
-            self._best_score.assign(score)
+        score = float(logs["val_accuracy"] if "val_accuracy" in logs else -logs["val_loss"])
+        if score > self._best_score:
+            self._write(self._best, self._weights)
+            self._best_score = score
 
     def restore_best(self) -> None:
-        self._best.read(self._best_path).assert_consumed()
+        _read(self._best, self._weights)
 
     def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(logs["loss"]):
@@ -127,5 +119,30 @@ class _Backups(tf_keras.callbacks.Callback):
         if "val_loss" in logs:
             self.keep_if_best(logs)
         # The best first: killed in between, the epoch runs once more and is found the best again.
-        self._done.assign(epoch + 1)
-        self._last.save()
+        self.epochs_done = epoch + 1
+        self._write(self._last, self._variables)
+
+    def _write(self, path: Path, variables: Sequence) -> None:
+        progress = [self.epochs_done, self._best_score]
+        arrays = [np.array(variable) for variable in variables]
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, *arrays, progress=progress)
+
+
+def _read(path: Path, variables: Sequence) -> tuple[int, float]:
+    """Assigns what was written; returns the epochs that were done, and the best score.
+
+    Raises:
+        UserError: the file is damaged or of another model.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = [stored[f"arr_{place}"] for place in range(len(variables))]
+            epochs_done, best_score = stored["progress"].tolist()
+        if [array.shape for array in arrays] != [tuple(each.shape) for each in variables]:
+            raise ValueError("it is of another model")
+    except Exception as error:  # Of every kind, from zipfile, zlib and numpy.
+        raise UserError(f"the state in {path} is damaged; remove it: {error}") from error
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+    return int(epochs_done), best_score

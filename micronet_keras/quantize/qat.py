@@ -1,12 +1,11 @@
-"""Quantization-aware training.
+"""Quantization-aware training, by one of two engines.
 
 tfmot works on Keras 2 alone, so the lowered graph is built once more from tf_keras layers, and that
-model is fine-tuned.
+model is fine-tuned. The native engine (`keras_qat`) builds it in Keras 3.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,10 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from micronet_keras.lower import lower
-from micronet_keras.lower.emit import coefficient_names, emit, hidden_name
-from micronet_keras.lower.graph import Conv, Dense, DepthwiseConv, DYShiftMax, Graph
+from micronet_keras.lower.emit import emit, with_weights
+from micronet_keras.lower.graph import Graph
 from micronet_keras.quantize import to_tf_keras
 from micronet_keras.quantize.calibrate import calibrate, prepare
+from micronet_keras.quantize.keras_qat import NativeQuantizeAwareModel
 from micronet_keras.quantize.legacy_keras import tf_keras
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
 from micronet_keras.quantize.tf_keras_builder import TfKerasBuilder
@@ -28,10 +28,11 @@ from micronet_mcu.errors import UserError
 class QuantizeAwareModel(tf_keras.Model):
     """A tf_keras model that trains with rounded weights and activations.
 
-    Made by `quantize_aware`. It takes images as the lowered graph takes them (`preprocess` makes
-    them of pixels), gives what the Keras model gives, and is compiled and fitted like any Keras
-    model. Optimizer, loss and metrics may be names or objects of either Keras; those of Keras 3
-    that tf_keras has, too, work on every backend, others on the TensorFlow backend.
+    Made by `quantize_aware` with ``engine="tfmot"``. It takes images as the lowered graph takes
+    them (`preprocess` makes them of pixels), gives what the Keras model gives, and is compiled and
+    fitted like any Keras model. Optimizer, loss and metrics may be names or objects of either
+    Keras; those of Keras 3 that tf_keras has, too, work on every backend, others on the TensorFlow
+    backend.
 
     It is kept by `quantized_graph` and ``QuantizedGraph.save``; `save_weights` and `load_weights`
     keep an unfinished training.
@@ -42,6 +43,8 @@ class QuantizeAwareModel(tf_keras.Model):
         outputs: the tensors that the model gives.
         output_names: what losses and metrics may call them; None leaves the layers' names.
     """
+
+    library = tf_keras
 
     def __init__(
         self,
@@ -119,17 +122,19 @@ class QuantizeAwareModel(tf_keras.Model):
 
     def quantized_graph(self, class_names: Iterable[str] = ()) -> QuantizedGraph:
         """The graph with the weights and ranges as trained so far, ready for conversion."""
-        graph = Graph(self.template.packed_classes)
-        for node in self.template:
-            graph.add(_with_trained_weights(node, self.trained))
-        graph.outputs = list(self.template.outputs)
+        graph = with_weights(
+            self.template, lambda name: tuple(value.numpy() for value in self.trained[name])
+        )
         ranges = {name: quantizer.range() for name, quantizer in self.range_quantizers.items()}
         return QuantizedGraph(graph, ranges, tuple(class_names))
 
 
+ENGINES = ("tfmot", "keras")
+
+
 def quantize_aware(
-    model: keras.Model | Graph, calibration: Iterable[np.ndarray]
-) -> QuantizeAwareModel:
+    model: keras.Model | Graph, calibration: Iterable[np.ndarray], engine: str = "tfmot"
+) -> QuantizeAwareModel | NativeQuantizeAwareModel:
     """Builds the model that is fine-tuned before conversion.
 
     Args:
@@ -137,54 +142,39 @@ def quantize_aware(
         calibration: batches of images as `calibrate` takes them: the ranges that training starts
             with. Without them the first hundreds of steps would be clipped (tfmot starts at -6 ..
             6).
+        engine: "tfmot" gives a model of tf_keras in tfmot's wrappers, trained in TensorFlow;
+            "keras" one of Keras 3, trained on any backend by Keras' own `compile` and `fit`, saved
+            and loaded as ``.keras``. The same weights and ranges become the same int8 graph.
 
     Returns:
         A model with the outputs of `model`. A detector's are packed for its loss as there; the
         quantized graph has them apart.
 
     Raises:
-        UserError: a detector, and Keras runs on another backend than TensorFlow.
-        ValueError: as `micronet_keras.lower.lower` and `calibrate`.
+        UserError: a detector with tfmot, and Keras runs on another backend than TensorFlow.
+        ValueError: as `micronet_keras.lower.lower` and `calibrate`; or there is no such engine.
 
     Example:
 
-    >>> qat = quantize_aware(model, calibration=[images])
+    >>> qat = quantize_aware(model, calibration=[images], engine="keras")
     >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    >>> qat.compile("sgd", loss, metrics=["accuracy"])
+    >>> qat.compile("sgd", loss, metrics=["accuracy"], jit_compile=False)
     >>> history = qat.fit(qat.preprocess(images), labels, verbose=0)
     >>> quantized = qat.quantized_graph()
     """
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {ENGINES}. Received: {engine!r}")
     graph = model if isinstance(model, Graph) else lower(model)
+    names = None if isinstance(model, Graph) else model.output_names
+    if engine == "keras":
+        return NativeQuantizeAwareModel(graph, calibrate(graph, calibration), names)
     if graph.packed_classes is not None and keras.backend.backend() != "tensorflow":
         raise UserError(
-            "quantization-aware training of a detector needs Keras' TensorFlow backend; "
-            "set KERAS_BACKEND=tensorflow, or quantize without training"
+            "quantization-aware training of a detector by tfmot needs Keras' TensorFlow backend; "
+            'set KERAS_BACKEND=tensorflow, take engine="keras", or quantize without training'
         )
     builder = TfKerasBuilder(calibrate(graph, calibration))
     outputs = emit(graph, builder)
     if graph.packed_classes is not None:
         outputs = [builder.pack(outputs, graph.packed_classes)]
-    names = None if isinstance(model, Graph) else model.output_names
     return QuantizeAwareModel(graph, builder, outputs, names)
-
-
-def _with_trained_weights(node, trained):
-    def weights(name):
-        return [variable.numpy() for variable in trained[name]]
-
-    match node:
-        case Conv() | DepthwiseConv() | Dense():
-            kernel, bias = weights(node.name)
-            return dataclasses.replace(node, kernel=kernel, bias=bias)
-        case DYShiftMax():
-            squeeze_kernel, squeeze_bias = weights(hidden_name(node))
-            pairs = [weights(name) for name in coefficient_names(node)]
-            kernels, biases = map(np.stack, zip(*pairs, strict=True))
-            return dataclasses.replace(
-                node,
-                squeeze_kernel=squeeze_kernel,
-                squeeze_bias=squeeze_bias,
-                kernels=kernels,
-                biases=biases,
-            )
-    return node

@@ -16,11 +16,11 @@ from micronet_keras.data import Source, spread
 from micronet_keras.lower import Graph, lower
 from micronet_keras.quantize.calibrate import post_training_quantize
 from micronet_keras.quantize.fine_tune import fine_tune
-from micronet_keras.quantize.qat import quantize_aware
+from micronet_keras.quantize.qat import ENGINES, quantize_aware
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
 from micronet_keras.settings import documented, setting
 from micronet_keras.tasks import TASKS
-from micronet_keras.tasks.config import check_fields, replace
+from micronet_keras.tasks.config import check_fields, one_of, replace
 from micronet_keras.tasks.task import Task
 from micronet_keras.train.run import Run, read_run
 from micronet_mcu.errors import UserError
@@ -49,6 +49,7 @@ class QuantizeConfig:
     )
     calibration_images: int = setting(512, "training images that give the first ranges")
     seed: int = setting(0, "of order and augmentation of the fine-tuning")
+    engine: str = setting("tfmot", "what trains: tfmot (in tf_keras), or keras (in Keras 3)")
 
     def __post_init__(self):
         check_fields(
@@ -58,6 +59,7 @@ class QuantizeConfig:
             learning_rate=(0 < self.learning_rate < float("inf"), "above 0"),
             calibration_images=(self.calibration_images >= 1, "at least 1"),
             seed=(0 <= self.seed < 2**31, "0 to 2147483647"),
+            engine=one_of(self.engine, ENGINES),
         )
 
 
@@ -158,7 +160,7 @@ def _fine_tuned(run, model, graph, images, source, settings, config, backup, ver
     batch_size = min(settings.training.batch_size, len(examples))
     settings = replace(settings, batch_size=batch_size)
     watched = task.examples(source, settings.training.validation_split, settings)
-    qat = quantize_aware(graph, images)
+    qat = quantize_aware(graph, images, config.engine)
     fine_tune(
         qat,
         lambda first_epoch: task.batches(

@@ -50,9 +50,7 @@ class QuantizedGraph:
         """
         arrays: dict[str, np.ndarray] = {}
         listing = {
-            "nodes": [_pack(node, arrays) for node in self.graph],
-            "outputs": self.graph.outputs,
-            "packed_classes": self.graph.packed_classes,
+            **pack_graph(self.graph, arrays),
             "ranges": self.ranges,
             "class_names": self.class_names,
             "task": self.task,
@@ -73,11 +71,8 @@ class QuantizedGraph:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 listing = json.loads(arrays["listing"].tobytes())
-                graph = Graph(listing.get("packed_classes"))
-                for packed in listing["nodes"]:
-                    graph.add(_unpack(packed, arrays))
+                graph = unpack_graph(listing, arrays)
                 sample = arrays.get("sample")
-            graph.outputs = [graph[name].name for name in listing["outputs"]]
             ranges = {
                 name: (float(low), float(high)) for name, (low, high) in listing["ranges"].items()
             }
@@ -98,6 +93,24 @@ class QuantizedGraph:
                 f"{path} is not a quantized graph or is damaged ({error}); "
                 "write it again with scripts/quantize.py"
             ) from error
+
+
+def pack_graph(graph: Graph, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The graph as JSON takes it; its arrays go into `arrays`, each under a name of its own."""
+    return {
+        "nodes": [_pack(node, arrays) for node in graph],
+        "outputs": list(graph.outputs),
+        "packed_classes": graph.packed_classes,
+    }
+
+
+def unpack_graph(listing: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Graph:
+    """The graph that `pack_graph` has packed."""
+    graph = Graph(listing.get("packed_classes"))
+    for packed in listing["nodes"]:
+        graph.add(_unpack(packed, arrays))
+    graph.outputs = [graph[name].name for name in listing["outputs"]]
+    return graph
 
 
 def _pack(node: Node, arrays: dict[str, np.ndarray]) -> dict:

@@ -15,9 +15,8 @@ from micronet_keras.layers import PackLevels
 from micronet_keras.lower.emit import Range
 from micronet_keras.lower.functions import FUNCTIONS, clip_by
 from micronet_keras.lower.graph import Clip
+from micronet_keras.quantize.keras_builder import RANGE_DECAY
 from micronet_keras.quantize.legacy_keras import tf_keras, tfmot
-
-_RANGE_DECAY = 0.99
 
 
 class _WeightQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
@@ -65,8 +64,8 @@ class RangeQuantizer(tfmot.quantization.keras.quantizers.Quantizer):
         if training and self.follow:
             seen_low = tf.minimum(tf.reduce_min(inputs), 0.0)
             seen_high = tf.maximum(tf.reduce_max(inputs), 0.0)
-            low = low.assign_sub((low - seen_low) * (1 - _RANGE_DECAY))
-            high = high.assign_sub((high - seen_high) * (1 - _RANGE_DECAY))
+            low = low.assign_sub((low - seen_low) * (1 - RANGE_DECAY))
+            high = high.assign_sub((high - seen_high) * (1 - RANGE_DECAY))
         return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high)
 
     def range(self) -> Range:

@@ -75,7 +75,7 @@ class Task(abc.ABC):
         recipes: presets by name; "quick" is for the bundled dataset.
         dataset: the one that is taken when none is named.
         monitor: the metric of training, higher is better, that chooses the best epoch.
-        fine_tuning_metrics: names of tf_keras metrics of quantization-aware training; with
+        fine_tuning_metrics: names of metrics of quantization-aware training; with
             "accuracy" the best epoch is that of the highest, else that of the lowest loss.
         annotations: what a folder is read for, as `load_dataset` takes it; None for classes.
     """

@@ -1,0 +1,108 @@
+"""Quantization-aware training in Keras 3 itself: the native engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from micronet_keras.lower.emit import TRAINED, Range, emit, with_weights
+from micronet_keras.lower.graph import Graph
+from micronet_keras.quantize.calibrate import prepare
+from micronet_keras.quantize.keras_builder import KerasBuilder, RoundedRange, Weighted
+from micronet_keras.quantize.quantized_graph import QuantizedGraph, pack_graph, unpack_graph
+
+
+@keras.saving.register_keras_serializable("micronet_keras")
+class NativeQuantizeAwareModel(keras.Model):
+    """A Keras 3 model that trains with rounded weights and activations.
+
+    Made by `quantize_aware` with ``engine="keras"``. It takes images as the lowered graph takes
+    them (`preprocess` makes them of pixels) and gives what the Keras model gives. It is a model
+    like any other: every optimizer, loss, metric, callback and backend, `save` and
+    ``keras.saving.load_model``. It computes in float32, whatever the policy.
+
+    Ranges follow the extremes of the batches slowly, as with tfmot; those that TFLM fixes stay.
+
+    Args:
+        graph: a lowered graph.
+        ranges: what `calibrate` found for it.
+        output_names: what losses and metrics may call the outputs; None leaves the layers' names.
+        name: of the model.
+
+    Example:
+
+    >>> qat = micronet_keras.quantize_aware(model, [images], engine="keras")
+    >>> qat.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+    >>> history = qat.fit(qat.preprocess(images), labels, verbose=0)
+    >>> qat.save("qat.keras")
+    >>> again = keras.saving.load_model("qat.keras")
+    >>> again.quantized_graph().ranges == qat.quantized_graph().ranges
+    True
+    """
+
+    library = keras
+
+    def __init__(
+        self,
+        graph: Graph,
+        ranges: Mapping[str, Range],
+        output_names: list[str] | None = None,
+        name: str | None = None,
+    ):
+        builder = KerasBuilder(ranges)
+        outputs = emit(graph, builder)
+        if graph.packed_classes is not None:
+            outputs = [builder.pack(outputs, graph.packed_classes)]
+        super().__init__(builder.image, outputs[0] if len(outputs) == 1 else outputs, name=name)
+        if output_names is not None:
+            self.output_names = list(output_names)
+        self.template = graph
+
+    def preprocess(self, images: Any) -> Any:
+        """Whole pixel values [n, height, width, channels] -> what this model takes.
+
+        Tensors of TensorFlow stay such, for ``tf.data.Dataset.map``; all else becomes numpy.
+        """
+        prepared = prepare(self.template, images)
+        return prepared if tf.is_tensor(images) else prepared.numpy()
+
+    def quantized_graph(self, class_names: Iterable[str] = ()) -> QuantizedGraph:
+        """The graph with the weights and ranges as trained so far, ready for conversion."""
+        trained = {layer.tensor: layer for layer in self.layers if isinstance(layer, Weighted)}
+        graph = with_weights(self.template, lambda name: trained[name].weights_now())
+        return QuantizedGraph(graph, self._ranges(), tuple(class_names))
+
+    def _ranges(self) -> dict[str, Range]:
+        return {
+            layer.tensor: layer.range()
+            for layer in self.layers
+            if isinstance(layer, RoundedRange) and layer.follow
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """The graph without its weights, which Keras saves beside it."""
+        arrays: dict[str, np.ndarray] = {}
+        graph = pack_graph(self.template, arrays)
+        trained = {
+            node[field]["array"] for node in graph["nodes"] for field in TRAINED if field in node
+        }
+        return {
+            "name": self.name,
+            "graph": graph,
+            "shapes": {key: list(arrays[key].shape) for key in trained},
+            "arrays": {key: arrays[key].tolist() for key in arrays.keys() - trained},
+            "ranges": {key: list(ends) for key, ends in self._ranges().items()},
+            "output_names": list(self.output_names),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        arrays = {key: np.zeros(shape) for key, shape in config["shapes"].items()}
+        arrays |= {key: np.array(values) for key, values in config["arrays"].items()}
+        graph = unpack_graph(config["graph"], arrays)
+        ranges = {key: tuple(ends) for key, ends in config["ranges"].items()}
+        return cls(graph, ranges, config["output_names"], config["name"])
