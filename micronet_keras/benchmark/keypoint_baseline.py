@@ -2,7 +2,7 @@
 
 import keras
 
-from micronet_keras.tasks.keypoints.skeleton import KEYPOINT_COUNT
+from micronet_keras.tasks.keypoints.skeleton import COCO_PERSON
 
 # (channels inside, channels out) of the blocks at strides 32, 16, 8 and 4.
 _STAGES = ((1536, 256), (768, 192), (768, 128), (384, 128))
@@ -10,7 +10,7 @@ _STAGES = ((1536, 256), (768, 192), (768, 128), (384, 128))
 
 def MobileNetV3SmallKeypoints(  # noqa: N802 (a builder)
     input_shape: tuple[int, int, int] = (256, 192, 3),
-    keypoints: int = KEYPOINT_COUNT,
+    keypoints: int = len(COCO_PERSON.names),
     weights: str | None = None,
 ) -> keras.Model:
     """`keras.applications.MobileNetV3Small` with bilinear upsampling and inverted residual blocks.

@@ -16,7 +16,7 @@ from micronet_keras.data.annotated.coco import (
     relative,
 )
 from micronet_keras.data.annotated.pictures import Files
-from micronet_keras.tasks.keypoints.skeleton import KEYPOINT_COUNT, KEYPOINT_NAMES
+from micronet_keras.tasks.keypoints.skeleton import COCO_PERSON
 from micronet_mcu.errors import UserError
 
 
@@ -55,7 +55,7 @@ class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
                             "bbox": tfds.features.BBoxFeature(),
                             "label": tfds.features.ClassLabel(names=["person"]),
                             "keypoints": tfds.features.Tensor(
-                                shape=(KEYPOINT_COUNT, 3), dtype=np.float32
+                                shape=(len(COCO_PERSON.names), 3), dtype=np.float32
                             ),
                             "area": np.float32,
                             "is_crowd": np.bool_,
@@ -102,7 +102,7 @@ def _people(annotations: Path, folder: Path) -> tuple[list[CocoImage], list[str]
     """
     coco = read_coco(annotations, Files(folder), _is_person)
     for category in filter(_is_person, coco.categories.values()):
-        if category.keypoints != KEYPOINT_NAMES:
+        if category.keypoints != COCO_PERSON.names:
             raise UserError(
                 f"{annotations}: category {category.name!r} has other keypoints than COCO's 17: "
                 f"{', '.join(category.keypoints)}; give the folder itself as dataset"

@@ -10,21 +10,24 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from micronet_keras.tasks.keypoints.skeleton import KEYPOINT_COUNT, SIGMAS
+from micronet_keras.tasks.keypoints.skeleton import COCO_PERSON
 
 # As COCOeval.summarize lists them.
 _NAMES = ("AP", "AP50", "AP75", "AP_medium", "AP_large",
           "AR", "AR50", "AR75", "AR_medium", "AR_large")  # fmt: skip
 
 
-def oks_average_precision(ground_truth: dict, results: Sequence[dict]) -> dict[str, float | None]:
+def oks_average_precision(
+    ground_truth: dict, results: Sequence[dict], sigmas: Sequence[float] = COCO_PERSON.sigmas
+) -> dict[str, float | None]:
     """AP over OKS thresholds 0.5, 0.55 .. 0.95, and its relatives.
 
     Args:
         ground_truth: the content of an annotation file of COCO, e.g. `json.load` of it or
             `annotations_of`.
-        results: COCO's results: dicts of `image_id`, `category_id`, `keypoints` (51 numbers) and
-            `score`.
+        results: COCO's results: dicts of `image_id`, `category_id`, `keypoints` (three numbers
+            each) and `score`.
+        sigmas: of the keypoints, see `Skeleton`.
 
     Returns:
         `AP`, `AP50`, `AP75`, `AP_medium`, `AP_large` and the same with `AR` (average recall), 0 to
@@ -64,6 +67,7 @@ def oks_average_precision(ground_truth: dict, results: Sequence[dict]) -> dict[s
         truth.createIndex()
         found = truth.loadRes([dict(result) for result in results])
         evaluation = COCOeval(truth, found, "keypoints")
+        evaluation.params.kpt_oks_sigmas = np.array(sigmas)
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -71,20 +75,26 @@ def oks_average_precision(ground_truth: dict, results: Sequence[dict]) -> dict[s
     return {name: value if value >= 0 else None for name, value in zip(_NAMES, values, strict=True)}
 
 
-def keypoint_similarity(predicted: np.ndarray, keypoints: np.ndarray, area: np.ndarray):
+def keypoint_similarity(
+    predicted: np.ndarray,
+    keypoints: np.ndarray,
+    area: np.ndarray,
+    sigmas: Sequence[float] = COCO_PERSON.sigmas,
+):
     """OKS of each person: 1 for a perfect answer, falling with the distance.
 
     Args:
-        predicted: [n, 17, 2 or more], x and y in pixels.
-        keypoints: [n, 17, 3], x, y and visibility.
+        predicted: [n, keypoints, 2 or more], x and y in pixels.
+        keypoints: [n, keypoints, 3], x, y and visibility.
         area: [n] in pixels.
+        sigmas: [keypoints], see `Skeleton`.
 
     Returns:
         float [n]; the mean over the labelled keypoints of exp(-d^2 / (8 sigma^2 area)).
     """
     distance = np.square(predicted[..., :2] - keypoints[..., :2]).sum(-1)
     labelled = keypoints[..., 2] > 0
-    similarity = np.exp(-distance / (8 * SIGMAS**2 * (area[:, None] + np.spacing(1))))
+    similarity = np.exp(-distance / (8 * np.square(sigmas) * (area[:, None] + np.spacing(1))))
     return (similarity * labelled).sum(-1) / np.maximum(labelled.sum(-1), 1)
 
 
@@ -92,7 +102,7 @@ def annotations_of(keypoints: np.ndarray, boxes: np.ndarray, areas: np.ndarray) 
     """People, each in an image of its own, in the form of an annotation file of COCO.
 
     Args:
-        keypoints: [n, 17, 3], x, y and visibility.
+        keypoints: [n, keypoints, 3], x, y and visibility.
         boxes: [n, 4], left, top, right, bottom.
         areas: [n].
     """
@@ -117,9 +127,9 @@ def annotations_of(keypoints: np.ndarray, boxes: np.ndarray, areas: np.ndarray) 
 
 
 def results_of(predicted: np.ndarray, image_ids: Sequence[int]) -> list[dict]:
-    """Predictions [n, 17, 3] (x, y, score) as results of COCO; a person scores its points' mean."""
-    if predicted.shape[1:] != (KEYPOINT_COUNT, 3):
-        raise ValueError(f"predictions must be [n, 17, 3]. Received: {predicted.shape}")
+    """Predictions [n, keypoints, 3] (x, y, score) as results of COCO; a score is a mean."""
+    if predicted.ndim != 3 or predicted.shape[2] != 3:
+        raise ValueError(f"predictions must be [n, keypoints, 3]. Received: {predicted.shape}")
     return [
         {
             "image_id": int(image_id),

@@ -10,11 +10,15 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from micronet_keras import data
+from micronet_keras.data.skeleton import Skeleton
 from micronet_keras.tasks.config import ON_BAD
 from micronet_keras.tasks.keypoints.coco import CocoKeypoints
-from micronet_keras.tasks.keypoints.skeleton import KEYPOINT_COUNT
+from micronet_keras.tasks.keypoints.skeleton import skeleton_of
 from micronet_keras.tasks.task import Examples
 from micronet_mcu.errors import UserError
+
+# A coordinate that no rounding explains.
+_SURELY_PIXELS = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +26,14 @@ class People(Examples):
     """The usable people of one split.
 
     Attributes:
+        skeleton: their keypoints.
         usable: bool [images, most people of an image], which objects of an image are used.
         bad_records: one line for each record that is wrong, with what is wrong about it.
         unlabelled: people without a single labelled keypoint, which nothing can be learnt from and
             which are not wrong: COCO has many.
     """
 
+    skeleton: Skeleton = dataclasses.field(repr=False, kw_only=True)
     usable: np.ndarray = dataclasses.field(repr=False, kw_only=True)
     bad_records: list[str] = dataclasses.field(repr=False, kw_only=True)
     unlabelled: int = dataclasses.field(kw_only=True)
@@ -37,7 +43,7 @@ class People(Examples):
 
         Returns:
             tf.data.Dataset of dicts: `image` (string, the encoded file), `record` (string), `box`
-            float32 [4] (left, top, right, bottom) and `keypoints` float32 [17, 3] (x, y,
+            float32 [4] (left, top, right, bottom) and `keypoints` float32 [n, 3] (x, y,
             visibility), both relative to the image, and `area` float32 in pixels.
         """
         usable = tf.constant(self.usable)
@@ -74,14 +80,15 @@ def load_people(source: data.Source, split: str, on_bad_annotation: str = "skip"
     Args:
         source: a dataset whose `objects` have `bbox`, `label` with a class "person", `keypoints`
             [17, 3] (x and y relative to the image, COCO's order and visibility) and `area` in
-            pixels: "micronet_shapes/multi" (bundled), "coco_keypoints", or any of TFDS.
+            pixels: "micronet_shapes/multi" (bundled), "coco_keypoints", or any of TFDS; or a folder
+            with a skeleton of its own, and objects of its label.
         split: e.g. "train".
         on_bad_annotation: "skip" leaves bad records out and lists them, "error" refuses the
             dataset.
 
     Raises:
-        UserError: no such split, no keypoints in it, no usable people, or bad records that are
-            refused.
+        UserError: no such split, no keypoints in it, no usable people, keypoints in pixels, or bad
+            records that are refused.
         ValueError: `on_bad_annotation` is something else.
 
     Example:
@@ -95,10 +102,11 @@ def load_people(source: data.Source, split: str, on_bad_annotation: str = "skip"
         )
     records = source.raw(split)
     require_people(source)
-    person = source.object_class_names.index("person")
+    skeleton = skeleton_of(source)
+    person = source.object_class_names.index(skeleton.label)
 
-    bad = _refused_when_prepared(source, split)
-    unlabelled, usable = 0, []
+    bad = [*source.bad_records.get(split, ()), *_refused_when_prepared(source, split)]
+    unlabelled, in_pixels, usable = 0, 0, []
     # The encoded images are read, but not decoded.
     columns = records.map(lambda record: (record["record"], record["objects"], record["image"]))
     total = source.splits[split]
@@ -113,11 +121,17 @@ def load_people(source: data.Source, split: str, on_bad_annotation: str = "skip"
             problem = person_problem(objects["bbox"][i], keypoints, objects["area"][i])
             if problem:
                 bad.append(f"{record.decode(errors='replace')} object {i}: {problem}")
+                in_pixels += keypoints[:, :2].max() > _SURELY_PIXELS
             elif not (keypoints[:, 2] > 0).any():
                 unlabelled += 1
             else:
                 use[i] = True
         usable.append(use)
+    if in_pixels * 2 > sum(map(len, usable)):
+        raise UserError(
+            f"dataset {source.name!r}, split {split!r}: the keypoints are in pixels; shares of the "
+            "image, 0 to 1, are wanted: divide them by width and height"
+        )
     if bad and on_bad_annotation == "error":
         raise UserError(
             f"dataset {source.name!r}, split {split!r} has {len(bad)} bad record(s): "
@@ -131,7 +145,14 @@ def load_people(source: data.Source, split: str, on_bad_annotation: str = "skip"
     if not count:
         raise UserError(f"{source.name}, {split}: there are no usable people; {problems}")
     return People(
-        source, split, count, problems, usable=table, bad_records=bad, unlabelled=unlabelled
+        source,
+        split,
+        count,
+        problems,
+        skeleton=skeleton,
+        usable=table,
+        bad_records=bad,
+        unlabelled=unlabelled,
     )
 
 
@@ -148,7 +169,7 @@ def person_problem(box: np.ndarray, keypoints: np.ndarray, area: float) -> str |
 
     Args:
         box: [4], relative (ymin, xmin, ymax, xmax).
-        keypoints: [17, 3], relative (x, y) and visibility.
+        keypoints: [n, 3], relative (x, y) and visibility.
         area: in pixels.
     """
     if not (np.isfinite(box).all() and np.isfinite(keypoints).all() and np.isfinite(area)):
@@ -172,15 +193,17 @@ def require_people(source: data.Source) -> None:
     objects = source.raw(next(iter(source.splits))).element_spec.get("objects")
     fields = objects if isinstance(objects, dict) else {}
     needed = {"bbox", "label", "keypoints", "area"}
-    if not needed <= set(fields) or fields["keypoints"].shape[1:] != (KEYPOINT_COUNT, 3):
+    skeleton = skeleton_of(source)
+    shape = (len(skeleton.names), 3)
+    if not needed <= set(fields) or fields["keypoints"].shape[1:] != shape:
         raise UserError(
             f"dataset {source.name!r} has no keypoints: its objects need "
-            f"{', '.join(sorted(needed))} with keypoints [17, 3]; "
-            f"use micronet_shapes/multi or {CocoKeypoints.name}"
+            f"{', '.join(sorted(needed))} with keypoints {list(shape)}; "
+            f"use micronet_shapes/multi, {CocoKeypoints.name}, or a folder with COCO JSON"
         )
-    if "person" not in source.object_class_names:
+    if skeleton.label not in source.object_class_names:
         raise UserError(
-            f"dataset {source.name!r} has no class 'person' among: "
+            f"dataset {source.name!r} has no class {skeleton.label!r} among: "
             + ", ".join(source.object_class_names)
         )
 

@@ -5,8 +5,9 @@ import os
 import numpy as np
 from matplotlib.figure import Figure
 
+from micronet_keras.data.skeleton import Skeleton
 from micronet_keras.models import HEATMAP_STRIDE
-from micronet_keras.tasks.keypoints.skeleton import BONES, KEYPOINT_NAMES
+from micronet_keras.tasks.keypoints.skeleton import COCO_PERSON
 from micronet_mcu.files import replacing
 
 _COLUMNS = 4
@@ -19,6 +20,7 @@ def draw_predictions(
     crops: np.ndarray,
     truth: np.ndarray,
     found: np.ndarray,
+    skeleton: Skeleton = COCO_PERSON,
 ) -> None:
     """Draws people twice, with their annotation (left) and the prediction (right), into a PNG.
 
@@ -28,8 +30,9 @@ def draw_predictions(
         path: of the PNG file; replaced when it exists.
         title: above the picture.
         crops: uint8 [n, height, width, 3], at least one.
-        truth: float [n or more, 17, 3], x and y in heatmap cells, weight.
-        found: float [n or more, 17, 3], x and y in heatmap cells, score.
+        truth: float [n or more, keypoints, 3], x and y in heatmap cells, weight.
+        found: float [n or more, keypoints, 3], x and y in heatmap cells, score.
+        skeleton: the keypoints.
 
     Raises:
         UserError: the file cannot be written.
@@ -51,15 +54,19 @@ def draw_predictions(
         ):
             panel.imshow(crops[i], extent=(0, width, height, 0))
             panel.set_title(name, fontsize=8)
-            _draw_skeleton(panel, points[:, :2] * HEATMAP_STRIDE, truth[i, :, 2] > 0)
+            _draw(panel, skeleton, points[:, :2] * HEATMAP_STRIDE, truth[i, :, 2] > 0)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=80)
 
 
-def _draw_skeleton(panel, points, labelled) -> None:
-    for pair in BONES:
+def _draw(panel, skeleton: Skeleton, points, labelled) -> None:
+    for pair in skeleton.bones:
         if labelled[list(pair)].all():
-            sides = {KEYPOINT_NAMES[i].split("_")[0] for i in pair}
+            sides = {_side(skeleton.names[i]) for i in pair}
             colour = "red" if sides == {"left"} else "blue" if sides == {"right"} else "yellow"
             panel.plot(*points[list(pair)].T, color=colour, linewidth=1.5)
     panel.plot(*points[labelled].T, ".", color="white", markersize=4, markeredgecolor="black")
+
+
+def _side(name: str) -> str:
+    return next((side for side in ("left", "right") if side in name.casefold()), "")

@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from micronet_keras.data import shuffled_epochs
 from micronet_keras.data.decoding import decoded, refuse_bad_images
+from micronet_keras.data.skeleton import Skeleton
 from micronet_keras.models import HEATMAP_STRIDE
 from micronet_keras.tasks.keypoints.config import KeypointConfig
 from micronet_keras.tasks.keypoints.crop import crop_image, crop_matrix, into_crop
 from micronet_keras.tasks.keypoints.people import People, in_pixels
-from micronet_keras.tasks.keypoints.skeleton import KEYPOINT_COUNT, MIRRORED, UPPER_BODY
 from micronet_mcu.errors import UserError
 
 # Half-body crops need so many labelled keypoints, and so many of them in the half.
@@ -24,7 +24,7 @@ def train_batches(people: People, config: KeypointConfig, first_epoch: int = 0) 
 
     Order and augmentation of an epoch are a pure function of (seed, epoch). Augmentation is the
     usual one of top-down pose estimation: zoom, rotation, mirroring with left and right swapped,
-    and crops of half a body.
+    and crops of half a body where the skeleton says what that is.
 
     Args:
         people: of the training split.
@@ -32,7 +32,7 @@ def train_batches(people: People, config: KeypointConfig, first_epoch: int = 0) 
         first_epoch: number of the first epoch, from 0.
 
     Returns:
-        tf.data.Dataset of (uint8 [batch, height, width, 3] RGB, float32 [batch, 17, 3]): x and y in
+        tf.data.Dataset of (uint8 [batch, height, width, 3] RGB, float32 [batch, n, 3]): x and y in
         cells of the heatmap, and 1 for a keypoint that is labelled and inside the crop, else 0.
 
     Raises:
@@ -48,9 +48,11 @@ def train_batches(people: People, config: KeypointConfig, first_epoch: int = 0) 
 
     def augmented(epoch, place, person):
         person = in_pixels(person)
-        matrix, mirror = _random_crop(person, config, epoch * 2**32 + place)
+        matrix, mirror = _random_crop(person, config, people.skeleton, epoch * 2**32 + place)
         crop = crop_image(person["image"], matrix, config.training.size)
-        return crop, _targets(person["keypoints"], matrix, mirror, config.training.size)
+        return crop, _targets(
+            person["keypoints"], matrix, mirror, config.training.size, people.skeleton
+        )
 
     dataset = shuffled_epochs(
         people.source,
@@ -75,9 +77,9 @@ def eval_batches(
         limit: only the first so many; None is all.
 
     Returns:
-        tf.data.Dataset of dicts: `image` uint8 [b, height, width, 3], `target` float32 [b, 17, 3]
+        tf.data.Dataset of dicts: `image` uint8 [b, height, width, 3], `target` float32 [b, n, 3]
         as of `train_batches`, `matrix` float32 [b, 2, 3] (see `crop_matrix`), and `keypoints`
-        float32 [b, 17, 3], `box` [b, 4], `area` [b] in pixels of the image, `record`.
+        float32 [b, n, 3], `box` [b, 4], `area` [b] in pixels of the image, `record`.
     """
     _refuse_if_asked(people, config)
 
@@ -86,7 +88,9 @@ def eval_batches(
         matrix = crop_matrix(person["box"], config.training.size)
         return {
             "image": crop_image(person["image"], matrix, config.training.size),
-            "target": _targets(person["keypoints"], matrix, False, config.training.size),
+            "target": _targets(
+                person["keypoints"], matrix, False, config.training.size, people.skeleton
+            ),
             "matrix": matrix,
             **{key: person[key] for key in ("keypoints", "box", "area", "record")},
         }
@@ -110,14 +114,16 @@ def _refuse_if_asked(people: People, config: KeypointConfig) -> None:
         )
 
 
-def _random_crop(person, config: KeypointConfig, number):
+def _random_crop(person, config: KeypointConfig, skeleton: Skeleton, number):
     """A random `crop_matrix` and whether it mirrors; a pure function of the seed and `number`."""
     random = tf.random.stateless_uniform((6,), (tf.cast(config.training.seed, tf.int64), number))
-    box = tf.cond(
-        random[0] < config.half_body,
-        lambda: _half_body(person["keypoints"], person["box"], random[1] < 0.5),
-        lambda: person["box"],
-    )
+    box = person["box"]
+    if skeleton.upper:
+        box = tf.cond(
+            random[0] < config.half_body,
+            lambda: _half_body(person["keypoints"], box, skeleton.upper, random[1] < 0.5),
+            lambda: box,
+        )
     zoom = 1 + config.zoom * (2 * random[2] - 1)
     turns = random[3] < config.rotation_share
     angle = tf.where(turns, (2 * random[4] - 1) * math.radians(config.rotation), 0.0)
@@ -125,10 +131,11 @@ def _random_crop(person, config: KeypointConfig, number):
     return crop_matrix(box, config.training.size, zoom, angle, mirror), mirror
 
 
-def _half_body(keypoints, box, upper):
-    """A box around the keypoints of the upper or lower half; `box` where too few are labelled."""
+def _half_body(keypoints, box, upper: tuple[bool, ...], above):
+    """A box around the keypoints of the upper half, when `above`, or of the lower one; `box` where
+    too few are labelled."""
     labelled = keypoints[:, 2] > 0
-    chosen = labelled & (tf.constant(UPPER_BODY) == upper)
+    chosen = labelled & (tf.constant(upper) == above)
     points = tf.boolean_mask(keypoints[:, :2], chosen)
     count = tf.shape(points)[0]
     enough = (tf.reduce_sum(tf.cast(labelled, tf.int32)) >= _HALF_BODY_ALL) & (
@@ -144,12 +151,12 @@ def _half_body(keypoints, box, upper):
     return tf.cond(enough, around, lambda: box)
 
 
-def _targets(keypoints, matrix, mirror, size: tuple[int, int]):
+def _targets(keypoints, matrix, mirror, size: tuple[int, int], skeleton: Skeleton):
     points = into_crop(keypoints[:, :2], matrix)
     inside = tf.reduce_all(
         (points >= 0) & (points <= tf.constant([size[1], size[0]], tf.float32)), 1
     )
     weights = tf.cast(inside & (keypoints[:, 2] > 0), tf.float32)
     targets = tf.concat([points / HEATMAP_STRIDE, weights[:, None]], axis=1)
-    targets = tf.where(mirror, tf.gather(targets, MIRRORED), targets)
-    return tf.ensure_shape(targets, (KEYPOINT_COUNT, 3))
+    targets = tf.where(mirror, tf.gather(targets, skeleton.mirrored), targets)
+    return tf.ensure_shape(targets, (len(skeleton.names), 3))

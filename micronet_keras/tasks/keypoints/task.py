@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import keras
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from micronet_keras.data import Source
+from micronet_keras.data.skeleton import Skeleton
 from micronet_keras.losses import HeatmapLoss
 from micronet_keras.metrics import KeypointAccuracy
 from micronet_keras.models import HEATMAP_STRIDE, MicroNetPoseEstimator
@@ -23,7 +24,7 @@ from micronet_keras.tasks.keypoints.oks import (
 )
 from micronet_keras.tasks.keypoints.people import People, load_people, require_people
 from micronet_keras.tasks.keypoints.pictures import draw_predictions
-from micronet_keras.tasks.keypoints.skeleton import KEYPOINT_COUNT, KEYPOINT_NAMES, MIRRORED
+from micronet_keras.tasks.keypoints.skeleton import COCO_PERSON, skeleton_of
 from micronet_keras.tasks.keypoints.targets import as_targets, eval_batches, train_batches
 from micronet_keras.tasks.networks import build_backbone
 from micronet_keras.tasks.task import (
@@ -47,7 +48,7 @@ _PICTURES = 12
 class Keypoints(Task):
     """Heatmaps of a person's keypoints; see `Task`.
 
-    A prediction is float32 [17, 3]: x and y in heatmap cells, and the height of the peak.
+    A prediction is float32 [n, 3] for n keypoints: x and y in heatmap cells, height of the peak.
     """
 
     name = "keypoints"
@@ -59,7 +60,7 @@ class Keypoints(Task):
 
     def class_names(self, source: Source) -> list[str]:
         require_people(source)
-        return list(KEYPOINT_NAMES)
+        return list(skeleton_of(source).names)
 
     def build(
         self,
@@ -69,15 +70,15 @@ class Keypoints(Task):
         weights: str | None = None,
         skip_head: bool = False,
     ) -> keras.Model:
-        del source, skip_head  # A classifier's head is left out in any case.
+        del skip_head  # A classifier's head is left out in any case.
         backbone = build_backbone(network, (*config.training.size, 3), weights)
-        return MicroNetPoseEstimator(backbone, head=network)
+        keypoints = len(self.class_names(source))
+        return MicroNetPoseEstimator(backbone, head=network, keypoints=keypoints)
 
     def check(self, runner: Runner, source: Source, config: KeypointConfig) -> None:
-        del source
         check_image_shape(runner, config)
         height, width = (side // HEATMAP_STRIDE for side in config.training.size)
-        wanted, shapes = (height, width, KEYPOINT_COUNT), interface(runner)[1]
+        wanted, shapes = (height, width, len(self.class_names(source))), interface(runner)[1]
         if shapes != [wanted]:
             raise UserError(
                 f"the model must have heatmaps of {wanted}. Received: outputs of shapes {shapes}"
@@ -102,10 +103,13 @@ class Keypoints(Task):
         return [KeypointAccuracy()]
 
     def predictor(self, runner: Runner, config: KeypointConfig) -> Predict:
-        """In int8 heatmaps are decoded as the C code does it, in whole numbers."""
+        """In int8 heatmaps are decoded as the C code does it, in whole numbers.
+
+        With the flip test it takes `mirrored` of a skeleton, too, which is COCO's when not given.
+        """
         heatmaps = float_outputs(runner, config)
         if config.flip_test:
-            return lambda crops: decode(_with_mirror(heatmaps, crops))
+            return partial(_with_mirror, heatmaps)
         if isinstance(runner, Int8Runner):
             return _int8_predictor(runner)
         return lambda crops: decode(heatmaps(crops))
@@ -118,6 +122,9 @@ class Keypoints(Task):
         limit: int | None = None,
     ) -> Measured:
         """AP over OKS, mean OKS, and the mean distance from the truth in heatmap cells."""
+        skeleton = skeleton_of(examples.source)
+        if config.flip_test:
+            predict = partial(predict, mirrored=skeleton.mirrored)
         total = min(limit or len(examples), len(examples))
         columns: dict[str, list] = {}
         crops: list[np.ndarray] = []
@@ -134,10 +141,14 @@ class Keypoints(Task):
             raise UserError(f"no image decodes: {examples.summary()}")
         data = {name: np.concatenate(values) for name, values in columns.items()}
         return Measured(
-            figures=_figures(data),
+            figures=_figures(data, skeleton),
             count=len(data["cells"]),
             draw=partial(
-                draw_predictions, crops=np.stack(crops), truth=data["target"], found=data["cells"]
+                draw_predictions,
+                crops=np.stack(crops),
+                truth=data["target"],
+                found=data["cells"],
+                skeleton=skeleton,
             ),
         )
 
@@ -153,19 +164,21 @@ def _int8_predictor(runner: Int8Runner) -> Predict:
     return predict
 
 
-def _with_mirror(heatmaps: Callable, crops: np.ndarray) -> np.ndarray:
-    """The mean of the heatmaps and of those of the mirrored crops, whose left is the right."""
-    mirrored = heatmaps(np.ascontiguousarray(crops[:, :, ::-1]))[:, :, ::-1][..., MIRRORED]
-    return (heatmaps(crops) + mirrored) / 2
+def _with_mirror(
+    heatmaps: Callable, crops: np.ndarray, mirrored: Sequence[int] = COCO_PERSON.mirrored
+) -> np.ndarray:
+    """The keypoints of the mean of the heatmaps of crops and mirrored crops, left for right."""
+    others = heatmaps(np.ascontiguousarray(crops[:, :, ::-1]))[:, :, ::-1]
+    return decode((heatmaps(crops) + others[..., list(mirrored)]) / 2)
 
 
-def _figures(data: dict[str, np.ndarray]) -> dict[str, float | None]:
+def _figures(data: dict[str, np.ndarray], skeleton: Skeleton) -> dict[str, float | None]:
     points = into_image(data["cells"][..., :2] * HEATMAP_STRIDE, data["matrix"])
     predicted = np.concatenate([points, data["cells"][..., 2:]], axis=-1)
     truth = annotations_of(data["keypoints"], data["box"], data["area"])
     results = results_of(predicted, [image["id"] for image in truth["images"]])
-    figures = oks_average_precision(truth, results)
-    similarity = keypoint_similarity(predicted, data["keypoints"], data["area"])
+    figures = oks_average_precision(truth, results, skeleton.sigmas)
+    similarity = keypoint_similarity(predicted, data["keypoints"], data["area"], skeleton.sigmas)
     away = data["cells"][..., :2] - data["target"][..., :2]
     error = np.average(np.hypot(away[..., 0], away[..., 1]), weights=data["target"][..., 2])
     return {

@@ -12,7 +12,7 @@ from micronet_keras.data import load_dataset
 from micronet_keras.data.annotated.coco import read_coco as read
 from micronet_keras.data.annotated.pictures import Files
 from micronet_keras.tasks.keypoints.people import in_pixels, load_people
-from micronet_keras.tasks.keypoints.skeleton import KEYPOINT_NAMES
+from micronet_keras.tasks.keypoints.skeleton import COCO_PERSON
 from micronet_mcu.errors import UserError
 
 KEYPOINTS = [30.0, 40.0, 2.0] * 17
@@ -44,7 +44,7 @@ def write_coco(folder, annotations, images=None, year="val2017"):
         "images": [image(), image(id=2, file_name="b.jpg")] if images is None else images,
         "annotations": annotations,
         "categories": [
-            {"id": 1, "name": "person", "keypoints": list(KEYPOINT_NAMES)},
+            {"id": 1, "name": "person", "keypoints": list(COCO_PERSON.names)},
             {"id": 3, "name": "car"},
         ],
     }

@@ -12,7 +12,7 @@ from micronet_keras.tasks.keypoints.oks import (
     oks_average_precision,
     results_of,
 )
-from micronet_keras.tasks.keypoints.skeleton import SIGMAS
+from micronet_keras.tasks.keypoints.skeleton import COCO_PERSON
 
 TRUTH = json.loads((DATA / "keypoints/coco_people.json").read_text())
 PEOPLE = [person for person in TRUTH["annotations"] if person["num_keypoints"]]
@@ -23,7 +23,7 @@ def perturbed(oks=1.0, direction=0.3, people=PEOPLE):
     results = []
     for person in people:
         keypoints = np.array(person["keypoints"], float).reshape(-1, 3)
-        distance = np.sqrt(-8 * np.log(oks) * SIGMAS**2 * person["area"])
+        distance = np.sqrt(-8 * np.log(oks) * np.square(COCO_PERSON.sigmas) * person["area"])
         keypoints[:, 0] += distance * np.cos(direction)
         keypoints[:, 1] += distance * np.sin(direction)
         results.append({"image_id": person["image_id"], "category_id": 1, "score": 0.9,

@@ -1,19 +1,21 @@
 """People of a dataset: every wrong record is named, counted, and skipped or refused."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from stick_figures import figure_record, figures, source_of
 
 from micronet_keras.tasks.keypoints.people import load_people
-from micronet_keras.tasks.keypoints.skeleton import KEYPOINT_NAMES, MIRRORED
+from micronet_keras.tasks.keypoints.skeleton import COCO_PERSON
 from micronet_mcu.errors import UserError
 
 
 def test_left_and_right_are_swapped_both_ways():
-    assert (MIRRORED[MIRRORED] == np.arange(17)).all()
-    assert KEYPOINT_NAMES[MIRRORED[KEYPOINT_NAMES.index("left_knee")]] == "right_knee"
-    assert MIRRORED[0] == 0
+    names, mirrored = COCO_PERSON.names, COCO_PERSON.mirrored
+    assert [mirrored[other] for other in mirrored] == list(range(17))
+    assert names[mirrored[names.index("left_knee")]] == "right_knee" and mirrored[0] == 0
 
 
 def test_people_are_checked_in_any_dataset():
@@ -55,6 +57,20 @@ def test_people_are_checked_in_any_dataset():
         load_people(source, "train", "quietly")
 
 
+def test_keypoints_in_pixels_are_said_to_be_that():
+    records = [figure_record("train", number) for number in range(2)]
+    for record in records:
+        record["objects"]["keypoints"] = record["objects"]["keypoints"] * [96, 96, 1]
+    with pytest.raises(UserError, match="the keypoints are in pixels; shares of the image"):
+        load_people(source_of({"train": records}), "train")
+
+
+def test_persons_may_be_spelled_otherwise():
+    source = figures(train=1)
+    names = ["Person" if name == "person" else name for name in source.object_class_names]
+    assert len(load_people(dataclasses.replace(source, object_class_names=names), "train")) == 1
+
+
 def test_datasets_without_usable_people_are_refused():
     record = figure_record("train", 0)
     record["objects"]["label"] = np.array([3])
@@ -67,4 +83,4 @@ def test_datasets_without_usable_people_are_refused():
 def test_the_bundled_dataset_has_the_keypoints_of_coco():
     builder = tfds.builder("micronet_shapes/multi")
     assert builder.info.features["objects"].feature["keypoints"].shape == (17, 3)
-    assert len(KEYPOINT_NAMES) == 17
+    assert len(COCO_PERSON.names) == 17
