@@ -82,6 +82,7 @@ KERNELS = {
         _kernel("resize_bilinear", structs.RESIZE_BILINEAR, "common"),
         _kernel("add", structs.ADD, "reference", "helium", calls="clamp"),
         _kernel("add_plain", structs.BINARY, "common/elementwise"),
+        _kernel("sub_plain", structs.BINARY, "common/elementwise"),
         _kernel("mul", structs.MUL, "reference", "helium", calls="clamp"),
         _kernel("mul_plain", structs.BINARY, "common/elementwise"),
         _kernel("maximum", None, "common/elementwise"),

@@ -15,7 +15,7 @@ from micronet_mcu.graph import fixed_point
 Op = schema.BuiltinOperator
 Activation = schema.ActivationFunctionType
 
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+quick = settings(max_examples=60, derandomize=True, database=None)
 zero_points = st.integers(-128, 127)
 seeds = st.integers(0, 2**32 - 1)
 # Activations' scales as networks have them, and as they should not.

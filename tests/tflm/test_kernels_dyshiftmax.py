@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+quick = settings(max_examples=60, derandomize=True, database=None)
 INITS = (1.0, 0.0, 1.0, 0.0)  # of a1, b1, a2, b2
 COEFFICIENT_SCALE = 4 / 255
 

@@ -10,7 +10,6 @@ import numpy as np
 from micronet_mcu.graph import requantize
 from micronet_mcu.graph.fixed_point import quantize_multiplier
 from micronet_mcu.graph.fixed_point import requantize as scaled
-from micronet_mcu.graph.graph import Unsupported
 from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Op
 from micronet_mcu.graph.ops import binary, convolution
@@ -35,14 +34,10 @@ def tabulated(node: binary.Binary, large: Value, small: Value, sign: int) -> Ste
     y, twice = node.output, 2 * large.scale
     real = twice / (2.0**20 * y.scale)
     record = requantize.record_tail(real, y.zero_point)
+    if record is None:
+        return plain(node, large, small, sign)
     scale = quantize_multiplier(small.scale / twice)
     steps = [(q - small.zero_point) << 20 for q in range(-128, 128)]
-    if record is None:
-        multiplier, shift = scale
-        if sign < 0 and any(scaled(x, -multiplier, shift) != -scaled(x, *scale) for x in steps):
-            raise Unsupported("its scales make halves, which are not rounded as TFLM does")
-        reals = {"in1": large.scale / twice, "in2": sign * small.scale / twice, "out": real}
-        return node.scaled(kernel("add_plain"), large, small, reals)
     table = [2 * sign * scaled(x, *scale) - (large.zero_point << 20) for x in steps]
     fields = {
         "count": y.size, "in1_count": large.size, "in2_count": small.size,
@@ -52,6 +47,14 @@ def tabulated(node: binary.Binary, large: Value, small: Value, sign: int) -> Ste
     }  # fmt: skip
     call = Call(kernel("add"), Params(ADD, fields), (large, small, y))
     return node.made(call, in_place=True)
+
+
+def plain(node: binary.Binary, a: Value, b: Value, sign: int) -> Step:
+    """a + sign * b, whatever the scales."""
+    twice = 2 * max(a.scale, b.scale)
+    out = twice / (2.0**20 * node.output.scale)
+    reals = {"in1": a.scale / twice, "in2": b.scale / twice, "out": out}
+    return node.scaled(kernel("add_plain" if sign > 0 else "sub_plain"), a, b, reals)
 
 
 OP = Op(Add.kind, "AddAdd", binary.check, (2, 2), "AddOptions", binary.reader(Add))

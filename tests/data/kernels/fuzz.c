@@ -679,6 +679,8 @@ static void elementwise_case(void) {
   int8_t *out = take(n, 1);
   micronet_add_plain(&p, a, b, out);
   add_to_checksum(out, n);
+  micronet_sub_plain(&p, a, b, out);
+  add_to_checksum(out, n);
   add_case(&p, a, b, out);
   p.out_shift = (int8_t)-between(-2, 20);
   micronet_mul_plain(&p, a, b, out);

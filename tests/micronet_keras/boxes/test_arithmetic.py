@@ -62,7 +62,7 @@ some_box = st.tuples(corner, corner, side, side).map(
 
 
 @hypothesis.given(some_box, some_box)
-@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.settings(max_examples=50)
 def test_overlaps_are_symmetric_and_ordered(one, other):
     overlap, generalized, complete = (
         float(numbers(f(one, other))) for f in (box_ops.iou, box_ops.giou, box_ops.ciou)

@@ -41,7 +41,7 @@ def test_an_image_depends_on_its_key_alone():
     assert not np.array_equal(first, other)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_SCENES)
 def test_boxes_and_keypoints_lie_in_the_image(key):
     image, objects = _scene(*key)

@@ -76,7 +76,7 @@ class TestEveryBlock:
         model = keras.Model(inputs, frozen(inputs))
         assert model.weights and not model.trainable_weights
 
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=8)
     @given(st.integers(1, 2), st.integers(1, 9), st.integers(1, 9))
     def test_predicts_its_output_shape(self, block, batch, height, width):
         block = copy(block)

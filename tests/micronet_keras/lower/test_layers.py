@@ -24,7 +24,7 @@ def test_the_graph_computes_what_keras_does(name, ended):
     assert_same(build(name, ended), numbers())
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.sampled_from(sorted(CASES)), min_size=2, max_size=6), st.integers(1, 4))
 def test_layers_in_any_order_are_the_same(names, channels):
     try:

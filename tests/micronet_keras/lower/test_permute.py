@@ -72,7 +72,7 @@ def random_graph(choices: list[int], seed: int) -> Graph:
     return graph
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 39), min_size=1, max_size=12), st.integers(0, 2**16))
 def test_folded_graphs_compute_the_same(choices, seed):
     graph = fuse_bounds(random_graph(choices, seed))

@@ -45,7 +45,7 @@ def numbers(total, count):
     return found
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(1, 70))
 def test_every_piece_of_the_split_gives_one(total, count):
     found = numbers(total, count)

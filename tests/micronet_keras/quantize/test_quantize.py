@@ -235,7 +235,7 @@ def test_missing_and_foreign_files(tmp_path):
         QuantizedGraph.load(tmp_path / "other.npz")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_damaged_files_are_refused_or_read(quantized, data, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "damaged.npz"

@@ -48,7 +48,7 @@ def blobs(points, size, sigma):
 @hypothesis.given(
     x=st.floats(2, 14), y=st.floats(2, 10), sigma=st.floats(1, 2.5), height=st.floats(0.2, 2)
 )
-@hypothesis.settings(deadline=None, max_examples=50)
+@hypothesis.settings(max_examples=50)
 def test_the_centre_of_a_gaussian_is_found_exactly(x, y, sigma, height):
     heatmaps = height * blobs([[[x, y]]], (12, 16), sigma)
     # Between two cells of one value either may be the largest, by the last bit.

@@ -77,7 +77,7 @@ def expected_pixels(rgb, out, channels, crop):
     return (values - 128).astype(np.int8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     form=st.sampled_from(list(BYTES)),
     width=st.integers(1, 23),

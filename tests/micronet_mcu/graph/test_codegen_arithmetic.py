@@ -43,7 +43,7 @@ def unary_on_tflm(name, scale_in, zero_in, scale_out, zero_out):
     return interpreter.get_output(0)[0]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example(1e-4, 0, 0.125, 0)
 @example(1e-6 / 255, -3, 1e-6 / 255, 5)  # as of a network whose weights say nothing yet
 @given(scales, zero_points, scales, zero_points)
@@ -58,7 +58,7 @@ def test_hard_swish_equals_tflm(scale_in, zero_in, scale_out, zero_out):
     np.testing.assert_array_equal(table, expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.integers(-127, 127), min_size=1, max_size=40),
     st.integers(-(2**20), 2**20),

@@ -181,7 +181,7 @@ def test_not_a_model():
         read_model(bytes(wrong_version))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(MUTATIONS, st.one_of(st.none(), st.integers(0, len(RAW))))
 def test_mutated_bytes_give_a_model_or_an_error(mutations, end):
     try:
@@ -194,7 +194,7 @@ def test_mutated_bytes_give_a_model_or_an_error(mutations, end):
             assert tensor.data is None or tensor.data.nbytes == tensor.nbytes
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=400))
 def test_noise_behind_the_identifier(noise):
     with pytest.raises(UserError):

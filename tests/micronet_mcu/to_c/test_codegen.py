@@ -205,7 +205,7 @@ def test_micronet_unfused_equals_tflm(seed, tmp_path):
     np.testing.assert_array_equal(compiled(raw, inputs, tmp_path, fuse=False), tflm(raw, inputs))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.tuples(*[st.integers(1, 9)] * 2), st.tuples(*[st.integers(1, 24)] * 2),
     st.sampled_from(["none", "align_corners", "half_pixel_centers"]),
@@ -219,7 +219,7 @@ def test_resizing_equals_tflm(tmp_path_factory, before, after, kind):
     np.testing.assert_array_equal(compiled(raw, inputs, folder), tflm(raw, inputs))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 40), st.integers(1, 40), st.floats(-12, 6), st.integers(-128, 127),
     st.integers(-128, 127),
@@ -367,7 +367,7 @@ def test_zero_taps_are_cut():
     assert pads == [(1, 0), (0, 2), (0, 1), (1, 0), (2, 0)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(MUTATIONS)
 def test_any_bytes_compile_or_are_refused(mutations):
     try:

@@ -16,7 +16,7 @@ from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_c import compile_model, host, plan
 from micronet_mcu.to_c.host_runner import HostRunner
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 scales = st.one_of(st.floats(0.002, 0.2), st.floats(1e-5, 50.0)).map(np.float32)
 zero_points = st.integers(-128, 127)
 seeds = st.integers(0, 2**32 - 1)

@@ -56,7 +56,7 @@ def check(plan):
             assert apart, (a, b)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(buffer_lists())
 def test_what_lives_together_lies_apart(buffers):
     found = plan_offsets(buffers)
@@ -64,13 +64,13 @@ def test_what_lives_together_lies_apart(buffers):
     assert found == plan_offsets(buffers)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(chains())
 def test_lags_are_kept(chain):
     check(plan_offsets(*chain))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(buffer_lists(most=4, steps=4, largest=4))
 def test_few_buffers_are_placed_optimally(buffers):
     """Against a search through all offsets."""

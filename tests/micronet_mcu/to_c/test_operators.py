@@ -5,7 +5,7 @@ import math
 import numpy as np
 import plan_runner
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from tflite_micro import runtime
 from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as schema
@@ -17,7 +17,7 @@ from micronet_mcu.graph.read import graph_of, read_model
 from micronet_mcu.graph.verify import verify
 from micronet_mcu.to_c import compile_model, host, plan
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 scales = st.one_of(st.floats(0.002, 0.2), st.floats(1e-5, 50.0)).map(np.float32).map(float)
 zero_points = st.integers(-128, 127)
 seeds = st.integers(0, 2**32 - 1)
@@ -60,7 +60,7 @@ def check(m, *outputs, inputs=None, seed=0):
 # ---- tables ----
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.floats(-27, 2.999).map(lambda power: float(np.float32(2.0**power))), zero_points)
 def test_logistic_and_tanh(scale, zero):
     m = TinyModel()
@@ -92,12 +92,14 @@ def pairs_of_shapes(draw):
     return both
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(["ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM"]), pairs_of_shapes(),
     st.tuples(scales, scales, scales), st.tuples(zero_points, zero_points, zero_points), seeds,
     st.booleans(), st.booleans(),
 )  # fmt: skip
+# The second operand comes to halves here, which round the other way with the sign.
+@example("SUB", [(1,), (1,)], (0.04591353237628937, 0.125, 3.0), (0, 0, 0), 0, False, True)
 def test_two_operands_of_any_shapes(name, both, s, zeros, seed, constant, swap):
     out = np.broadcast_shapes(*both)
     assume(len(out) <= 4 and out[0] == 1)

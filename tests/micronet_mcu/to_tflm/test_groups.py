@@ -21,7 +21,7 @@ def invoke(model, image):
     return interpreter.get_output(0).copy()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     groups=st.integers(2, 12),
     depth=st.integers(1, 3),

@@ -259,12 +259,15 @@ void micronet_add(const micronet_add_params *p, const int8_t *in1, const int8_t 
  */
 void micronet_mul(const micronet_mul_params *p, const int8_t *in1, const int8_t *in2, int8_t *out);
 
-/* ADD and MUL whose output does not fit a record. ADD: (m_i, s_i) of scale_i / twice_max, (m, s) of
- * twice_max / (2^20 * scale_out). MUL: (m, s) of scale1 * scale2 / scale_out in out_multiplier,
+/* ADD and MUL whose output does not fit a record, and such a SUB or one whose second operand has the
+ * larger scale. ADD, SUB: (m_i, s_i) of scale_i / twice_max, (m, s) of twice_max / (2^20 *
+ * scale_out). MUL: (m, s) of scale1 * scale2 / scale_out in out_multiplier,
  * out_shift; in1_multiplier .. in2_shift are not read. Shifts are TensorFlow Lite's (positive to
  * the left).
  */
 void micronet_add_plain(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
+                        int8_t *out);
+void micronet_sub_plain(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
                         int8_t *out);
 void micronet_mul_plain(const micronet_binary_params *p, const int8_t *in1, const int8_t *in2,
                         int8_t *out);

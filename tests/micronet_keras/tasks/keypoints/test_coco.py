@@ -153,7 +153,7 @@ _ANYTHING = st.recursive(
 
 
 @hypothesis.given(key=st.sampled_from(sorted(annotation())), value=_ANYTHING, whole=st.booleans())
-@hypothesis.settings(deadline=None, max_examples=30)
+@hypothesis.settings(max_examples=30)
 def test_nonsense_never_passes_nor_crashes(tmp_path_factory, key, value, whole):
     folder = tmp_path_factory.mktemp("coco")
     path = write_coco(folder, [value if whole else annotation(**{key: value})])
