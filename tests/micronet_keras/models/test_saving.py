@@ -36,12 +36,14 @@ import micronet_keras
 
 folder = sys.argv[1]
 model = keras.saving.load_model(f"{folder}/model.keras")
-# For two steps XLA takes longer than it saves; without it JAX would not compile at all.
+# To make a graph takes much longer than two steps, but with JAX every operation would be compiled.
 model.jit_compile = keras.backend.backend() == "jax"
+model.run_eagerly = not model.jit_compile
 data = np.load(f"{folder}/data.npz")
 started = model.evaluate(data["x"], data["y"], verbose=0, return_dict=True)
 history = model.fit(data["x"], data["y"], epochs=2, verbose=0).history
-np.save(f"{folder}/raw.npy", keras.ops.convert_to_numpy(model(data["x"])))
+if model.run_eagerly:
+    np.save(f"{folder}/raw.npy", keras.ops.convert_to_numpy(model(data["x"])))
 found = model.predict(data["x"], verbose=0)
 print(json.dumps({
     "type": type(model).__name__, "loss": type(model.loss).__name__, "history": history,
@@ -56,20 +58,20 @@ def classifier():
     x = keras.layers.GlobalAveragePooling2D()(features.output)
     model = keras.Model(features.input, keras.layers.Dense(3)(x))
     metrics = ["sparse_categorical_accuracy"]
-    model.compile("adam", SmoothedCrossentropy(0.1), metrics=metrics, jit_compile=False)
+    model.compile("adam", SmoothedCrossentropy(0.1), metrics=metrics, run_eagerly=True)
     return model, LABELS
 
 
 def detector():
-    model = MicroNetObjectDetector(tiny_backbone(), 2, width=16, blocks=1)
-    model.compile(jit_compile=False)
+    model = MicroNetObjectDetector(tiny_backbone(), 2, width=8, blocks=0)
+    model.compile(run_eagerly=True)
     return model, OBJECTS
 
 
 def pose_estimator():
     head = PoseHead(widths=(16, 16, 16, 16), groups=(4, 4, 4, 4), branches=(0, 0, 0, 0))
     model = MicroNetPoseEstimator(tiny_backbone(), head, keypoints=5)
-    model.compile(jit_compile=False)
+    model.compile(run_eagerly=True)
     return model, KEYPOINTS
 
 
