@@ -13,6 +13,7 @@ from micronet_keras.models.micronet import (
     MicroNetM2,
     MicroNetM3,
 )
+from micronet_keras.models.mlperf_tiny import DSCNN, ResNet8
 from micronet_keras.models.object_detector import MicroNetObjectDetector
 from micronet_keras.models.pose_estimator import (
     HEATMAP_STRIDE,
@@ -22,12 +23,14 @@ from micronet_keras.models.pose_estimator import (
 )
 from micronet_keras.models.pytorch import load_pytorch_checkpoint, load_state_dict
 from micronet_keras.models.shufflenet import ShuffleNetV2
+from micronet_keras.models.squeezenet import SqueezeNet
 from micronet_keras.models.stem import with_stem_stride
 from micronet_keras.models.weights import imagenet_path, load_weights_file, read_keras
 
 __all__ = [
     "CONFIGS",
     "DETECTION_HEADS",
+    "DSCNN",
     "HEATMAP_STRIDE",
     "LightHead",
     "MAdds",
@@ -42,8 +45,10 @@ __all__ = [
     "MicroNetRow",
     "POSE_HEADS",
     "PoseHead",
+    "ResNet8",
     "RetinaNetHead",
     "ShuffleNetV2",
+    "SqueezeNet",
     "count_madds",
     "decode_predictions",
     "feature_maps",

@@ -1,16 +1,25 @@
-"""Whole networks of `keras.applications`: equal in float, and they run in int8 on TFLM."""
+"""Whole networks, of Keras and for comparisons: equal in float, and they run in int8 on TFLM."""
+
+import functools
 
 import keras
 import numpy as np
 import pytest
 from keras_models import decibels, on_tflm
 
+from micronet_keras import models
 from micronet_keras.lower import lower
 from micronet_keras.lower.tensorflow import run
 from micronet_keras.quantize import convert, post_training_quantize
 
 SIZE = 64
-NETWORKS = {
+FOR_COMPARISON = {
+    "DS-CNN": models.DSCNN,
+    "ResNet-8": models.ResNet8,
+    "ShuffleNetV2": functools.partial(models.ShuffleNetV2, 0.5),
+    "SqueezeNet": models.SqueezeNet,
+}
+APPLICATIONS = {
     "MobileNet": ("MobileNet", {"alpha": 0.25}),
     "MobileNetV2": ("MobileNetV2", {"alpha": 0.35}),
     "MobileNetV3Small": ("MobileNetV3Small", {}),
@@ -25,8 +34,11 @@ NETWORKS = {
 def build(name: str) -> keras.Model:
     """The network on pixels."""
     keras.utils.set_random_seed(0)
-    kind, options = NETWORKS[name]
     pixels = keras.Input((SIZE, SIZE, 3))
+    if name in FOR_COMPARISON:
+        network = FOR_COMPARISON[name](input_shape=(SIZE, SIZE, 3), classes=10)
+        return keras.Model(pixels, network(pixels / 127.5 - 1.0))
+    kind, options = APPLICATIONS[name]
     x = pixels if kind[:11] in ("MobileNetV3", "EfficientNe") else pixels / 127.5 - 1.0
     options = {**options, "classes": 10, "classifier_activation": None, "weights": None}
     network = getattr(keras.applications, kind)(input_shape=(SIZE, SIZE, 3), **options)
@@ -65,7 +77,7 @@ def normalized(model: keras.Model) -> keras.Model:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*APPLICATIONS, *FOR_COMPARISON])
 def test_networks_are_the_same_in_float(name, record_property):
     model = normalized(build(name))
     images = pictures(4).astype("float32")
@@ -78,7 +90,8 @@ def test_networks_are_the_same_in_float(name, record_property):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "least"), [("MobileNetV2", 6), ("MobileNetV3Small minimalistic", 12)]
+    ("name", "least"),
+    [("MobileNetV2", 6), ("MobileNetV3Small minimalistic", 12), ("ShuffleNetV2", 10)],
 )
 def test_networks_run_on_tflm(name, least, record_property):
     """Untrained as they are, they carry noise much further than trained ones: 11 and 19 dB here."""
