@@ -22,6 +22,7 @@ from micronet_keras.lower.graph import (
     Bound,
     Clip,
     Conv,
+    ConvTranspose,
     Dense,
     DepthwiseConv,
     DYShiftMax,
@@ -62,6 +63,7 @@ class Builder(Protocol):
 
     def input(self, name: str, shape: tuple[int, int, int], fixed: Range | None) -> Tensor: ...
     def conv(self, node: Conv, x: Tensor) -> Tensor: ...
+    def conv_transpose(self, node: ConvTranspose, x: Tensor) -> Tensor: ...
     def depthwise(self, node: DepthwiseConv, x: Tensor) -> Tensor: ...
     def dense(self, name, x, kernel, bias, clip=None, fixed=None) -> Tensor: ...
     def gather(self, x, indices) -> Tensor: ...
@@ -145,6 +147,8 @@ def _emit(node, inputs: list[Tensor], builder: Builder) -> Tensor:
             return builder.input(node.name, node.shape, input_range(node))
         case Conv():
             return builder.conv(node, *inputs)
+        case ConvTranspose():
+            return builder.conv_transpose(node, *inputs)
         case DepthwiseConv():
             return builder.depthwise(node, *inputs)
         case Dense():
@@ -240,7 +244,7 @@ def with_weights(graph: Graph, weights: Callable[[str], tuple[np.ndarray, np.nda
     """The graph with other weights: (kernel, bias) by the name that `emit` gave a builder."""
     result = Graph(graph.packed_classes)
     for node in graph:
-        if isinstance(node, Conv | DepthwiseConv | Dense):
+        if isinstance(node, Conv | ConvTranspose | DepthwiseConv | Dense):
             kernel, bias = weights(node.name)
             node = dataclasses.replace(node, kernel=kernel, bias=bias)
         elif isinstance(node, DYShiftMax):

@@ -9,7 +9,17 @@ from typing import TypeGuard
 import keras
 import numpy as np
 
-from micronet_keras.lower.graph import Bound, Clip, Conv, Dense, DepthwiseConv, Graph, Node, Pad
+from micronet_keras.lower.graph import (
+    Bound,
+    Clip,
+    Conv,
+    ConvTranspose,
+    Dense,
+    DepthwiseConv,
+    Graph,
+    Node,
+    Pad,
+)
 
 # What an int8 input of pixel - 128 stands for: (pixel - 116) / 255 / 0.226, the mean over the
 # colour channels of ImageNet's normalization with a whole number in the place of 116.3, so that the
@@ -30,7 +40,9 @@ def batch_norm_affine(layer: keras.layers.BatchNormalization) -> tuple[np.ndarra
     return scale, shift
 
 
-def scaled(node: Conv | DepthwiseConv | Dense, scale: np.ndarray, shift: np.ndarray):
+def scaled(
+    node: Conv | ConvTranspose | DepthwiseConv | Dense, scale: np.ndarray, shift: np.ndarray
+):
     """The node followed by ``scale * y + shift`` per output channel."""
     kernel = node.kernel * scale.reshape(_channel_shape(node))
     return dataclasses.replace(node, kernel=kernel, bias=node.bias * scale + shift)
@@ -92,7 +104,8 @@ def fold_backward(graph: Graph) -> Graph:
                     # clip(x) * scale + shift is a clip of x * scale + shift.
                     bound, before = before, result[before.inputs[0]]
                     bound = dataclasses.replace(bound, clip=clip)
-            if isinstance(before, Conv | DepthwiseConv | Dense) and before.clip is None:
+            clipped = getattr(before, "clip", None) is not None
+            if isinstance(before, Conv | ConvTranspose | DepthwiseConv | Dense) and not clipped:
                 result.replace(scaled(before, scale, shift))
                 if bound is not None:
                     result.replace(bound)
@@ -242,6 +255,8 @@ def _with_pixels(graph: Graph, scale: float, zero: int) -> Graph:
 
 
 def _channel_shape(node) -> tuple[int, ...]:
+    if isinstance(node, ConvTranspose):
+        return (-1, 1)
     return node.kernel.shape[2:] if isinstance(node, DepthwiseConv) else (-1,)
 
 

@@ -127,6 +127,28 @@ class DepthwiseConv(Window):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class ConvTranspose(Node):
+    """Transposed convolution. kernel [kh, kw, cout, cin], bias [cout].
+
+    "same" padding gives `strides` times the size; "valid" all places that the kernel reaches.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    strides: Pair = (1, 1)
+    padding: str = "same"
+
+    def shape_of(self, *inputs: Shape) -> Shape:
+        ((height, width, _),) = inputs
+        over = [
+            0 if self.padding == "same" else max(taps - step, 0)
+            for taps, step in zip(self.kernel.shape[:2], self.strides, strict=True)
+        ]
+        rows, columns = height * self.strides[0] + over[0], width * self.strides[1] + over[1]
+        return (rows, columns, len(self.bias))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Dense(Node):
     """A linear map of vectors. kernel [cin, cout], bias [cout]; `clip` bounds the result."""
 
@@ -166,9 +188,12 @@ class DYShiftMax(Node):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Gather(Node):
-    """Channel i of the output is channel ``indices[i]`` of the input."""
+    """Channel i of the output is channel ``indices[i]`` of the input; some may be left out."""
 
     indices: np.ndarray
+
+    def shape_of(self, *inputs: Shape) -> Shape:
+        return (*inputs[0][:2], len(self.indices))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

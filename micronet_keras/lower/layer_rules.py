@@ -13,6 +13,7 @@ from micronet_keras.lower.graph import (
     AveragePool,
     Concatenate,
     Conv,
+    ConvTranspose,
     Crop,
     Dense,
     DepthwiseConv,
@@ -50,22 +51,50 @@ def inert(t: Trace, name: str, layer: Any, x: Any, *rest: Any, **kwargs: Any) ->
     return x
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
+def _axes(value: Any, x: Value) -> tuple[int, int]:
+    """What a layer of one or two dimensions says of its axes, as (rows, columns)."""
+    numbers = (value,) * (x.rank - 1) if isinstance(value, int) else tuple(value)
+    rows, columns = (*(1,) * (2 - len(numbers)), *numbers)
+    return rows, columns
+
+
+def _kernel(variable: Any, axes: int = 4) -> np.ndarray:
+    """A layer's kernel with an axis for the rows, which a Conv1D has not."""
+    kernel = weights(variable)
+    return kernel.reshape((1,) * (axes - kernel.ndim) + kernel.shape)
 
 
 def _conv(t: Trace, name: str, layer: Any, x: Value) -> Value:
+    kernel, padding, dilations = _kernel(layer.kernel), layer.padding, _axes(layer.dilation_rate, x)
+    if padding == "causal":
+        before = (kernel.shape[1] - 1) * dilations[1]
+        x = t.put(Pad(f"{name}/causal", (x.name,), (0, 0), (before, 0)), x.rank)
+        padding = "valid"
     node = Conv(
         name,
         (x.name,),
-        weights(layer.kernel),
+        kernel,
         bias(layer, layer.filters),
-        _pair(layer.strides),
+        _axes(layer.strides, x),
         layer.groups,
-        padding=layer.padding,
-        dilations=_pair(layer.dilation_rate),
+        padding=padding,
+        dilations=dilations,
     )
-    return activate(t, f"{name}/activation", layer.activation, t.put(node, 3))
+    return activate(t, f"{name}/activation", layer.activation, t.put(node, x.rank))
+
+
+def _conv_transpose(t: Trace, name: str, layer: Any, x: Value) -> Value:
+    if layer.output_padding is not None or _axes(layer.dilation_rate, x) != (1, 1):
+        raise CannotLower("an output_padding or dilation has no int8 form here; use neither")
+    node = ConvTranspose(
+        name,
+        (x.name,),
+        _kernel(layer.kernel),
+        bias(layer, layer.filters),
+        _axes(layer.strides, x),
+        layer.padding,
+    )
+    return activate(t, f"{name}/activation", layer.activation, t.put(node, x.rank))
 
 
 def _dilated(kernel: np.ndarray, rates: tuple[int, int]) -> np.ndarray:
@@ -80,34 +109,34 @@ def _dilated(kernel: np.ndarray, rates: tuple[int, int]) -> np.ndarray:
 
 
 def _depthwise(t: Trace, name: str, layer: Any, x: Value) -> Value:
-    kernel = _dilated(weights(layer.kernel), _pair(layer.dilation_rate))
+    kernel = _dilated(_kernel(layer.kernel), _axes(layer.dilation_rate, x))
     count = kernel.shape[2] * kernel.shape[3]
     node = DepthwiseConv(
         name,
         (x.name,),
         kernel,
         bias(layer, count),
-        _pair(layer.strides),
+        _axes(layer.strides, x),
         padding=layer.padding,
     )
-    return activate(t, f"{name}/activation", layer.activation, t.put(node, 3))
+    return activate(t, f"{name}/activation", layer.activation, t.put(node, x.rank))
 
 
 def _separable(t: Trace, name: str, layer: Any, x: Value) -> Value:
-    kernel = _dilated(weights(layer.depthwise_kernel), _pair(layer.dilation_rate))
+    kernel = _dilated(_kernel(layer.depthwise_kernel), _axes(layer.dilation_rate, x))
     depthwise = DepthwiseConv(
         f"{name}/depthwise",
         (x.name,),
         kernel,
         np.zeros(kernel.shape[2] * kernel.shape[3]),
-        _pair(layer.strides),
+        _axes(layer.strides, x),
         padding=layer.padding,
     )
-    middle = t.put(depthwise, 3)
+    middle = t.put(depthwise, x.rank)
     pointwise = Conv(
-        name, (middle.name,), weights(layer.pointwise_kernel), bias(layer, layer.filters)
+        name, (middle.name,), _kernel(layer.pointwise_kernel), bias(layer, layer.filters)
     )
-    return activate(t, f"{name}/activation", layer.activation, t.put(pointwise, 3))
+    return activate(t, f"{name}/activation", layer.activation, t.put(pointwise, x.rank))
 
 
 def _dense(t: Trace, name: str, layer: Any, x: Value) -> Value:
@@ -205,23 +234,32 @@ def _concatenate(t: Trace, name: str, layer: Any, values: list[Value]) -> Value:
 def _pool(kind: type[Node]) -> Rule:
     def rule(t: Trace, name: str, layer: Any, x: Value) -> Value:
         node = kind(
-            name, (x.name,), _pair(layer.pool_size), _pair(layer.strides), padding=layer.padding
+            name,
+            (x.name,),
+            _axes(layer.pool_size, x),
+            _axes(layer.strides, x),
+            padding=layer.padding,
         )
-        return t.put(node, 3)
+        return t.put(node, x.rank)
 
     return rule
 
 
 def _global_average_pool(t: Trace, name: str, layer: Any, x: Value) -> Value:
-    return t.put(GlobalAveragePool(name, (x.name,)), 3 if layer.keepdims else 1)
+    return t.put(GlobalAveragePool(name, (x.name,)), x.rank if layer.keepdims else 1)
 
 
 def _global_max_pool(t: Trace, name: str, layer: Any, x: Value) -> Value:
-    return global_max_pool(t, name, x, 3 if layer.keepdims else 1)
+    return global_max_pool(t, name, x, x.rank if layer.keepdims else 1)
 
 
 def _zero_padding(t: Trace, name: str, layer: Any, x: Value) -> Value:
-    return t.put(Pad(name, (x.name,), *map(tuple, layer.padding)), 3)
+    return t.put(Pad(name, (x.name,), *_ends(layer.padding, x)), x.rank)
+
+
+def _ends(widths: Any, x: Value) -> list[tuple[int, int]]:
+    """(before, behind) of the rows and of the columns."""
+    return [(0, 0), tuple(widths)] if x.rank == 2 else [tuple(width) for width in widths]
 
 
 def cropped(t: Trace, name: str, x: Value, rows: tuple[int, int], columns: tuple[int, int]):
@@ -230,7 +268,7 @@ def cropped(t: Trace, name: str, x: Value, rows: tuple[int, int], columns: tuple
 
 
 def _cropping(t: Trace, name: str, layer: Any, x: Value) -> Value:
-    return cropped(t, name, x, *map(tuple, layer.cropping))
+    return cropped(t, name, x, *_ends(layer.cropping, x))
 
 
 def _center_crop(t: Trace, name: str, layer: Any, x: Value) -> Value:
@@ -244,9 +282,12 @@ def _center_crop(t: Trace, name: str, layer: Any, x: Value) -> Value:
 
 def _resizing(t: Trace, name: str, layer: Any, x: Value) -> Value:
     height, width, _ = t.shape(x)
-    if (height, width) == (layer.height, layer.width):
-        return x
-    raise CannotLower("resize the images before they go in; UpSampling2D can enlarge a map")
+    down, right = layer.height // height, layer.width // width
+    if (height * down, width * right) != (layer.height, layer.width):
+        raise CannotLower("only whole multiples can be had; resize the images before they go in")
+    if down != right and (layer.crop_to_aspect_ratio or layer.pad_to_aspect_ratio):
+        raise CannotLower("it keeps the aspect ratio; resize the images before they go in")
+    return x if down == right == 1 else _resized(t, name, layer.interpolation, x, (down, right))
 
 
 def _flatten(t: Trace, name: str, layer: Any, x: Value) -> Value:
@@ -278,12 +319,17 @@ def _permute(t: Trace, name: str, layer: Any, x: Value) -> Value:
 
 
 def _up_sampling(t: Trace, name: str, layer: Any, x: Value) -> Value:
+    interpolation = getattr(layer, "interpolation", "nearest")
+    return _resized(t, name, interpolation, x, _axes(layer.size, x))
+
+
+def _resized(t: Trace, name: str, interpolation: str, x: Value, factors: tuple[int, int]) -> Value:
     kinds = {"bilinear": ResizeBilinear, "nearest": ResizeNearest}
-    if layer.interpolation not in kinds:
+    if interpolation not in kinds:
         raise CannotLower(
-            f"{layer.interpolation} interpolation has no int8 form; use one of {sorted(kinds)}"
+            f"{interpolation} interpolation has no int8 form; use one of {sorted(kinds)}"
         )
-    return t.put(kinds[layer.interpolation](name, (x.name,), _pair(layer.size)), 3)
+    return t.put(kinds[interpolation](name, (x.name,), factors), x.rank)
 
 
 _INERT = (
@@ -324,19 +370,27 @@ RULES: dict[type, Rule] = {
     K.Activation: _activation,
     K.Add: _merge(Add),
     K.Average: _average,
+    K.AveragePooling1D: _pool(AveragePool),
     K.AveragePooling2D: _pool(AveragePool),
     K.BatchNormalization: _batch_norm,
     K.CenterCrop: _center_crop,
     K.Concatenate: _concatenate,
+    K.Conv1D: _conv,
     K.Conv2D: _conv,
+    K.Conv2DTranspose: _conv_transpose,
+    K.Cropping1D: _cropping,
     K.Cropping2D: _cropping,
     K.Dense: _dense,
+    K.DepthwiseConv1D: _depthwise,
     K.DepthwiseConv2D: _depthwise,
     K.Flatten: _flatten,
+    K.GlobalAveragePooling1D: _global_average_pool,
     K.GlobalAveragePooling2D: _global_average_pool,
+    K.GlobalMaxPooling1D: _global_max_pool,
     K.GlobalMaxPooling2D: _global_max_pool,
     K.LeakyReLU: _leaky_relu,
     K.Maximum: _merge(Maximum),
+    K.MaxPooling1D: _pool(MaxPool),
     K.MaxPooling2D: _pool(MaxPool),
     K.Minimum: _merge(Minimum),
     K.Multiply: _merge(Multiply),
@@ -347,10 +401,13 @@ RULES: dict[type, Rule] = {
     K.Rescaling: _rescaling,
     K.Reshape: _reshape,
     K.Resizing: _resizing,
+    K.SeparableConv1D: _separable,
     K.SeparableConv2D: _separable,
     K.Softmax: _softmax,
     K.Subtract: _merge(Subtract),
+    K.UpSampling1D: _up_sampling,
     K.UpSampling2D: _up_sampling,
+    K.ZeroPadding1D: _zero_padding,
     K.ZeroPadding2D: _zero_padding,
     # Which of them there are depends on the version of Keras.
     **{getattr(K, name): inert for name in _INERT if hasattr(K, name)},
@@ -360,8 +417,8 @@ RULES: dict[type, Rule] = {
 ADVICE: dict[str, str] = {
     "Attention": "attention has no int8 form; use convolutions and squeeze-and-excitation",
     "Bidirectional": "recurrent layers are not lowered; use convolutions",
-    "Conv1D": "use Conv2D on a map of height 1",
-    "Conv2DTranspose": "use UpSampling2D and Conv2D",
+    "Conv1DTranspose": "use Conv2DTranspose on a map of height 1",
+    "Conv3D": "a graph has height and width only; use Conv2D",
     "ELU": "use ReLU, LeakyReLU or hard_swish",
     "GRU": "recurrent layers are not lowered; use convolutions",
     "GroupNormalization": "it has no int8 form; use BatchNormalization",

@@ -214,12 +214,17 @@ def _get_item(t: Trace, name: str, operation: Any, x: Value, key: Any) -> Value:
     )
     if not rows or not columns or rows.step != 1 or columns.step != 1:
         raise CannotLower("height and width can only be cut by slices of step 1")
-    if len(kept) != channels:
-        raise CannotLower("channels can only be reversed, and not cut")
-    if kept.step != 1:
-        x = t.put(Gather(f"{name}/reversed", (x.name,), np.array(kept)), 3)
+    if kept != range(channels):
+        x = t.put(Gather(f"{name}/channels", (x.name,), np.array(kept)), 3)
     ends = ((rows[0], height - 1 - rows[-1]), (columns[0], width - 1 - columns[-1]))
     return x if ends == ((0, 0), (0, 0)) else cropped(t, name, x, *ends)
+
+
+def _split(t: Trace, name: str, operation: Any, x: Value) -> list[Value]:
+    if axis_of(operation.axis, x) != 2:
+        raise CannotLower("only the channels can be split")
+    parts = np.split(np.arange(t.shape(x)[2]), operation.indices_or_sections)
+    return [t.put(Gather(f"{name}/part", (x.name,), part), x.rank) for part in parts]
 
 
 def _flip(t: Trace, name: str, operation: Any, x: Value) -> Value:
@@ -264,6 +269,7 @@ RULES: dict[str, Rule] = {
     "Sigmoid": _as_activation("sigmoid"),
     "Silu": _as_activation("silu"),
     "Softmax": _softmax,
+    "Split": _split,
     "Square": _square,
     "Squeeze": _squeeze,
     "Subtract": _operator(Subtract, _minus),

@@ -18,6 +18,7 @@ from micronet_keras.lower.graph import (
     Bound,
     Concatenate,
     Conv,
+    ConvTranspose,
     Crop,
     Dense,
     DepthwiseConv,
@@ -81,6 +82,9 @@ class _Folding:
     def _fold(self, node: Node) -> None:
         channels = self._channels[node.name]
         match node:
+            case Gather(inputs=(source,)) if channels != self._channels[source]:
+                self._stored[node.name] = self._arranged(source, node.indices)
+                self._order[node.name] = np.arange(channels)
             case Gather(inputs=(source,)):
                 self._stored[node.name] = self._stored[source]
                 self._order[node.name] = inverse(node.indices)[self._order[source]]
@@ -104,6 +108,9 @@ class _Folding:
                 )
             case Dense(inputs=(source,)):
                 kernel = node.kernel[self._order[source]]
+                self._keep(node, np.arange(channels), kernel=kernel)
+            case ConvTranspose(inputs=(source,)):
+                kernel = node.kernel[..., self._order[source]]
                 self._keep(node, np.arange(channels), kernel=kernel)
             case Conv():
                 self._fold_conv(node)
@@ -174,7 +181,7 @@ class _Folding:
     def _arranged(self, name: str, order: np.ndarray) -> str:
         """The name of a node that stores `name` in `order`; a Gather is added when none does."""
         stored, indices = self._stored[name], inverse(self._order[name])[order]
-        if (indices == np.arange(len(indices))).all():
+        if np.array_equal(indices, np.arange(len(self._order[name]))):
             return stored
         key = (stored, indices.tobytes())
         if key not in self._gathers:

@@ -72,6 +72,13 @@ class _TensorFlowBuilder:
         )
         return self._quantized(node.name, y + _constant(node.bias), node.clip)
 
+    def conv_transpose(self, node, x):
+        shape = (tf.shape(x)[0], *node.shape_of(tuple(x.shape[1:])))
+        y = tf.nn.conv2d_transpose(
+            x, _constant(node.kernel), shape, node.strides, node.padding.upper()
+        )
+        return self._quantized(node.name, y + _constant(node.bias))
+
     def depthwise(self, node, x):
         strides = [1, *node.strides, 1]
         y = tf.nn.depthwise_conv2d(x, _constant(node.kernel), strides, node.padding.upper())

@@ -166,10 +166,11 @@ class Weighted(keras.layers.Layer):
         return ops.convert_to_numpy(self.kernel), ops.convert_to_numpy(self.bias)
 
 
-class _Permute(keras.layers.Layer):
-    """Channels in another order.
+class _Gather(keras.layers.Layer):
+    """Channels in another order, or some of them.
 
-    The gradient of a general gather is a scatter, many times slower than a gather.
+    The gradient of a general gather is a scatter, many times slower than the gather that it is
+    where all channels are there.
     """
 
     def __init__(self, indices: np.ndarray):
@@ -177,6 +178,9 @@ class _Permute(keras.layers.Layer):
         self._indices, self._inverse = indices.tolist(), np.argsort(indices).tolist()
 
     def call(self, inputs):
+        if len(self._indices) != inputs.shape[-1]:
+            return ops.take(inputs, self._indices, -1)
+
         @ops.custom_gradient
         def permute(x):
             def gradient(*args, upstream=None):
@@ -187,7 +191,7 @@ class _Permute(keras.layers.Layer):
         return permute(inputs)
 
     def compute_output_shape(self, input_shape):
-        return input_shape
+        return (*input_shape[:-1], len(self._indices))
 
 
 def _conv(node) -> Callable:
@@ -234,6 +238,13 @@ class KerasBuilder:
         layer = Weighted(node.name, _conv(node), node.kernel, node.bias, (3,), node.clip)
         return self._rounded(node.name, layer(x))
 
+    def conv_transpose(self, node, x):
+        def function(x, kernel):
+            return ops.conv_transpose(x, kernel, node.strides, node.padding, None, _LAST)
+
+        layer = Weighted(node.name, function, node.kernel, node.bias, (2,))
+        return self._rounded(node.name, layer(x))
+
     def depthwise(self, node, x):
         def function(x, kernel):
             return ops.depthwise_conv(x, kernel, node.strides, node.padding, _LAST)
@@ -245,7 +256,7 @@ class KerasBuilder:
         return self._rounded(name, Weighted(name, _dense, kernel, bias, clip=clip)(x), fixed)
 
     def gather(self, x, indices):
-        return _Permute(indices)(x)
+        return _Gather(indices)(x)
 
     def bound(self, name, x, clip):
         return self._rounded(name, _clip_by(clip)(x))

@@ -111,6 +111,9 @@ class _Gather(tf_keras.layers.Layer):
         self._inverse = np.argsort(indices).tolist()
 
     def call(self, inputs):
+        if len(self._indices) != inputs.shape[3]:
+            return tf.gather(inputs, self._indices, axis=3)
+
         # TensorFlow's own gradient of a gather is a scatter, many times slower than a gather.
         @tf.custom_gradient
         def permute(x):
@@ -197,6 +200,15 @@ class TfKerasBuilder:
         weights = (node.kernel, node.bias)
         return self._wrapped(
             node.name, layer, x, kernel="kernel", channel_axes=(3,), weights=weights
+        )
+
+    def conv_transpose(self, node, x):
+        layer = tf_keras.layers.Conv2DTranspose(
+            node.kernel.shape[2], node.kernel.shape[:2], node.strides, node.padding
+        )
+        weights = (node.kernel, node.bias)
+        return self._wrapped(
+            node.name, layer, x, kernel="kernel", channel_axes=(2,), weights=weights
         )
 
     def depthwise(self, node, x):

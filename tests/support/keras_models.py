@@ -6,6 +6,7 @@ from keras import layers as K
 from keras import ops
 from small_micronet import randomized
 
+from micronet_keras.layers import ChannelShuffle
 from micronet_keras.lower import lower
 from micronet_keras.lower.tensorflow import run
 from micronet_mcu.to_tflm import Interpreter
@@ -47,6 +48,16 @@ def _nested(x):
     return first + base(second)[0]
 
 
+def _sequence(x):
+    return K.Reshape((-1, 6))(x)
+
+
+def _shuffled_halves(x):
+    x = ChannelShuffle(2)(x)
+    y = K.Concatenate()([x[..., 3:], K.Conv2D(3, 1)(x[..., :3])])
+    return ChannelShuffle(2)(y)[..., 1:4]
+
+
 def _prelu(x):
     layer = K.PReLU(shared_axes=[1, 2])
     y = layer(x)
@@ -67,13 +78,21 @@ CASES = {
     "batch_norm_before_valid": lambda x: K.Conv2D(4, 2)(
         K.BatchNormalization()(K.MaxPooling2D(2)(x))
     ),
+    "causal_1d": lambda x: K.Conv1D(4, 3, dilation_rate=2, padding="causal")(_sequence(x)),
     "center_crop": lambda x: K.CenterCrop(2, 3)(x),
     "clip": lambda x: ops.clip(K.MaxPooling2D(2)(x), -0.4, 0.5),
     "concatenate_channels": lambda x: K.Concatenate()([x, K.ReLU()(_identity_conv(x)), x]),
     "concatenate_height": lambda x: K.Concatenate(axis=1)([x, _identity_conv(x)]),
+    "conv_1d": lambda x: K.SeparableConv1D(5, 3, activation="relu")(
+        K.Conv1D(4, 3, strides=2, padding="same")(_sequence(x))
+    ),
     "conv_dilated": lambda x: K.Conv2D(4, 3, dilation_rate=(2, 1), padding="same")(x),
     "conv_even": lambda x: K.Conv2D(4, (2, 4), strides=2, padding="same", activation="tanh")(x),
     "conv_grouped": lambda x: K.Conv2D(9, 3, groups=3, padding="same")(x),
+    "conv_transpose": lambda x: K.ReLU()(
+        K.BatchNormalization()(K.Conv2DTranspose(4, 3, strides=2, padding="same")(x))
+    ),
+    "conv_transpose_valid": lambda x: K.Conv2DTranspose(4, (2, 3), strides=(2, 1))(x[..., ::-1]),
     "conv_valid": lambda x: K.Conv2D(4, (3, 2), strides=2, activation="relu6")(x),
     "crop": lambda x: K.Cropping2D(((1, 0), (2, 1)))(x),
     "dense_of_map": lambda x: K.Dense(5, activation="relu")(x),
@@ -98,17 +117,23 @@ CASES = {
     "ops_pad": lambda x: K.Conv2D(4, 3)(ops.pad(x, ((0, 0), (1, 2), (0, 1), (0, 0)))),
     "permute": lambda x: K.Permute((3, 1, 2))(x),
     "pre_activated": _pre_activated,
+    "pools_1d": lambda x: K.GlobalMaxPooling1D(keepdims=True)(
+        K.Cropping1D(1)(K.ZeroPadding1D(2)(K.UpSampling1D(2)(K.AveragePooling1D(2)(_sequence(x)))))
+    ),
     "prelu": _prelu,
     "relu_4": lambda x: K.ReLU(4.0)(x),
     "relu_alone": lambda x: K.ReLU()(K.AveragePooling2D(2)(x)),
     "relu6_alone": lambda x: K.ReLU(6.0)(3 * K.AveragePooling2D(2)(x)),
     "reshape": lambda x: K.Reshape((-1, 9))(x),
+    "resizing": lambda x: K.Resizing(10, 6)(x),
     "reversed": lambda x: x[:, 1:, :, ::-1],
     "separable": lambda x: K.SeparableConv2D(5, 3, padding="same", activation="relu")(x),
     "shared": _shared,
+    "shuffled_halves": _shuffled_halves,
     "sigmoid": lambda x: K.Activation("sigmoid")(x),
     "silu": lambda x: K.Activation("silu")(x),
     "softmax": lambda x: K.Softmax()(x),
+    "split": lambda x: K.Concatenate()([K.ReLU()(y) for y in ops.split(x, [1, 4], axis=-1)][::-1]),
     "squeeze_excite": _squeeze_excite,
     "subtract": lambda x: x - _identity_conv(x),
     "tanh": lambda x: ops.tanh(x),

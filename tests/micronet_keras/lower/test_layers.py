@@ -10,12 +10,80 @@ from keras_models import CASES, assert_same, build, chain, decibels, numbers, on
 
 from micronet_keras.lower import lower
 from micronet_keras.lower.layer_rules import RULES, inert
+from micronet_keras.lower.pieces import ACTIVATIONS
 from micronet_keras.quantize import (
     QuantizedGraph,
     convert,
     post_training_quantize,
     quantize_aware,
 )
+
+# What image models are made of.
+PROMISED = [
+    "Rescaling",
+    "Normalization",
+    "CenterCrop",
+    "Resizing",
+    "Dropout",
+    "SpatialDropout2D",
+    "AlphaDropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
+    "ActivityRegularization",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomZoom",
+    "RandomTranslation",
+    "RandomContrast",
+    "RandomBrightness",
+    "Conv1D",
+    "Conv2D",
+    "DepthwiseConv2D",
+    "SeparableConv2D",
+    "Conv2DTranspose",
+    "ZeroPadding2D",
+    "Cropping2D",
+    "MaxPooling2D",
+    "AveragePooling2D",
+    "GlobalMaxPooling2D",
+    "GlobalAveragePooling2D",
+    "BatchNormalization",
+    "Activation",
+    "ReLU",
+    "LeakyReLU",
+    "PReLU",
+    "Softmax",
+    "Add",
+    "Subtract",
+    "Multiply",
+    "Average",
+    "Maximum",
+    "Minimum",
+    "Concatenate",
+    "Reshape",
+    "Permute",
+    "Flatten",
+    "UpSampling2D",
+    "Dense",
+]
+PROMISED_ACTIVATIONS = [
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "hard_silu",
+    "hard_sigmoid",
+    "sigmoid",
+    "silu",
+    "tanh",
+    "softmax",
+    "linear",
+]
+
+
+def test_the_layers_that_image_models_are_made_of_are_all_lowered():
+    assert {getattr(K, name) for name in PROMISED} <= RULES.keys()
+    assert set(PROMISED_ACTIVATIONS) <= ACTIVATIONS.keys()
 
 
 @pytest.mark.parametrize("ended", [True, False], ids=["before_dense", "as_output"])
