@@ -1,5 +1,6 @@
 """Datasets: the bundled one, those of TFDS, folders of images; batches for the models."""
 
+from micronet_keras.data.counts import balanced_weights, class_counts
 from micronet_keras.data.decoding import BadImages
 from micronet_keras.data.hold_out import hold_out_validation, spread
 from micronet_keras.data.micronet_shapes import MicronetShapes, ShapesConfig
@@ -12,6 +13,8 @@ __all__ = [
     "MicronetShapes",
     "ShapesConfig",
     "Source",
+    "balanced_weights",
+    "class_counts",
     "eval_batches",
     "hold_out_validation",
     "load_dataset",

@@ -38,17 +38,20 @@ def hold_out_validation(
     if validation_split in source.splits:
         return source
 
-    def read(split):
-        records = source.read(train_split if split == validation_split else split)
-        if split not in (train_split, validation_split):
-            return records
-        for_validation = split == validation_split
-        return _chosen(records, lambda number: (number % every == 0) == for_validation)
+    def parted(whole):
+        def read(split):
+            records = whole(train_split if split == validation_split else split)
+            if split not in (train_split, validation_split):
+                return records
+            for_validation = split == validation_split
+            return _chosen(records, lambda number: (number % every == 0) == for_validation)
+
+        return read
 
     count = source.splits[train_split]
     held_out = -(-count // every)
     splits = {**source.splits, train_split: count - held_out, validation_split: held_out}
-    return dataclasses.replace(source, splits=splits, read=read)
+    return _read_through(source, splits, parted)
 
 
 def spread(source: Source, split: str, count: int) -> Source:
@@ -75,13 +78,26 @@ def spread(source: Source, split: str, count: int) -> Source:
     taken = np.zeros(total, bool)
     taken[np.random.default_rng(0).integers(ends[:-1], ends[1:])] = True
 
-    def read(name):
-        records = source.read(name)
-        if name != split:
-            return records
-        return _chosen(records, lambda number: tf.gather(taken, number))
+    def thinned(whole):
+        def read(name):
+            records = whole(name)
+            if name != split:
+                return records
+            return _chosen(records, lambda number: tf.gather(taken, number))
 
-    return dataclasses.replace(source, splits={**source.splits, split: count}, read=read)
+        return read
+
+    return _read_through(source, {**source.splits, split: count}, thinned)
+
+
+def _read_through(source: Source, splits: dict[str, int], part: Callable) -> Source:
+    """`source` with other splits: `part` makes of a way to read one that leaves some out."""
+    return dataclasses.replace(
+        source,
+        splits=splits,
+        read=part(source.read),
+        read_labels=source.read_labels and part(source.read_labels),
+    )
 
 
 def _chosen(records: tf.data.Dataset, belongs: Callable[[tf.Tensor], tf.Tensor]) -> tf.data.Dataset:

@@ -38,6 +38,8 @@ class Source:
         object_class_names: of the labels of `objects`; empty where records have none.
         data_dir: where TFDS keeps it, as it was given; None for its default and for folders.
         notes: what is to be known about it, such as files that were left out; one line each.
+        read_labels: the labels of a split without their images, in the same order; None where
+            nothing is saved by that.
         bad_records: by split, one line for each annotation that could not even be read.
         skeleton: of the objects' keypoints, where the dataset says it; COCO's persons else.
     """
@@ -52,6 +54,9 @@ class Source:
     object_class_names: list[str] = dataclasses.field(default_factory=list, repr=False)
     data_dir: str | None = None
     notes: tuple[str, ...] = ()
+    read_labels: Callable[[str], tf.data.Dataset] | None = dataclasses.field(
+        default=None, repr=False
+    )
     bad_records: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict, repr=False)
     skeleton: Skeleton | None = None
 
@@ -66,11 +71,27 @@ class Source:
         Raises:
             UserError: no such split.
         """
+        self._require(split)
+        return self.read(split)
+
+    def labels(self, split: str) -> tf.data.Dataset:
+        """The labels of a split, int64, in the order of `raw`.
+
+        Raises:
+            UserError: no such split, or images without labels.
+        """
+        self._require(split)
+        if not self.has_labels:
+            raise UserError(f"the images of dataset {self.name!r} have no labels")
+        if self.read_labels:
+            return self.read_labels(split)
+        return self.read(split).map(lambda record: tf.cast(record["label"], tf.int64))
+
+    def _require(self, split: str) -> None:
         if split not in self.splits:
             raise UserError(
                 f"dataset {self.name!r} has no split {split!r}; it has: {', '.join(self.splits)}"
             )
-        return self.read(split)
 
 
 def load_dataset(
@@ -150,10 +171,12 @@ def _folder_source(name: str, annotations: str | None) -> Source:
         return _annotated_source(name, folder, annotations)
     found = read_folder(folder)
 
+    def read_labels(split: str) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensor_slices(tf.constant(found.labels(split), tf.int64))
+
     def read(split: str) -> tf.data.Dataset:
         files = encoded_files([path for _, path in found.splits[split]], folder)
-        labels = tf.data.Dataset.from_tensor_slices(tf.constant(found.labels(split), tf.int64))
-        return tf.data.Dataset.zip(files, labels).map(
+        return tf.data.Dataset.zip(files, read_labels(split)).map(
             lambda record, label: {**record, "label": label}
         )
 
@@ -165,6 +188,7 @@ def _folder_source(name: str, annotations: str | None) -> Source:
         crop_fraction=0.875,
         read=read,
         notes=tuple(found.notes),
+        read_labels=read_labels,
     )
 
 
@@ -224,6 +248,10 @@ def _prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
     try:
         builder.download_and_prepare(download_config=config)
     except Exception as error:  # Whatever a builder's own code and the network may raise.
+        if builder.MANUAL_DOWNLOAD_INSTRUCTIONS and isinstance(error, AssertionError | UserError):
+            # Files are missing that nobody can download: the message ends with what to put where.
+            reason = " ".join(str(error).split())
+            raise UserError(f"cannot prepare dataset {where}: {reason}") from error
         raise UserError(
             f"cannot prepare dataset {where}: {_first_line(error)}; "
             "check the network and the disk, or give the data_dir that has it already"

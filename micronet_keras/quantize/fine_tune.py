@@ -37,7 +37,8 @@ def fine_tune(
 
     Args:
         qat: what `quantize_aware` returns.
-        batches: from the epoch to begin with to a stream of (pixels uint8, targets) batches.
+        batches: from the epoch to begin with to a stream of (pixels uint8, targets) batches, or
+            (pixels, targets, weights of the examples).
         loss: of either Keras.
         metrics: names of metrics. With "accuracy" the best epoch is that of the highest, else that
             of the lowest loss.
@@ -63,8 +64,8 @@ def fine_tune(
     qat.compile(optimizer, loss, metrics=list(metrics), jit_compile=jit_compile())
     optimizer.build(qat.trainable_variables)
 
-    def prepared(pixels, targets):
-        return qat.preprocess(pixels), targets
+    def prepared(pixels, targets, *weights):
+        return (qat.preprocess(pixels), targets, *weights)
 
     watched = validation.map(prepared)
     backups = _Backups(qat, optimizer, backup)

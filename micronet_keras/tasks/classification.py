@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from micronet_keras import data
+from micronet_keras.data.counts import counts_line
 from micronet_keras.losses import SmoothedCrossentropy
 from micronet_keras.settings import documented, setting
-from micronet_keras.tasks.config import TrainConfig, check_fields
+from micronet_keras.tasks.config import TrainConfig, check_fields, one_of
 from micronet_keras.tasks.confusion import plot_confusion
 from micronet_keras.tasks.figures import accuracy, agreement, confusion_matrix, signal_to_noise
 from micronet_keras.tasks.networks import build_classifier
@@ -28,6 +29,12 @@ from micronet_keras.tasks.task import (
     progress,
 )
 from micronet_mcu.errors import UserError
+
+CLASS_WEIGHTS = ("none", "balanced")
+# More are not read through for a line of text.
+_MOST_COUNTED = 200_000
+# Said where the largest class has so many times as many images as the smallest.
+_UNBALANCED = 3
 
 
 @documented
@@ -48,9 +55,15 @@ class ClassificationConfig:
         0.08, "smallest area of the random resized crop as a share of the image, above 0, up to 1"
     )
 
+    class_weights: str = setting(
+        "none",
+        "none, or balanced: in the loss all classes weigh the same, however many images they have",
+    )
+
     def __post_init__(self):
         check_fields(
             self,
+            class_weights=one_of(self.class_weights, CLASS_WEIGHTS),
             label_smoothing=(0 <= self.label_smoothing < 1, "0 to below 1"),
             dropout=(0 <= self.dropout < 1, "0 to below 1"),
             min_scale=(0 < self.min_scale <= 1, "above 0, up to 1"),
@@ -131,6 +144,16 @@ class Classification(Task):
                 "the model must give logits, not probabilities. Received: a last layer with softmax"
             )
 
+    def contents(self, examples: Examples) -> str:
+        if not examples.source.read_labels and len(examples) > _MOST_COUNTED:
+            return ""
+        counts = data.class_counts(examples.source, examples.split)
+        text = counts_line(counts, "images")
+        numbers = [count for count in counts.values() if count]
+        if numbers and max(numbers) >= _UNBALANCED * min(numbers):
+            text += "; with class_weights=balanced all classes weigh the same"
+        return text
+
     def batches(
         self,
         examples: Examples,
@@ -148,7 +171,7 @@ class Classification(Task):
                 settings.batch_size,
                 on_bad_image=settings.on_bad_image,
             )
-        return data.train_batches(
+        batches = data.train_batches(
             examples.source,
             examples.split,
             settings.image_size,
@@ -160,6 +183,11 @@ class Classification(Task):
             flip=settings.flip,
             on_bad_image=settings.on_bad_image,
         )
+        if config.class_weights == "none":
+            return batches
+        counts = data.class_counts(examples.source, examples.split)
+        weights = tf.constant(data.balanced_weights(counts))
+        return batches.map(lambda pixels, labels: (pixels, labels, tf.gather(weights, labels)))
 
     def loss(self, model: keras.Model, config: ClassificationConfig) -> keras.losses.Loss:
         del model

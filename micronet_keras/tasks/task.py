@@ -33,12 +33,14 @@ class Examples:
         source, split: where they are from.
         count: how many there are.
         problems: one line on those that are left out; empty when none is.
+        counted: one line on how many there are of each class; empty where it is not known yet.
     """
 
     source: Source
     split: str
     count: int
     problems: str = ""
+    counted: str = ""
 
     def __len__(self) -> int:
         return self.count
@@ -133,11 +135,17 @@ class Task(abc.ABC):
             )
         return Examples(source, split, source.splits[split])
 
+    def contents(self, examples: Examples) -> str:
+        """One line on what there is to learn from, which is printed before the training."""
+        return examples.counted
+
     @abc.abstractmethod
     def batches(
         self, examples: Examples, config: Any, *, training: bool, first_epoch: int = 0
     ) -> tf.data.Dataset:
         """(pixels uint8 [b, height, width, 3], targets as `loss` takes them) batches.
+
+        Those of training may have weights [b] of the examples as a third part.
 
         Args:
             examples: of `examples`.

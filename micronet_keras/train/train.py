@@ -101,6 +101,9 @@ def _train(task, model, source, config, out_dir, settings, force, after_epoch) -
         )
     run = RunFolder(out_dir)
     resume = run.open(run_settings(task, source, splits, config, settings), force)
+    train_examples = examples[config.training.train_split]
+    if contents := task.contents(train_examples):
+        print(f"{source.name}, {train_examples.split}: {contents}", flush=True)
     history = run_training(
         on_pixels(model, config),
         loss=task.loss(model, config),

@@ -14,6 +14,7 @@ import tensorflow as tf
 from micronet_keras import losses
 from micronet_keras.boxes import decode
 from micronet_keras.data import Source
+from micronet_keras.data.counts import counts_line
 from micronet_keras.metrics import BestMatch
 from micronet_keras.models import DETECTION_HEADS, MicroNetObjectDetector
 from micronet_keras.settings import documented, setting
@@ -149,7 +150,8 @@ class Detection(Task):
     def examples(self, source: Source, split: str, config: DetectionConfig) -> Examples:
         found = super().examples(source, split, config)
         report = check_annotations(source, split, config.on_bad_annotation)
-        return dataclasses.replace(found, problems=report.summary())
+        counted = counts_line(report.counts, "objects")
+        return dataclasses.replace(found, problems=report.summary(), counted=counted)
 
     def batches(
         self,

@@ -78,7 +78,7 @@ class CocoKeypoints(tfds.core.GeneratorBasedBuilder):
         if not splits:
             raise UserError(
                 f"{folder} has no annotations/person_keypoints_train2017.json or _val2017.json; "
-                "fetch COCO 2017 from https://cocodataset.org/#download and put it there"
+                f"{' '.join(self.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}"
             )
         return splits
 

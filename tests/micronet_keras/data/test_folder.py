@@ -7,7 +7,14 @@ import shutil
 import pytest
 from picture_folders import paint_folder
 
-from micronet_keras.data import eval_batches, folder, load_dataset
+from micronet_keras.data import (
+    class_counts,
+    eval_batches,
+    folder,
+    hold_out_validation,
+    load_dataset,
+    spread,
+)
 from micronet_mcu.errors import UserError
 
 
@@ -69,6 +76,19 @@ def test_classes_may_be_called_like_splits(tmp_path, names):
 def test_only_a_test_split(tmp_path):
     paint_folder(tmp_path / "test", ["a", "b"], 1)
     assert load_dataset(str(tmp_path)).splits == {"test": 2}
+
+
+def test_labels_are_counted_without_their_images(tmp_path):
+    paint_folder(tmp_path / "train", ["a", "b"], 6)
+    for picture in (tmp_path / "train" / "b").glob("*.png"):
+        picture.unlink() if picture.stem != "004" else picture.write_bytes(b"")
+    source = hold_out_validation(load_dataset(str(tmp_path)), "train", "validation", 4)
+    assert class_counts(source, "train") == {"a": 4, "b": 1}
+    assert class_counts(source, "validation") == {"a": 2, "b": 0}
+    thin = spread(source, "train", 3)
+    assert [int(label) for label in thin.labels("train")] == [
+        int(record["label"]) for record in thin.raw("train")
+    ]
 
 
 def test_relative_folder(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from picture_folders import red_and_green
+from picture_folders import paint_folder, red_and_green
 from tiny_training import tiny_classifier
 
 from micronet_keras import data
@@ -21,6 +21,7 @@ CONFIG = replace(
     epochs=3,
     learning_rate=0.05,
     ema=0.5,
+    class_weights="balanced",
 )
 
 
@@ -47,6 +48,26 @@ def _train(pictures, out, config=CONFIG, **arguments):
 def trained(pictures, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained") / "run"
     return out, *_train(pictures, out)
+
+
+def test_class_weights_balance_the_loss(tmp_path):
+    paint_folder(tmp_path / "train", ["often"], 9)
+    paint_folder(tmp_path / "train", ["seldom"], 3)
+    source = data.load_dataset(str(tmp_path))
+    examples = CLASSIFICATION.examples(source, "train", CONFIG)
+    assert CLASSIFICATION.contents(examples) == (
+        "12 images: 9 often, 3 seldom; with class_weights=balanced all classes weigh the same"
+    )
+    config = replace(CONFIG, batch_size=12)
+    batches = CLASSIFICATION.batches(examples, config, training=True)
+    _, labels, weights = next(iter(batches))
+    np.testing.assert_allclose(weights, np.where(labels == 0, 12 / 18, 12 / 6))
+    loss = CLASSIFICATION.loss(None, config)
+    logits = keras.ops.cast(keras.ops.one_hot(labels, 2), "float32") * keras.ops.array([4.0, 0.0])
+    halves = [loss(labels[labels == c], logits[labels == c]) for c in (0, 1)]
+    np.testing.assert_allclose(loss(labels, logits, weights), np.mean(halves), rtol=1e-5)
+    with pytest.raises(ValueError, match="class_weights must be one of none, balanced"):
+        replace(CONFIG, class_weights="some")
 
 
 def test_learns_and_tells_so(pictures, trained):
