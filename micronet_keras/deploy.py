@@ -12,6 +12,8 @@ from micronet_keras.quantize.to_tflite import convert
 from micronet_keras.tasks import TASKS
 from micronet_mcu.files import replacing
 from micronet_mcu.graph.read import read_model
+from micronet_mcu.image_input import ImageInput
+from micronet_mcu.runner import image_of
 from micronet_mcu.to_tflm.c_array import write_c_array
 from micronet_mcu.to_tflm.forms import Prepared, prepare_flatbuffer
 from micronet_mcu.to_tflm.op_resolver import write_op_resolver
@@ -52,11 +54,12 @@ def deploy(
     >>> sorted(path.name for path in Path("out/int8").iterdir())
     ['model.tflite', 'model_data.cc', 'model_data.h', 'op_resolver.h']
     """
+    flatbuffer = convert(quantized)
     sample = quantized.sample
     if sample is None:
         sample = np.zeros(quantized.graph.input.shape, np.uint8)
-    image = (sample.astype(np.int16) - 128).astype(np.int8)[None]
-    made = prepare_flatbuffer(convert(quantized), image, fuse, groups, tune)
+    image = ImageInput(image_of(read_model(flatbuffer))).stored(sample[None])
+    made = prepare_flatbuffer(flatbuffer, image, fuse, groups, tune)
     names, answer = quantized.class_names, made.outputs[0]
     write_c_array(folder, made.flatbuffer, made.arena_bytes, image, answer, names, name)
     write_op_resolver(Path(folder, "op_resolver.h"), made.flatbuffer)

@@ -1,4 +1,4 @@
-"""The one kind of error that a user can mend."""
+"""What a user can mend: errors, and warnings."""
 
 
 class UserError(ValueError):
@@ -11,3 +11,11 @@ class UserError(ValueError):
     def __init__(self, message: str):
         # A name in it may come from a file, with any character.
         super().__init__(" ".join(message.splitlines()))
+
+
+class Doubt(UserWarning):
+    """What the user gave looks like a mistake, and the work goes on.
+
+    The message is one line that names what is odd, the likeliest reason and the way out. The
+    command line prints it as ``warning: ...``.
+    """

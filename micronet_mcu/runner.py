@@ -2,11 +2,14 @@
 
 import abc
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from micronet_mcu.batches import batches
 from micronet_mcu.errors import UserError
-from micronet_mcu.tflite.model import Tensor
+from micronet_mcu.image_input import ImageInput
+from micronet_mcu.tflite.model import Model, Tensor
 
 
 class Int8Runner(abc.ABC):
@@ -33,26 +36,55 @@ class Int8Runner(abc.ABC):
         """Runs one image: int8 [1, height, width, channels] -> the (first) int8 output."""
         return self.invoke_all(image)[0]
 
-    def predict(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels 0 to 255 [n, height, width, channels] -> the (first) output, float32 [n, ...].
+    def predict(self, images: Any) -> np.ndarray:
+        """Images -> the (first) output, float32 [n, ...].
+
+        Args:
+            images: in any form that `micronet_mcu.batches.batches` takes: an array [n, height,
+                width, channels], batches, a tf.data.Dataset. What numbers mean is said by
+                `micronet_mcu.image_input.ImageInput`: uint8 are pixels, and so are floats where the
+                model was lowered with pixels; else floats are what the Keras model takes; int8 is
+                what is stored.
 
         Raises:
-            UserError: the images are not of the size that the model takes.
+            UserError: there are no images, they are not of the size that the model takes, or they
+                cannot be what it takes.
         """
-        raw = np.concatenate([self.invoke(image[None]) for image in self.quantize(pixels)])
-        scale, zero_point = self.output.scale[0], self.output.zero_point[0]
-        return ((raw.astype(np.int32) - zero_point) * scale).astype(np.float32)
+        shape = tuple(self.input.shape[1:])
+        raw = [
+            self.invoke(image[None])
+            for batch in batches(images, shape)
+            for image in ImageInput(self.input).stored(batch)
+        ]
+        return _real(np.concatenate(raw), self.output)
 
-    def quantize(self, pixels: np.ndarray) -> np.ndarray:
-        """Pixels 0 to 255 [n, height, width, channels] as the model takes them: int8, pixel - 128.
+    def quantize(self, images: Any) -> np.ndarray:
+        """Images, as of `predict`, as the model's input stores them: int8 in most models.
 
         Raises:
-            UserError: the images are not of the size that the model takes.
+            UserError: as `predict`.
         """
-        expected = tuple(self.input.shape[1:])
-        if pixels.shape[1:] != expected:
-            raise UserError(
-                f"the model takes images of {expected}, these are {tuple(pixels.shape[1:])}; "
-                "choose that image size"
-            )
-        return (np.asarray(pixels, np.int16) - 128).astype(np.int8)
+        shape = tuple(self.input.shape[1:])
+        stored = [ImageInput(self.input).stored(batch) for batch in batches(images, shape)]
+        return np.concatenate(stored)
+
+
+def image_of(model: Model) -> Tensor:
+    """The tensor of the one image that a model takes.
+
+    Raises:
+        UserError: it takes several inputs.
+    """
+    if len(model.inputs) != 1:
+        names = ", ".join(repr(model.tensors[index].name) for index in model.inputs)
+        raise UserError(
+            f"{model.name} takes {len(model.inputs)} inputs ({names}); give a model of one image"
+        )
+    return model.tensors[model.inputs[0]]
+
+
+def _real(raw: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """What stored numbers stand for."""
+    if not len(tensor.scale):
+        return raw.astype(np.float32)
+    return ((raw.astype(np.int32) - tensor.zero_point[0]) * tensor.scale[0]).astype(np.float32)

@@ -11,9 +11,14 @@ import tensorflow as tf
 
 from micronet_keras.lower.emit import TRAINED, Range, emit, with_weights
 from micronet_keras.lower.graph import Graph
-from micronet_keras.quantize.calibrate import prepare
+from micronet_keras.quantize.calibrate import Calibration, with_ranges
 from micronet_keras.quantize.keras_builder import KerasBuilder, RoundedRange, Weighted
-from micronet_keras.quantize.quantized_graph import QuantizedGraph, pack_graph, unpack_graph
+from micronet_keras.quantize.quantized_graph import (
+    QuantizedGraph,
+    pack_graph,
+    prepare,
+    unpack_graph,
+)
 
 
 @keras.saving.register_keras_serializable("micronet_keras")
@@ -45,6 +50,8 @@ class NativeQuantizeAwareModel(keras.Model):
     """
 
     library = keras
+    # A loaded model has none, and its quantized graph no `signal_to_noise`.
+    calibration: Calibration | None = None
 
     def __init__(
         self,
@@ -74,7 +81,7 @@ class NativeQuantizeAwareModel(keras.Model):
         """The graph with the weights and ranges as trained so far, ready for conversion."""
         trained = {layer.tensor: layer for layer in self.layers if isinstance(layer, Weighted)}
         graph = with_weights(self.template, lambda name: trained[name].weights_now())
-        return QuantizedGraph(graph, self._ranges(), tuple(class_names))
+        return with_ranges(graph, self._ranges(), class_names, self.calibration)
 
     def _ranges(self) -> dict[str, Range]:
         return {

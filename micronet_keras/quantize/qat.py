@@ -10,17 +10,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from micronet_keras.lower import lower
 from micronet_keras.lower.emit import emit, with_weights
 from micronet_keras.lower.graph import Graph
 from micronet_keras.quantize import to_tf_keras
-from micronet_keras.quantize.calibrate import calibrate, prepare
+from micronet_keras.quantize.calibrate import Calibration, look_at, with_ranges
 from micronet_keras.quantize.keras_qat import NativeQuantizeAwareModel
 from micronet_keras.quantize.legacy_keras import tf_keras
-from micronet_keras.quantize.quantized_graph import QuantizedGraph
+from micronet_keras.quantize.quantized_graph import QuantizedGraph, prepare
 from micronet_keras.quantize.tf_keras_builder import TfKerasBuilder
 from micronet_mcu.errors import UserError
 
@@ -45,6 +44,7 @@ class QuantizeAwareModel(tf_keras.Model):
     """
 
     library = tf_keras
+    calibration: Calibration | None = None
 
     def __init__(
         self,
@@ -121,27 +121,30 @@ class QuantizeAwareModel(tf_keras.Model):
         return prepare(self.template, images)
 
     def quantized_graph(self, class_names: Iterable[str] = ()) -> QuantizedGraph:
-        """The graph with the weights and ranges as trained so far, ready for conversion."""
+        """The graph with the weights and ranges as trained so far, ready for conversion.
+
+        Warns:
+            Doubt: as `micronet_keras.quantize.post_training_quantize`.
+        """
         graph = with_weights(
             self.template, lambda name: tuple(value.numpy() for value in self.trained[name])
         )
         ranges = {name: quantizer.range() for name, quantizer in self.range_quantizers.items()}
-        return QuantizedGraph(graph, ranges, tuple(class_names))
+        return with_ranges(graph, ranges, class_names, self.calibration)
 
 
 ENGINES = ("tfmot", "keras")
 
 
 def quantize_aware(
-    model: keras.Model | Graph, calibration: Iterable[np.ndarray], engine: str = "tfmot"
+    model: keras.Model | Graph, calibration: Any, engine: str = "tfmot"
 ) -> QuantizeAwareModel | NativeQuantizeAwareModel:
     """Builds the model that is fine-tuned before conversion.
 
     Args:
         model: a trained Keras model that takes what `preprocess_input` returns, or a lowered graph.
-        calibration: batches of images as `calibrate` takes them: the ranges that training starts
-            with. Without them the first hundreds of steps would be clipped (tfmot starts at -6 ..
-            6).
+        calibration: images as `calibrate` takes them: the ranges that training starts with.
+            Without them the first hundreds of steps would be clipped (tfmot starts at -6 .. 6).
         engine: "tfmot" gives a model of tf_keras in tfmot's wrappers, trained in TensorFlow;
             "keras" one of Keras 3, trained on any backend by Keras' own `compile` and `fit`, saved
             and loaded as ``.keras``. The same weights and ranges become the same int8 graph.
@@ -166,15 +169,21 @@ def quantize_aware(
         raise ValueError(f"engine must be one of {ENGINES}. Received: {engine!r}")
     graph = model if isinstance(model, Graph) else lower(model)
     names = None if isinstance(model, Graph) else model.output_names
-    if engine == "keras":
-        return NativeQuantizeAwareModel(graph, calibrate(graph, calibration), names)
-    if graph.packed_classes is not None and keras.backend.backend() != "tensorflow":
+    tensorflow = keras.backend.backend() == "tensorflow"
+    if engine == "tfmot" and graph.packed_classes is not None and not tensorflow:
         raise UserError(
             "quantization-aware training of a detector by tfmot needs Keras' TensorFlow backend; "
             'set KERAS_BACKEND=tensorflow, take engine="keras", or quantize without training'
         )
-    builder = TfKerasBuilder(calibrate(graph, calibration))
-    outputs = emit(graph, builder)
-    if graph.packed_classes is not None:
-        outputs = [builder.pack(outputs, graph.packed_classes)]
-    return QuantizeAwareModel(graph, builder, outputs, names)
+    seen = look_at(graph, calibration)
+    qat: QuantizeAwareModel | NativeQuantizeAwareModel
+    if engine == "keras":
+        qat = NativeQuantizeAwareModel(graph, seen.ranges, names)
+    else:
+        builder = TfKerasBuilder(seen.ranges)
+        outputs = emit(graph, builder)
+        if graph.packed_classes is not None:
+            outputs = [builder.pack(outputs, graph.packed_classes)]
+        qat = QuantizeAwareModel(graph, builder, outputs, names)
+    qat.calibration = seen
+    return qat

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import os
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from micronet_keras.lower import graph as nodes
 from micronet_keras.lower.emit import Range
@@ -32,8 +35,12 @@ class QuantizedGraph:
         graph: the lowered graph; weights are float and not yet rounded.
         ranges: (low, high) of every tensor that has a calibrated range, by its name.
         class_names: what the outputs mean; may be empty.
-        sample: one image, uint8 [height, width, 3], for the test vector; None when there is none.
+        sample: one image as the graph takes it, for the test vector: uint8 [height, width,
+            channels] pixels, or float32 where it takes other values; None when there is none.
         task: name of the task that the model is for; empty where it is not known.
+        signal_to_noise: of the outputs in int8 against float, in dB, on a few of the calibration
+            images; 25 and more is a sound model. None when it was not measured.
+        doubts: what is odd about the calibration images, a sentence each.
     """
 
     graph: Graph
@@ -41,6 +48,8 @@ class QuantizedGraph:
     class_names: tuple[str, ...] = ()
     sample: np.ndarray | None = None
     task: str = ""
+    signal_to_noise: float | None = None
+    doubts: tuple[str, ...] = ()
 
     def save(self, path: str | os.PathLike, force: bool = True) -> None:
         """Writes one ``.npz`` file; without `force` no other is replaced.
@@ -54,6 +63,8 @@ class QuantizedGraph:
             "ranges": self.ranges,
             "class_names": self.class_names,
             "task": self.task,
+            "signal_to_noise": self.signal_to_noise,
+            "doubts": self.doubts,
         }
         if self.sample is not None:
             arrays["sample"] = self.sample
@@ -80,15 +91,25 @@ class QuantizedGraph:
                 math.isfinite(low) and low < high < math.inf for low, high in ranges.values()
             ):
                 raise ValueError("a range is empty")
-            if sample is not None and (
-                sample.dtype != np.uint8 or sample.shape != graph.input.shape
-            ):
+            wanted = np.float32 if graph.input.pixel_scale is None else np.uint8
+            if sample is not None and (sample.dtype, sample.shape) != (wanted, graph.input.shape):
                 raise ValueError("the sample is no image for this model")
-            class_names = tuple(map(str, listing["class_names"]))
-            return QuantizedGraph(graph, ranges, class_names, sample, str(listing.get("task", "")))
+            decibels = listing.get("signal_to_noise")
+            return QuantizedGraph(
+                graph,
+                ranges,
+                tuple(map(str, listing["class_names"])),
+                sample,
+                str(listing.get("task", "")),
+                None if decibels is None else float(decibels),
+                tuple(map(str, listing.get("doubts", ()))),
+            )
         except FileNotFoundError as error:
             raise UserError(f"{path}: no such file; scripts/quantize.py writes it") from error
         except Exception as error:  # Of every kind, for a damaged archive, array or listing.
+            other = _known_file(path)
+            if other:
+                raise UserError(f"{path} is not a quantized graph but {other}") from error
             raise UserError(
                 f"{path} is not a quantized graph or is damaged ({error}); "
                 "write it again with scripts/quantize.py"
@@ -111,6 +132,44 @@ def unpack_graph(listing: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -
         graph.add(_unpack(packed, arrays))
     graph.outputs = [graph[name].name for name in listing["outputs"]]
     return graph
+
+
+def as_quantized(given: Any) -> QuantizedGraph:
+    """The graph of what quantization returned, or of the file in which it was saved.
+
+    Raises:
+        UserError: it is nothing of that, or the file is none.
+    """
+    if isinstance(given, QuantizedGraph):
+        return given
+    if isinstance(given, str | os.PathLike):
+        return QuantizedGraph.load(given)
+    if hasattr(given, "quantized_graph"):
+        return given.quantized_graph()
+    raise UserError(
+        "only what is quantized becomes int8; first call post_training_quantize(model, images) "
+        f"or quantize_aware(model, images). Received: {type(given).__name__}"
+    )
+
+
+def _known_file(path: str | os.PathLike) -> str:
+    """What a file of another step is, with what it is for; empty for any other."""
+    with contextlib.suppress(OSError, zipfile.BadZipFile):
+        with open(path, "rb") as file:
+            if file.read(8)[4:] == b"TFL3":
+                return "a flatbuffer, which is what conversion makes"
+        if "model.weights.h5" in zipfile.ZipFile(path).namelist():
+            return "a Keras model; quantize it first (scripts/quantize.py)"
+    return ""
+
+
+def prepare(graph: Graph, images: np.ndarray | tf.Tensor) -> tf.Tensor:
+    """Images as the graph takes them: float32, pixels scaled as the graph's input says."""
+    node = graph.input
+    images = tf.cast(images, tf.float32)
+    if node.pixel_scale is None:
+        return images
+    return (images - node.pixel_zero) * node.pixel_scale
 
 
 def _pack(node: Node, arrays: dict[str, np.ndarray]) -> dict:

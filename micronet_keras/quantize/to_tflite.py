@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import os
+
 import tensorflow as tf
 
 from micronet_keras.lower.emit import joined_ranges, scope_names
 from micronet_keras.lower.tensorflow import run, scope_text
-from micronet_keras.quantize.quantized_graph import QuantizedGraph
+from micronet_keras.quantize.keras_qat import NativeQuantizeAwareModel
+from micronet_keras.quantize.qat import QuantizeAwareModel
+from micronet_keras.quantize.quantized_graph import QuantizedGraph, as_quantized
+from micronet_mcu.image_input import PIXELS, VALUES
 from micronet_mcu.tflite.rewrite import ModelT, pack, unpack
 
 
-def convert(quantized: QuantizedGraph) -> bytes:
+def convert(
+    quantized: QuantizedGraph | QuantizeAwareModel | NativeQuantizeAwareModel | str | os.PathLike,
+) -> bytes:
     """Converts to TensorFlow Lite: int8 in, int8 out, builtin operations of TFLM only.
 
     Convolution weights are quantized per channel; dense weights per tensor, since their per-channel
     scales would cost more flash and arena than they bring accuracy.
 
     Args:
-        quantized: what `QuantizeAwareModel.quantized_graph` or `post_training_quantize` returns.
+        quantized: what `post_training_quantize` or `quantize_aware` returns, or the ``.npz`` file
+            that `QuantizedGraph.save` wrote.
 
     Returns:
-        The bytes of the ``.tflite`` file. Batch size is 1; outputs are in the graph's order.
+        The bytes of the ``.tflite`` file. Batch size is 1; outputs are in the graph's order. The
+        input's name says what it means, see `micronet_mcu.image_input.ImageInput`.
+
+    Raises:
+        UserError: it is not quantized, as a Keras model, or there is no such file.
 
     Example:
 
@@ -28,7 +40,9 @@ def convert(quantized: QuantizedGraph) -> bytes:
     >>> flatbuffer[4:8]
     b'TFL3'
     """
+    quantized = as_quantized(quantized)
     graph = quantized.graph
+    takes_pixels = graph.input.pixel_scale is not None
     ranges = joined_ranges(graph, quantized.ranges)
 
     @tf.function(
@@ -47,6 +61,8 @@ def convert(quantized: QuantizedGraph) -> bytes:
     converter.inference_output_type = tf.int8
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     model = unpack(converter.convert())
+    (image,) = model.subgraphs[0].inputs
+    model.subgraphs[0].tensors[image].name = PIXELS if takes_pixels else VALUES
     _name_layers(model, [name for node in graph for name in scope_names(node)])
     if len(graph.outputs) > 1:
         _order_outputs(model)

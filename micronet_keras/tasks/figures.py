@@ -19,7 +19,8 @@ def signal_to_noise(reference: np.ndarray, outputs: np.ndarray) -> float:
     """SQNR in dB: power of `reference` over power of the difference; inf when they are equal."""
     noise = np.sum(np.square(np.subtract(reference, outputs, dtype=np.float64)))
     signal = np.sum(np.square(reference, dtype=np.float64))
-    return float(10 * np.log10(signal / noise)) if noise else float("inf")
+    with np.errstate(divide="ignore"):
+        return float(10 * np.log10(signal / noise)) if noise else float("inf")
 
 
 def confusion_matrix(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:

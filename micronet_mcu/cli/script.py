@@ -3,12 +3,14 @@
 import contextlib
 import io
 import sys
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
+from typing import Any
 
 from absl import app, flags, logging
 
-from micronet_mcu.errors import UserError
+from micronet_mcu.errors import Doubt, UserError
 
 
 def run(main: Callable[[list[str]], int | None], positional: str | None = None) -> None:
@@ -18,7 +20,7 @@ def run(main: Callable[[list[str]], int | None], positional: str | None = None) 
     one is allowed and reaches `main` as argv[1].
 
     Exit status: what `main` returns (None is 0); 2 for a wrong flag or a `UserError`, printed as
-    one line on standard error; 130 for Ctrl-C.
+    one line on standard error; 130 for Ctrl-C. A `Doubt` is one line there, too.
     """
     # Progress bars and results are for the user; what libraries note about themselves is not.
     logging.set_verbosity(logging.ERROR)
@@ -72,7 +74,8 @@ def _guarded(
             hint = f"; one {positional} is enough" if positional else ""
             message = f"unexpected argument {argv[allowed]!r}{hint}; --help lists the flags"
             raise UserError(message)
-        return main(argv)
+        with _doubts_in_one_line():
+            return main(argv)
     except UserError as error:
         _complain(str(error))
         return 2
@@ -81,6 +84,21 @@ def _guarded(
         return 130
 
 
-def _complain(message: str) -> None:
+@contextlib.contextmanager
+def _doubts_in_one_line() -> Iterator[None]:
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, Doubt):
+                _complain(str(message), "warning")
+            else:
+                others(message, category, *place)
+
+        warnings.showwarning = show
+        yield
+
+
+def _complain(message: str, kind: str = "error") -> None:
     with contextlib.suppress(OSError):  # A full disk may be where the messages go, too.
-        print("error: " + " ".join(message.split()), file=sys.stderr, flush=True)
+        print(f"{kind}: " + " ".join(message.split()), file=sys.stderr, flush=True)

@@ -18,6 +18,7 @@ from micronet_mcu.firmware.platforms import Platform, find_platform
 from micronet_mcu.folders import Owner, check_folder, replacing_folder
 from micronet_mcu.graph.kernels import KERNELS
 from micronet_mcu.graph.read import read_model
+from micronet_mcu.image_input import ImageInput
 from micronet_mcu.to_c import host
 from micronet_mcu.to_c.compiler import compile_model, copy_kernels
 from micronet_mcu.to_tflm.c_array import example_arrays, example_declarations, write_c_array
@@ -108,10 +109,11 @@ def export_firmware(
     groups = _check(target, runtime, fuse, groups, tune, image_source, name)
     owner = _owner(target)
     check_folder(folder, owner, force)
-    shape, classes = _image_classifier(model)
+    source, classes = _image_classifier(model)
+    shape = source.tensor.shape[1:]
     if labels and len(labels) != classes:
         raise UserError(f"{len(labels)} labels for {classes} outputs; give one for each")
-    image = _test_image(test_image, shape)
+    image = _test_image(test_image, source)
     with replacing_folder(folder, owner, force) as project, tempfile.TemporaryDirectory() as work:
         flatbuffer, arena, model_bytes, answer = _prepare(
             model, runtime, fuse, groups, tune, image, Path(work)
@@ -177,7 +179,7 @@ def _check(target: Platform, runtime, fuse, groups, tune, image_source, name) ->
     return groups
 
 
-def _image_classifier(model: bytes) -> tuple[tuple[int, int, int], int]:
+def _image_classifier(model: bytes) -> tuple[ImageInput, int]:
     parsed = read_model(model)
     refuse_custom_operators(parsed)
     if len(parsed.inputs) != 1 or len(parsed.outputs) != 1:
@@ -192,17 +194,24 @@ def _image_classifier(model: bytes) -> tuple[tuple[int, int, int], int]:
         raise UserError(f"the model is {source.dtype.name}; quantize it to int8 first")
     if len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
         raise UserError(f"the input {list(shape)} is no image of 1 or 3 channels")
-    return shape[1:], target.size
+    image = ImageInput(source)
+    if not image.takes_pixels():
+        raise UserError(
+            f"the firmware gives the model pixel - 128, and this one takes {image.describe()}; put "
+            "a Rescaling at the Keras model's beginning, so that it takes pixels"
+        )
+    return image, target.size
 
 
-def _test_image(pixels: np.ndarray | None, shape: tuple[int, int, int]) -> np.ndarray:
+def _test_image(pixels: np.ndarray | None, source: ImageInput) -> np.ndarray:
+    shape = source.tensor.shape[1:]
     if pixels is None:
         pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     if pixels.shape != shape or pixels.dtype != np.uint8:
         raise UserError(
             f"the test image is {pixels.dtype} {list(pixels.shape)}; it must be uint8 {list(shape)}"
         )
-    return (pixels.astype(np.int16) - 128).astype(np.int8)[None]
+    return source.stored(pixels[None])
 
 
 def _prepare(model, runtime, fuse, groups, tune, image, work: Path):

@@ -12,7 +12,7 @@ import numpy as np
 
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph.read import read_model
-from micronet_mcu.runner import Int8Runner
+from micronet_mcu.runner import Int8Runner, image_of
 from micronet_mcu.to_c.compiler import compile_model
 from micronet_mcu.to_c.host import build
 
@@ -35,7 +35,7 @@ class HostRunner(Int8Runner):
 
     def __init__(self, model: str | os.PathLike | bytes, fuse: bool = True):
         parsed = read_model(model)
-        self.input = parsed.tensors[parsed.inputs[0]]
+        self.input = image_of(parsed)
         self.outputs = [parsed.tensors[index] for index in parsed.outputs]
         self._folder = tempfile.TemporaryDirectory()
         compiled = compile_model(model, Path(self._folder.name, "c"), fuse=fuse)

@@ -12,6 +12,7 @@ from micronet_mcu import csource
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
 from micronet_mcu.graph.read import read_model
+from micronet_mcu.image_input import ImageInput
 from micronet_mcu.tflite.model import Tensor
 
 
@@ -79,7 +80,8 @@ def _header(name, model, arena_bytes, source, targets, class_names) -> str:
     guard = f"{upper}_DATA_H_"
     return f"""\
 // The model {name!r}: a TensorFlow Lite flatbuffer and what firmware needs to run it.
-// Real value = scale * (stored - zero point). Images are RGB rows, stored = pixel - 128.
+// Real value = scale * (stored - zero point). The image, row by row:
+// {ImageInput(source).describe()}.
 #ifndef {guard}
 #define {guard}
 

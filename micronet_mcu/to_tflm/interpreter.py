@@ -12,7 +12,7 @@ from tflite_micro.python.tflite_micro import runtime
 
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph.read import read_model
-from micronet_mcu.runner import Int8Runner
+from micronet_mcu.runner import Int8Runner, image_of
 from micronet_mcu.tflite.model import Model
 
 _PROBE = Path(__file__).with_name("arena_probe.py")
@@ -77,7 +77,7 @@ class Interpreter(Int8Runner):
     def __init__(self, model: bytes):
         parsed = read_model(model)
         refuse_custom_operators(parsed)
-        self.input = parsed.tensors[parsed.inputs[0]]
+        self.input = image_of(parsed)
         self.outputs = [parsed.tensors[index] for index in parsed.outputs]
         self.arena_bytes = measure_arena(model)
         self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=self.arena_bytes)
