@@ -1,6 +1,7 @@
 """MicroNet (ICCV 2021) in Keras, from images to an int8 model on a microcontroller."""
 
 from micronet_keras import layers, losses, metrics, models
+from micronet_keras.deploy import deploy
 from micronet_keras.models import (
     MicroNet,
     MicroNetM0,
@@ -25,6 +26,7 @@ __all__ = [
     "MicroNetPoseEstimator",
     "__version__",
     "convert",
+    "deploy",
     "layers",
     "load_pytorch_checkpoint",
     "losses",

@@ -28,7 +28,7 @@ from collections import Counter
 
 from absl import flags
 
-from micronet_keras.deploy import deploy
+from micronet_keras.deploy import write_files
 from micronet_keras.quantize import QuantizedGraph
 from micronet_mcu.cli import script
 from micronet_mcu.folders import Owner, check_folder, listing, replacing_folder
@@ -70,7 +70,7 @@ def main(argv: list[str]) -> None:
     check_folder(_OUT.value, OWNER, _FORCE.value)
     quantized = QuantizedGraph.load(_MODEL.value)
     with replacing_folder(_OUT.value, OWNER, _FORCE.value) as folder:
-        made = deploy(
+        made = write_files(
             folder,
             quantized,
             _NAME.value,

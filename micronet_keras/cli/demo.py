@@ -17,7 +17,7 @@ from absl import flags
 
 from micronet_keras import data
 from micronet_keras.compare import compare
-from micronet_keras.deploy import deploy
+from micronet_keras.deploy import write_files
 from micronet_keras.models import count_madds
 from micronet_keras.quantize import QuantizeConfig, QuantizedGraph, quantize
 from micronet_keras.tasks import CLASSIFICATION
@@ -64,7 +64,7 @@ def _demo(out: Path) -> None:
         keras.utils.set_random_seed(config.training.seed)
         # Post-training quantization loses next to nothing here; fine-tuning is for when it does.
         quantize(run, QuantizeConfig(epochs=0)).save(quantized)
-    flatbuffer = deploy(out, QuantizedGraph.load(quantized)).flatbuffer
+    flatbuffer = write_files(out, QuantizedGraph.load(quantized)).flatbuffer
 
     result = compare(run, flatbuffer)
     result.measured["int8"].draw(out / "confusion_matrix.png", "MicroNet-M0, int8 on TFLM")

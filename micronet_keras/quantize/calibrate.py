@@ -153,6 +153,16 @@ def with_ranges(
     return measured(quantized, seen.images)
 
 
+def few_of(images: Any, graph: Graph) -> np.ndarray:
+    """The first images, as many as are looked at for `QuantizedGraph.signal_to_noise`."""
+    kept: list[np.ndarray] = []
+    for batch in batches(images, graph.input.shape):
+        kept += list(batch[: _COMPARED - len(kept)].astype(np.float32))
+        if len(kept) == _COMPARED:
+            break
+    return np.stack(kept)
+
+
 class _Watched:
     """What is odd about images, found while they pass by."""
 

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
-from typing import Any
+from typing import TextIO
 
 from absl import app, flags, logging
 
@@ -89,11 +89,18 @@ def _doubts_in_one_line() -> Iterator[None]:
     with warnings.catch_warnings():
         others = warnings.showwarning
 
-        def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
             if issubclass(category, Doubt):
                 _complain(str(message), "warning")
             else:
-                others(message, category, *place)
+                others(message, category, filename, lineno, file, line)
 
         warnings.showwarning = show
         yield
