@@ -6,10 +6,15 @@ from typing import Any
 
 from absl import flags
 
+from micronet_mcu.errors import UserError
 
-def setting(default: Any, help_text: str) -> Any:
-    """A dataclass field with a default and the text that documentation and ``--help`` show."""
-    return dataclasses.field(default=default, metadata={"help": help_text})
+
+def setting(default: Any, help_text: str, second: str | None = None) -> Any:
+    """A dataclass field with a default and the text that documentation and ``--help`` show.
+
+    `second` is the name of another field: on the command line "96x128" gives both.
+    """
+    return dataclasses.field(default=default, metadata={"help": help_text, "second": second})
 
 
 def documented(config: type) -> type:
@@ -46,16 +51,44 @@ def define_flags(config: type, module: str, when_absent: str | None = None) -> N
         if kind is bool:
             flag = flags.BooleanFlag(field.name, None, text)
         else:
-            serializer = flags.ArgumentSerializer()
-            flag = flags.Flag(parsers[kind], serializer, field.name, None, text)
+            parser = _PairParser() if field.metadata.get("second") else parsers[kind]
+            flag = flags.Flag(parser, flags.ArgumentSerializer(), field.name, None, text)
         flags.DEFINE_flag(flag, module_name=module)
 
 
 def given_flags(*configs: type) -> dict[str, Any]:
-    """The fields of dataclasses that were given as flags, for ``dataclasses.replace``."""
-    names = {field.name for config in configs for field in _plain_fields(config)}
-    values = {name: flags.FLAGS[name].value for name in sorted(names)}
-    return {name: value for name, value in values.items() if value is not None}
+    """The fields of dataclasses that were given as flags, for ``dataclasses.replace``.
+
+    Raises:
+        UserError: one was given twice, as --image_size=96x128 with --image_width.
+    """
+    fields = {field.name: field for config in configs for field in _plain_fields(config)}
+    values = {name: flags.FLAGS[name].value for name in sorted(fields)}
+    given = {name: value for name, value in values.items() if value is not None}
+    for name, pair in [item for item in given.items() if isinstance(item[1], tuple)]:
+        second = fields[name].metadata["second"]
+        if second in given:
+            raise UserError(f"--{name}={pair[0]}x{pair[1]} and --{second} exclude each other")
+        given[name], given[second] = pair
+    return given
+
+
+class _PairParser(flags.ArgumentParser):
+    """A whole number, or two as in "96x128"."""
+
+    syntactic_help = "a whole number, or two as in 96x128"
+
+    def parse(self, argument: str | int) -> int | tuple[int, ...]:
+        try:
+            first, *others = (int(part) for part in str(argument).lower().split("x"))
+        except ValueError:
+            raise ValueError(f"{argument!r} is not {self.syntactic_help}") from None
+        if len(others) > 1:
+            raise ValueError(f"{argument!r} is not {self.syntactic_help}")
+        return (first, *others) if others else first
+
+    def flag_type(self) -> str:
+        return "int"
 
 
 def _plain_fields(config: type) -> list[dataclasses.Field]:

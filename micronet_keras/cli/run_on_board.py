@@ -39,9 +39,6 @@ def main(argv: list[str]) -> None:
     source = load_dataset(_DATASET.value, _DATA_DIR.value)
     with open_port(_PORT.value, _BAUD.value) as port:
         board = BoardClient(port)
-        height, width, _ = board.model.shape
-        if height != width:
-            raise UserError(f"the board's model takes {height}x{width}; only squares are supported")
         if board.model.classes != len(source.class_names):
             raise UserError(
                 f"the board's model has {board.model.classes} classes, {source.name} has "
@@ -61,7 +58,7 @@ def main(argv: list[str]) -> None:
 
 def _measure(board: BoardClient, source) -> dict:
     correct, latencies = 0, []
-    size = board.model.shape[0]
+    size = board.model.shape[:2]
     total = min(_IMAGES.value, source.splits.get(_SPLIT.value, _IMAGES.value))
     for image, label in _examples(source, size, total):
         board.load(image)
@@ -85,7 +82,7 @@ def _measure(board: BoardClient, source) -> dict:
     }
 
 
-def _examples(source, size: int, total: int):
+def _examples(source, size: tuple[int, int], total: int):
     count = 0
     for images, labels in eval_batches(source, _SPLIT.value, size, 16):
         for image, label in zip(np.asarray(images), np.asarray(labels), strict=True):

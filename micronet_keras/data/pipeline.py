@@ -9,6 +9,8 @@ from micronet_mcu.errors import UserError
 # Decoded images are kept in memory when all of a split fit into this.
 CACHE_BYTES = 2**30
 
+Size = tuple[int, int]
+
 # Records to shuffle among when they are too many to shuffle them all.
 _SHUFFLE_BUFFER = 8192
 
@@ -16,7 +18,7 @@ _SHUFFLE_BUFFER = 8192
 def train_batches(
     source: Source,
     split: str,
-    image_size: int,
+    image_size: int | Size,
     batch_size: int,
     seed: int,
     first_epoch: int = 0,
@@ -34,13 +36,13 @@ def train_batches(
     `source.splits[split] // batch_size` batches; a bad image's place is taken by another image.
 
     Augmentation is the authors' (torchvision's RandomResizedCrop and RandomHorizontalFlip): a
-    crop of a random share of the area, from `min_scale` to 1, of aspect ratio 3/4 to 4/3, resized
-    bilinearly, then a flip with probability 1/2.
+    crop of a random share of the area, from `min_scale` to 1, of aspect ratio 3/4 to 4/3 (times
+    that of the batches), resized bilinearly, then a flip with probability 1/2.
 
     Args:
         source: from `load_dataset`.
         split: a name in `source.splits`.
-        image_size: height and width of the batches in pixels.
+        image_size: (height, width) of the batches in pixels; one number is a square.
         batch_size: images in a batch.
         seed: any whole number.
         first_epoch: number of the first epoch, from 0.
@@ -53,7 +55,7 @@ def train_batches(
         cache_bytes: decoded images are kept in memory when the split takes less than this.
 
     Returns:
-        tf.data.Dataset of (uint8 [batch_size, image_size, image_size, 3] RGB, int32 [batch_size]).
+        tf.data.Dataset of (uint8 [batch_size, height, width, 3] RGB, int32 [batch_size]).
 
     Raises:
         UserError: no such split, no labels, too few images, bad images when they are refused.
@@ -72,7 +74,8 @@ def train_batches(
         raise ValueError(
             f"first_epoch must be from 0 to epochs. Received: {first_epoch} of {epochs} epochs"
         )
-    records = _labelled_records(source, split, image_size, batch_size, on_bad_image)
+    size = _size(image_size)
+    records = _labelled_records(source, split, batch_size, on_bad_image)
     count = source.splits[split]
     steps = count // batch_size
     if steps == 0:
@@ -82,7 +85,7 @@ def train_batches(
         )
 
     def augmented(epoch, place, record):
-        image = _augment(record["image"], image_size, (seed, epoch, place), min_scale, flip)
+        image = _augment(record["image"], size, (seed, epoch, place), min_scale, flip)
         return image, tf.cast(record["label"], tf.int32)
 
     dataset = shuffled_epochs(
@@ -139,27 +142,27 @@ def shuffled_epochs(
 def eval_batches(
     source: Source,
     split: str,
-    image_size: int,
+    image_size: int | Size,
     batch_size: int,
     *,
     crop_fraction: float | None = None,
     on_bad_image: str = "skip",
 ) -> tf.data.Dataset:
-    """All images of a split in their order, resized and cut to a centred square.
+    """All images of a split in their order, resized (antialiased) and cut at the centre.
 
-    The shorter side is resized to image_size / crop_fraction (antialiased), then the centre is
-    taken: the authors' 256 -> 224 is a fraction of 0.875.
+    What is kept is the largest part of the batches' shape that fits into the image, and of its
+    sides the `crop_fraction`: the authors' 256 -> 224 is a fraction of 0.875.
 
     Args:
         source: from `load_dataset`.
         split: a name in `source.splits`.
-        image_size: height and width of the batches in pixels.
+        image_size: (height, width) of the batches in pixels; one number is a square.
         batch_size: images in a batch; the last batch may have fewer.
         crop_fraction: in (0, 1]; `source.crop_fraction` when None.
         on_bad_image: as in `train_batches`.
 
     Returns:
-        tf.data.Dataset of (uint8 [b, image_size, image_size, 3] RGB, int32 [b]).
+        tf.data.Dataset of (uint8 [b, height, width, 3] RGB, int32 [b]).
 
     Raises:
         UserError, ValueError: as `train_batches`.
@@ -172,10 +175,11 @@ def eval_batches(
     crop_fraction = source.crop_fraction if crop_fraction is None else crop_fraction
     if not 0 < crop_fraction <= 1:
         raise ValueError(f"crop_fraction must be in (0, 1]. Received: {crop_fraction}")
-    records = _labelled_records(source, split, image_size, batch_size, on_bad_image)
+    size = _size(image_size)
+    records = _labelled_records(source, split, batch_size, on_bad_image)
 
     def prepared(record):
-        image = _centre(record["image"], image_size, crop_fraction)
+        image = _centre(record["image"], size, crop_fraction)
         return image, tf.cast(record["label"], tf.int32)
 
     images = decoded(records, source.bad_images).map(
@@ -184,14 +188,22 @@ def eval_batches(
     return images.batch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
+def _size(image_size: int | Size) -> Size:
+    sides = image_size if isinstance(image_size, tuple) else (image_size, image_size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+        raise ValueError(
+            f"image_size must be a whole number from 1, or two of them. Received: {image_size!r}"
+        )
+    return sides
+
+
 def _labelled_records(
-    source: Source, split: str, image_size: int, batch_size: int, on_bad_image: str
+    source: Source, split: str, batch_size: int, on_bad_image: str
 ) -> tf.data.Dataset:
     if on_bad_image not in ("skip", "error"):
         raise ValueError(f"on_bad_image must be 'skip' or 'error'. Received: {on_bad_image!r}")
-    for name, value in (("image_size", image_size), ("batch_size", batch_size)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number from 1. Received: {value!r}")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number from 1. Received: {batch_size!r}")
     records = source.raw(split)
     if not source.has_labels:
         raise UserError(
@@ -219,34 +231,38 @@ def _decoded_bytes(source: Source, split: str) -> int:
     return sum(sizes) * source.splits[split] // len(sizes)
 
 
-def _augment(image, size: int, key, min_scale: float, flip: bool):
+def _augment(image, size: Size, key, min_scale: float, flip: bool):
     """A random resized crop and flip of uint8 [h, w, 3], a pure function of the image and `key`."""
     seed, epoch, place = (tf.cast(part, tf.int64) for part in key)
     number = epoch * 2**32 + place
     random = tf.random.stateless_uniform((_CROP_TRIES, 4), (seed, number))
-    top, left, height, width = _random_crop(tf.shape(image), random, min_scale)
-    image = _resized(image[top : top + height, left : left + width], size, size)
+    aspect = size[1] / size[0]
+    top, left, height, width = _random_crop(tf.shape(image), random, min_scale, aspect)
+    image = _resized(image[top : top + height, left : left + width], *size)
     if flip:
         mirror = tf.random.stateless_uniform((), (seed, -1 - number)) < 0.5
         image = tf.cond(mirror, lambda: image[:, ::-1], lambda: image)
-    return tf.ensure_shape(image, (size, size, 3))
+    return tf.ensure_shape(image, (*size, 3))
 
 
 _CROP_TRIES = 10
 
 
-def _random_crop(shape, random, min_scale: float):
-    """torchvision's RandomResizedCrop: the first of ten tries that fits, else the middle."""
+def _random_crop(shape, random, min_scale: float, aspect: float = 1.0):
+    """torchvision's RandomResizedCrop: the first of ten tries that fits, else the middle.
+
+    `aspect` is the width of the result by its height.
+    """
     height, width = tf.cast(shape[0], tf.float32), tf.cast(shape[1], tf.float32)
     area = height * width * (min_scale + (1 - min_scale) * random[:, 0])
     log_ratio = tf.math.log(4 / 3)
-    ratio = tf.exp(log_ratio * (2 * random[:, 1] - 1))
+    ratio = aspect * tf.exp(log_ratio * (2 * random[:, 1] - 1))
     widths = tf.round(tf.sqrt(area * ratio))
     heights = tf.round(tf.sqrt(area / ratio))
     fits = (widths >= 1) & (heights >= 1) & (widths <= width) & (heights <= height)
     # After the tries: the largest middle part of an allowed ratio.
-    widths = tf.concat([widths, [tf.minimum(width, tf.round(height * 4 / 3))]], 0)
-    heights = tf.concat([heights, [tf.minimum(height, tf.round(width * 4 / 3))]], 0)
+    widths = tf.concat([widths, [tf.minimum(width, tf.round(height * aspect * 4 / 3))]], 0)
+    heights = tf.concat([heights, [tf.minimum(height, tf.round(width / aspect * 4 / 3))]], 0)
     tops = tf.floor(random[:, 2] * (height + 1 - heights[:-1]))
     lefts = tf.floor(random[:, 3] * (width + 1 - widths[:-1]))
     tops = tf.concat([tops, [tf.floor((height - heights[-1]) / 2)]], 0)
@@ -256,15 +272,18 @@ def _random_crop(shape, random, min_scale: float):
     return tf.unstack(tf.cast(crop, tf.int32))
 
 
-def _centre(image, size: int, crop_fraction: float):
-    """The centred square of uint8 [h, w, 3], `crop_fraction` of the shorter side, at `size`."""
-    shape = tf.shape(image)
-    shorter = tf.cast(tf.minimum(shape[0], shape[1]), tf.float64)
-    # Resizing the whole and cutting size x size out of it would be the same but slower.
-    side = tf.maximum(tf.cast(tf.round(shorter * crop_fraction), tf.int32), 1)
-    top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
-    image = _resized(image[top : top + side, left : left + side], size, size)
-    return tf.ensure_shape(image, (size, size, 3))
+def _centre(image, size: Size, crop_fraction: float):
+    """The centre of uint8 [h, w, 3] at `size`, see `eval_batches`."""
+    height, width = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float64))
+    sides = (
+        tf.minimum(height, width * (size[0] / size[1])),
+        tf.minimum(width, height * (size[1] / size[0])),
+    )
+    # Resizing the whole and cutting the size out of it would be the same but slower.
+    kept = tf.maximum(tf.cast(tf.round(tf.stack(sides) * crop_fraction), tf.int32), 1)
+    top, left = tf.unstack((tf.shape(image)[:2] - kept) // 2)
+    image = _resized(image[top : top + kept[0], left : left + kept[1]], *size)
+    return tf.ensure_shape(image, (*size, 3))
 
 
 def _resized(image, height: int, width: int):

@@ -127,9 +127,6 @@ class Classification(Task):
         return build_classifier(network, shape, classes, config.dropout, weights, skip_head)
 
     def check(self, runner: Runner, source: data.Source, config: ClassificationConfig) -> None:
-        height, width = config.training.size
-        if height != width:
-            raise UserError(f"a classifier's images are square, not {height} x {width}")
         check_image_shape(runner, config)
         shapes, classes = interface(runner)[1], len(self.class_names(source))
         if shapes != [(classes,)]:
@@ -167,14 +164,14 @@ class Classification(Task):
             return data.eval_batches(
                 examples.source,
                 examples.split,
-                settings.image_size,
+                settings.size,
                 settings.batch_size,
                 on_bad_image=settings.on_bad_image,
             )
         batches = data.train_batches(
             examples.source,
             examples.split,
-            settings.image_size,
+            settings.size,
             settings.batch_size,
             settings.seed,
             first_epoch,

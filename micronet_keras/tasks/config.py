@@ -32,7 +32,11 @@ class TrainConfig:
     (128, 96)
     """
 
-    image_size: int = setting(224, "height of the input image in pixels, at least 32")
+    image_size: int = setting(
+        224,
+        "height of the input image in pixels, at least 32 (as a flag also height x width: 96x128)",
+        second="image_width",
+    )
     image_width: int = setting(0, "its width in pixels; 0 is a square")
     batch_size: int = setting(256, "images per step, over all devices together")
     epochs: int = setting(600, "passes over the training split")

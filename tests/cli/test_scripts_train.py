@@ -48,6 +48,8 @@ def test_flags_override_the_preset(train, monkeypatch):
         train, monkeypatch, "--preset=m3", "--epochs=7", "--ema=0.99", "--noflip", "--seed=3"
     )
     assert given == replace(RECIPES["m3"], epochs=7, ema=0.99, flip=False, seed=3)
+    given = _config(train, monkeypatch, "--image_size=96x128")
+    assert given == replace(RECIPES["quick"], image_size=96, image_width=128)
 
 
 def test_learning_rate_is_scaled_on_request_only(train, monkeypatch):
@@ -74,7 +76,9 @@ def test_learning_rate_is_scaled_on_request_only(train, monkeypatch):
         (["--task=keypoints", "--mosaic=1"], "--task=keypoints has no setting --mosaic"),
         (["--task=keypoints", "--preset=m0"], "has no preset 'm0'; choose among: coco, quick"),
         (["--task=keypoints", "--sigma=0"], "sigma must be above 0"),
-        (["--task=detection", "--image_size=100"], "squares of a multiple of 32"),
+        (["--task=detection", "--image_size=96x100"], "are multiples of 32. Received: 96 x 100"),
+        (["--image_size=96x"], "'96x' is not a whole number, or two as in 96x128"),
+        (["--image_size=96x128", "--image_width=64"], "--image_width exclude each other"),
     ],
 )
 def test_mistakes_are_one_line(train, tmp_path, capsys, arguments, message):

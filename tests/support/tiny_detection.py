@@ -106,8 +106,8 @@ BACKBONE = MicroNetConfig(
 )
 
 
-def tiny_detector(classes=2, size=SIZE, **head):
+def tiny_detector(classes=2, size=(SIZE, SIZE), **head):
     """A detector of one level of 8 x 8 places at 64 x 64 pixels."""
-    backbone = MicroNet(BACKBONE, input_shape=(size, size, 3), include_top=False)
+    backbone = MicroNet(BACKBONE, input_shape=(*size, 3), include_top=False)
     head = {"strides": (8,), "width": 16, "blocks": 1, **head}
     return MicroNetObjectDetector(backbone, classes, **head)

@@ -72,9 +72,9 @@ def grounds():
     return labelled(ground_picture, ["dark", "bright"])
 
 
-def tiny_classifier():
+def tiny_classifier(size=(32, 32)):
     """Convolutions down to one place that sees all of 32 x 32 pixels."""
-    x = image = keras.Input((32, 32, 3))
+    x = image = keras.Input((*size, 3))
     for number in range(5):
         x = keras.layers.Conv2D(8, 3, 2, "same", use_bias=False, name=f"conv{number}")(x)
         x = keras.layers.BatchNormalization(momentum=0.9, name=f"bn{number}")(x)
@@ -83,9 +83,9 @@ def tiny_classifier():
     return keras.Model(image, keras.layers.Dense(2, name="logits")(x), name="tiny")
 
 
-def talkative_detector():
+def talkative_detector(size=(64, 64)):
     """One that finds something from the start, be it right or wrong."""
-    model = tiny_detection.tiny_detector()
+    model = tiny_detection.tiny_detector(size=size)
     model.get_layer("p3_scores").bias.assign([-1.0, -1.0])
     return model
 
@@ -96,7 +96,7 @@ class Case:
 
     Attributes:
         task, config: what is learnt, and how.
-        build: a new model.
+        build: a new model, of (height, width) if given.
         source: a new dataset.
         figures: the names of what is measured.
         loss: settings of the loss that are not its defaults.
@@ -105,7 +105,7 @@ class Case:
 
     task: Task
     config: object
-    build: Callable[[], keras.Model]
+    build: Callable[..., keras.Model]
     source: Callable[[], Source]
     figures: tuple[str, ...]
     loss: dict
@@ -154,7 +154,7 @@ CASES = {
         Case(
             KEYPOINTS,
             KeypointConfig(training=_training(image_size=64), sigma=1.5, half_body=0.0),
-            lambda: MicroNetPoseEstimator(tiny_backbone((64, 64, 3)), HEAD),
+            lambda size=(64, 64): MicroNetPoseEstimator(tiny_backbone((*size, 3)), HEAD),
             lambda: stick_figures.figures(**SPLITS),
             ("AP", "AP50", "AP75", "OKS", "error_cells"),
             {"sigma": 1.5},

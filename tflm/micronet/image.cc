@@ -109,6 +109,10 @@ Status CheckCrop(const Image &image, const Crop &crop, int width, int height) {
   return {};
 }
 
+int AtLeast1(int dividend, int divisor) {
+  return dividend < divisor ? 1 : dividend / divisor;
+}
+
 }  // namespace
 
 Status FillInput(const Image &image, const Crop &wanted, int width, int height, int channels,
@@ -120,8 +124,12 @@ Status FillInput(const Image &image, const Crop &wanted, int width, int height, 
   if (row_bytes < least) return {StatusCode::kImageData, row_bytes, least};
   Crop crop = wanted;
   if (crop.width == 0 || crop.height == 0) {
-    const int side = image.width < image.height ? image.width : image.height;
-    crop = {(image.width - side) / 2, (image.height - side) / 2, side, side};
+    const int across = AtLeast1(image.height * width + height / 2, height);
+    const int down = AtLeast1(image.width * height + width / 2, width);
+    const int crop_width = across < image.width ? across : image.width;
+    const int crop_height = down < image.height ? down : image.height;
+    crop = {(image.width - crop_width) / 2, (image.height - crop_height) / 2, crop_width,
+            crop_height};
   }
   status = CheckCrop(image, crop, width, height);
   if (!status.ok()) return status;

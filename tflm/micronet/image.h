@@ -26,7 +26,7 @@ struct Image {
   PixelFormat format = PixelFormat::kRgb888;
 };
 
-// A part of a picture. width or height 0: the largest centred square.
+// A part of a picture. width or height 0: the largest centred part of the input's shape.
 struct Crop {
   int left = 0;
   int top = 0;

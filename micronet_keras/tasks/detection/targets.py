@@ -8,6 +8,7 @@ from micronet_keras.data import Source, shuffled_epochs
 from micronet_keras.data.decoding import decoded, refuse_bad_images
 from micronet_keras.tasks.detection import augment
 from micronet_keras.tasks.detection.annotations import read_objects, require_objects
+from micronet_keras.tasks.detection.augment import Size
 from micronet_mcu.errors import UserError
 
 # An object stays in a crop where so much of its area is left.
@@ -17,7 +18,7 @@ VISIBLE_SHARE = 0.4
 def train_batches(
     source: Source,
     split: str,
-    image_size: int,
+    image_size: Size,
     batch_size: int,
     seed: int,
     first_epoch: int = 0,
@@ -35,14 +36,15 @@ def train_batches(
     of (seed, epoch). Bad annotations are left out: `check_annotations` names them.
 
     Args:
-        source, split, image_size, batch_size, seed, first_epoch, epochs, on_bad_image: as there.
+        source, split, batch_size, seed, first_epoch, epochs, on_bad_image: as there.
+        image_size: (height, width) of the batches in pixels.
         smallest_window, largest_window: side of the window that is cut out, as a share of the
             image's longer side: below 1 it crops, above 1 it shrinks the image.
         flip: whether images are mirrored, left to right.
         mosaic: share of the images that are put together from four.
 
     Returns:
-        tf.data.Dataset of uint8 [batch_size, image_size, image_size, 3] RGB and float32
+        tf.data.Dataset of uint8 [batch_size, height, width, 3] RGB and float32
         [batch_size, n, 5]: (top, left, bottom, right) in pixels and the class, -1 for padding; n
         is at least 1 and differs between batches.
 
@@ -52,9 +54,9 @@ def train_batches(
 
     Example:
 
-    >>> images, objects = next(iter(train_batches(scenes, "train", 64, 2, seed=1)))
+    >>> images, objects = next(iter(train_batches(scenes, "train", (64, 96), 2, seed=1)))
     >>> images.shape[:3], objects.shape[-1]
-    (TensorShape([2, 64, 64]), 5)
+    (TensorShape([2, 64, 96]), 5)
     """
     if not 0 < smallest_window <= largest_window:
         raise ValueError(
@@ -80,7 +82,7 @@ def train_batches(
         number = epoch * 2**32 + place
         boxes, labels, crowd, problem = read_objects(record, classes)
         window = augment.random_window(
-            tf.shape(record["image"]), (seed, number), smallest_window, largest_window
+            tf.shape(record["image"]), (seed, number), smallest_window, largest_window, image_size
         )
         image, boxes = augment.cut(record["image"], boxes, window, image_size)
         boxes, seen = augment.visible(boxes, image_size, VISIBLE_SHARE)
@@ -97,7 +99,7 @@ def train_batches(
     ).map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.padded_batch(
         batch_size,
-        ((image_size, image_size, 3), (None, 5), ()),
+        ((*image_size, 3), (None, 5), ()),
         padding_values=(tf.constant(0, tf.uint8), -1.0, tf.constant(0, tf.int64)),
         drop_remainder=True,
     )
@@ -114,15 +116,15 @@ def train_batches(
 def eval_batches(
     source: Source,
     split: str,
-    image_size: int,
+    image_size: Size,
     batch_size: int,
     *,
     on_bad_image: str = "skip",
 ) -> tf.data.Dataset:
-    """All images of a split in their order, whole, scaled to fit and padded to a square.
+    """All images of a split in their order, whole, scaled to fit and padded at their ends.
 
     Returns:
-        tf.data.Dataset of (uint8 [b, image_size, image_size, 3] RGB, float32 [b, n, 7]): top, left,
+        tf.data.Dataset of (uint8 [b, height, width, 3] RGB, float32 [b, n, 7]): top, left,
         bottom, right in pixels of the batch's image, class (-1 for padding), 1.0 for a crowd that
         may be found or not, and pixels of the original image for one of the batch's.
 
@@ -133,26 +135,26 @@ def eval_batches(
 
     def prepared(record):
         boxes, labels, crowd, problem = read_objects(record, classes)
-        window = augment.whole_window(tf.shape(record["image"]))
+        window = augment.whole_window(tf.shape(record["image"]), image_size)
         image, boxes = augment.cut(record["image"], boxes, window, image_size)
         rows = tf.concat(
             [
                 boxes,
                 tf.cast(labels, tf.float32)[:, None],
                 tf.cast(crowd, tf.float32)[:, None],
-                tf.fill((tf.shape(labels)[0], 1), window[2] / image_size),
+                tf.fill((tf.shape(labels)[0], 1), window[2] / image_size[0]),
             ],
             axis=1,
         )
         rows = tf.boolean_mask(rows, problem < 0)
-        padding = tf.stack([0.0, 0.0, 0.0, 0.0, -1.0, 0.0, window[2] / image_size])
+        padding = tf.stack([0.0, 0.0, 0.0, 0.0, -1.0, 0.0, window[2] / image_size[0]])
         return image, tf.concat([rows, padding[None]], axis=0)
 
     records = decoded(_records(source, split, on_bad_image), source.bad_images)
     images = records.map(prepared, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     batches = images.padded_batch(
         batch_size,
-        ((image_size, image_size, 3), (None, 7)),
+        ((*image_size, 3), (None, 7)),
         padding_values=(tf.constant(0, tf.uint8), -1.0),
     )
     return batches.prefetch(tf.data.AUTOTUNE)

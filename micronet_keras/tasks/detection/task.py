@@ -73,9 +73,10 @@ class DetectionConfig:
 
     def __post_init__(self):
         height, width = self.training.size
-        if height != width or height % 32:
+        if height % 32 or width % 32:
             raise ValueError(
-                f"a detector's images are squares of a multiple of 32. Received: {height} x {width}"
+                "the sides of a detector's images are multiples of 32. "
+                f"Received: {height} x {width}"
             )
         check_fields(
             self,
@@ -167,7 +168,7 @@ class Detection(Task):
         return train_batches(
             examples.source,
             examples.split,
-            settings.image_size,
+            settings.size,
             settings.batch_size,
             settings.seed,
             first_epoch,
@@ -242,7 +243,7 @@ class Detection(Task):
         return eval_batches(
             examples.source,
             examples.split,
-            config.training.image_size,
+            config.training.size,
             config.training.batch_size,
             on_bad_image=config.training.on_bad_image,
         )

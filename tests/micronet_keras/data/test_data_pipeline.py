@@ -69,28 +69,29 @@ def test_every_image_once_an_epoch(source, tmp_path):
     assert all((colour[0] == 60) == (label == 1) for colour, label in found)
 
 
-def _crops(shape, min_scale, count=400):
+def _crops(shape, min_scale, count=400, aspect=1.0):
     @tf.function
     def crop(number):
         random = tf.random.stateless_uniform((10, 4), (3, number))
-        return tf.stack(pipeline._random_crop(tf.constant(shape), random, min_scale))
+        return tf.stack(pipeline._random_crop(tf.constant(shape), random, min_scale, aspect))
 
     return (crop(tf.constant(number)).numpy().tolist() for number in range(count))
 
 
-@pytest.mark.parametrize("min_scale", [0.08, 0.5])
-def test_random_crop(min_scale):
+@pytest.mark.parametrize(("min_scale", "aspect"), [(0.08, 1.0), (0.5, 1.0), (0.08, 2.0)])
+def test_random_crop(min_scale, aspect):
     shares, ratios = [], []
-    for top, left, height, width in _crops((200, 300, 3), min_scale):
+    for top, left, height, width in _crops((200, 300, 3), min_scale, aspect=aspect):
         assert 0 <= top <= 200 - height and 0 <= left <= 300 - width
         shares.append(height * width / 60000)
-        ratios.append(width / height)
+        ratios.append(width / height / aspect)
     assert min_scale - 0.02 < min(shares) < min_scale + 0.15 and 0.85 < max(shares) <= 1
     assert 0.74 < min(ratios) < 0.85 and 1.2 < max(ratios) < 1.35
 
 
 def test_random_crop_that_cannot_fit_takes_the_middle():
     assert next(_crops((10, 100, 3), 1.0)) == [0, 43, 10, 13]
+    assert next(_crops((100, 10, 3), 1.0, aspect=2.0)) == [46, 0, 7, 10]
 
 
 def test_flip_can_be_switched_off(tmp_path):
@@ -139,9 +140,24 @@ def test_evaluation_crop(tmp_path):
     assert np.array_equal(centre(), centre(crop_fraction=0.875))
 
 
+@pytest.mark.parametrize(
+    ("size", "rows", "columns"),
+    [((10, 20), (5, 35), (0, 60)), ((20, 10), (0, 40), (20, 40)), ((8, 12), (0, 40), (0, 60))],
+)
+def test_evaluation_keeps_the_largest_part_of_the_batches_shape(size, rows, columns):
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[slice(*rows), slice(*columns)] = 255
+    assert (pipeline._centre(tf.constant(pixels), size, 1.0) == 255).numpy().all()
+
+
+def test_training_batches_of_any_shape(source):
+    images, _ = next(iter(train_batches(source, "train", (16, 32), 8, seed=1)))
+    assert images.shape == (8, 16, 32, 3)
+
+
 def test_images_of_the_right_size_are_left_alone(source):
     image = tf.constant(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8))
-    assert np.array_equal(pipeline._centre(image, 16, 1.0), image)
+    assert np.array_equal(pipeline._centre(image, (16, 16), 1.0), image)
 
 
 def _with_bad_images(folder, good, bad):
@@ -212,8 +228,9 @@ def test_wrong_arguments(source, options, message):
 
 
 def test_wrong_arguments_of_both(source):
-    with pytest.raises(ValueError, match="image_size .*Received: 0"):
-        train_batches(source, "train", 0, 8, seed=1)
+    for size in (0, (16, 0), (16, 16, 3)):
+        with pytest.raises(ValueError, match="image_size .*Received: "):
+            train_batches(source, "train", size, 8, seed=1)
     with pytest.raises(ValueError, match="batch_size .*Received: -1"):
         eval_batches(source, "test", 16, -1)
     with pytest.raises(ValueError, match=r"crop_fraction .*Received: 0\.0"):

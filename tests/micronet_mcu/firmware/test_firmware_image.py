@@ -111,10 +111,22 @@ def test_no_resize_is_pixel_minus_128(converter):
     np.testing.assert_array_equal(pixels, (picture.astype(int) - 128).astype(np.int8))
 
 
-def test_no_crop_means_the_largest_centred_square(converter):
-    picture = np.zeros((4, 8, 3), np.uint8)
-    picture[:, 2:6] = 200
-    *_, pixels, _ = convert(converter, picture.tobytes(), RGB888, 8, 4, (2, 2))
+@pytest.mark.parametrize(
+    ("size", "out", "rows", "columns"),
+    [
+        ((8, 4), (2, 2), (0, 4), (2, 6)),
+        ((8, 4), (1, 2), (0, 4), (3, 5)),
+        ((8, 8), (4, 2), (2, 6), (0, 8)),
+        ((8, 1), (1, 8), (0, 1), (3, 4)),
+    ],
+)
+def test_no_crop_means_the_largest_centred_part_of_the_inputs_shape(
+    converter, size, out, rows, columns
+):
+    width, height = size
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[slice(*rows), slice(*columns)] = 200
+    *_, pixels, _ = convert(converter, picture.tobytes(), RGB888, width, height, out)
     assert (pixels == 72).all()
 
 
