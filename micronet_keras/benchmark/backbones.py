@@ -15,9 +15,9 @@ from micronet_keras.train import make_repeatable, train
 BACKBONES = ("micronet_m3", "mobilenet_v3_small")
 
 
-def build_backbone(name: str, image_size: int) -> keras.Model:
+def build_backbone(name: str, size: tuple[int, int]) -> keras.Model:
     """One of `BACKBONES` with random weights, for images as `preprocess_input` makes them."""
-    shape = (image_size, image_size, 3)
+    shape = (*size, 3)
     if name == "micronet_m3":
         return MicroNetM3(input_shape=shape, include_top=False)
     backbone = keras.applications.MobileNetV3Small(
@@ -53,7 +53,7 @@ def compare_backbones(
     classes = len(DETECTION.class_names(source))
     for name in BACKBONES:
         make_repeatable(config.training)
-        backbone = build_backbone(name, config.training.image_size)
+        backbone = build_backbone(name, config.training.size)
         model = MicroNetObjectDetector(backbone, classes, head=config.head)
         result = train(
             DETECTION, model, source, config, Path(out_dir, name),

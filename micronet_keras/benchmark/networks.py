@@ -60,7 +60,7 @@ VARIANTS: dict[str, Callable[[keras.Model], keras.Model]] = {
 
 
 def build_network(
-    name: str, variant: str, image_size: int, classes: int, dropout: float
+    name: str, variant: str, size: tuple[int, int], classes: int, dropout: float
 ) -> keras.Model:
     """A network of a suite with random weights.
 
@@ -68,7 +68,7 @@ def build_network(
         name: a key of `NETWORKS`.
         variant: a key of `VARIANTS`: the published strides (32 in all), or the first convolution
             with stride 1 instead of 2.
-        image_size: side of the square input in pixels.
+        size: height and width of the input in pixels.
         classes: of the classifier.
         dropout: before the last layer, within [0, 1).
 
@@ -77,9 +77,7 @@ def build_network(
         normalization has momentum 0.9: Keras' 0.99 and the 0.999 of its MobileNets leave the
         statistics of a short training behind.
     """
-    model = VARIANTS[variant](
-        NETWORKS[name](shape=(image_size, image_size, 3), classes=classes, dropout=dropout)
-    )
+    model = VARIANTS[variant](NETWORKS[name](shape=(*size, 3), classes=classes, dropout=dropout))
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9

@@ -132,9 +132,7 @@ class Runner:
         keras.utils.clear_session()
         make_repeatable(config.training)
         classes = len(self.source.class_names)
-        return build_network(
-            run.model, run.variant, config.training.image_size, classes, config.dropout
-        )
+        return build_network(run.model, run.variant, config.training.size, classes, config.dropout)
 
     def _started(self, run: Run, config: ClassificationConfig, model: keras.Model, record) -> dict:
         """The record to go on with. Resumed elsewhere, it names all places and versions."""

@@ -25,7 +25,7 @@ def test_shufflenet_refuses_other_widths():
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_of_a_suite(name):
-    model = build_network(name, "as_published", 64, 10, dropout=0.25)
+    model = build_network(name, "as_published", (64, 64), 10, dropout=0.25)
     assert model.output_shape == (None, 10)
     normalizations = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     assert {layer.momentum for layer in normalizations} == {0.9}
@@ -33,7 +33,7 @@ def test_every_network_of_a_suite(name):
     assert dropout.rate == 0.25
     assert _smallest_map(model) == 2
 
-    finer = build_network(name, "stem_stride1", 64, 10, dropout=0.25)
+    finer = build_network(name, "stem_stride1", (64, 64), 10, dropout=0.25)
     assert _smallest_map(finer) == 4
     assert [w.shape for w in finer.weights] == [w.shape for w in model.weights]
 
@@ -56,7 +56,7 @@ def test_variants_begin_with_the_network_as_it_is():
 
 def test_normalization_moves_into_the_first_convolution():
     """Exact inside; at the border the padding stands for grey."""
-    model = build_network("shufflenet_v2_0.5", "as_published", 64, 10, dropout=0.0)
+    model = build_network("shufflenet_v2_0.5", "as_published", (64, 64), 10, dropout=0.0)
     pixels = np.random.RandomState(0).randint(0, 256, (4, 64, 64, 3)).astype("float32")
     scaled = (pixels - np.float32(PIXEL_ZERO)) * np.float32(PIXEL_SCALE)
     expected = model(preprocess_input(pixels), training=False)
