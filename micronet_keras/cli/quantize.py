@@ -48,11 +48,15 @@ def main(argv: list[str]) -> None:
     check_writable(out)
     with locked(backup):
         refuse_existing(out, _FORCE.value)
-        _quantize(run, out, backup)
-    print(f"{out}: {_MODE.value.upper()} of {run.folder.best}; next: scripts/convert.py")
+        decibels = _quantize(run, out, backup)
+    print(
+        f"{out}: {_MODE.value.upper()} of {run.folder.best}, {decibels:.1f} dB from float; "
+        "next: scripts/convert.py"
+    )
 
 
-def _quantize(run: Run, out: Path, backup: Path) -> None:
+def _quantize(run: Run, out: Path, backup: Path) -> float:
+    """Returns the signal-to-noise ratio in dB."""
     try:
         config = QuantizeConfig(**given_flags(QuantizeConfig))
     except ValueError as error:
@@ -67,6 +71,8 @@ def _quantize(run: Run, out: Path, backup: Path) -> None:
     quantized.save(out, _FORCE.value)
     # Not before the result is safe: a full disk must not cost the epochs.
     shutil.rmtree(backup, ignore_errors=True)
+    assert quantized.signal_to_noise is not None  # `quantize` has measured it.
+    return quantized.signal_to_noise
 
 
 def run() -> None:

@@ -17,6 +17,8 @@ from micronet_mcu.errors import UserError
 from micronet_mcu.firmware import PLATFORMS, RUNTIMES, export, export_firmware, flash
 from micronet_mcu.folders import MARKER
 from micronet_mcu.graph.read import read_model
+from micronet_mcu.image_input import VALUES
+from micronet_mcu.tflite.rewrite import pack, unpack
 from micronet_mcu.to_tflm.fused_ops import fuse
 from micronet_mcu.to_tflm.op_resolver import op_resolver_header, operators_of, write_op_resolver
 
@@ -247,6 +249,14 @@ def test_models_that_are_no_image_classifiers_are_refused(tmp_path):
         exported(fused, tmp_path / "p", "host", labels=())
     with pytest.raises(UserError, match="not a usable"):
         exported(b"junk" * 9, tmp_path / "p", "host", labels=())
+
+
+def test_models_that_take_something_else_than_pixels_are_refused(model, tmp_path):
+    changed = unpack(model)
+    (image,) = changed.subgraphs[0].inputs
+    changed.subgraphs[0].tensors[image].name = VALUES
+    with pytest.raises(UserError, match="gives the model pixel - 128, and this one takes .*values"):
+        export_firmware("host", pack(changed), tmp_path / "x")
 
 
 def test_models_that_do_not_fit_are_refused(tmp_path, monkeypatch):
