@@ -121,7 +121,7 @@ def mosaic(images: tf.Tensor, objects: tf.Tensor, key: _Key, share: float, proba
     Returns:
         uint8 [batch, h, w, 3] and float32 [batch, 4 * n, 5].
     """
-    batch, size = tf.shape(images)[0], tf.constant(images.shape[1:3], tf.float32)
+    batch, size = tf.shape(images)[0], tf.constant(tuple(images.shape[1:3]), tf.float32)
     random = tf.random.stateless_uniform((batch, 3), key)
     middle = tf.round((0.25 + 0.5 * random[:, :2]) * size)
     chosen = random[:, 2] < probability
