@@ -8,7 +8,15 @@ import warnings
 import numpy as np
 
 from micronet_keras.lower.emit import joined_ranges
-from micronet_keras.lower.graph import Conv, Dense, DepthwiseConv, DYShiftMax, Graph
+from micronet_keras.lower.graph import (
+    Conv,
+    ConvTranspose,
+    Dense,
+    DepthwiseConv,
+    DYShiftMax,
+    Graph,
+    Node,
+)
 from micronet_keras.lower.tensorflow import run
 from micronet_keras.quantize.quantized_graph import QuantizedGraph, prepare
 from micronet_keras.tasks.figures import signal_to_noise
@@ -48,24 +56,22 @@ def measured(quantized: QuantizedGraph, images: np.ndarray) -> QuantizedGraph:
     return dataclasses.replace(quantized, signal_to_noise=decibels)
 
 
+# The fields that become int8, and the axes that share a scale: as the converter has it.
+_SHARED_AXES: dict[type[Node], dict[str, tuple[int, ...]]] = {
+    Conv: {"kernel": (0, 1, 2)},
+    ConvTranspose: {"kernel": (0, 1, 3)},
+    DepthwiseConv: {"kernel": (0, 1)},
+    Dense: {"kernel": (0, 1)},
+    DYShiftMax: {"squeeze_kernel": (0, 1), "kernels": (1, 2)},
+}
+
+
 def _with_rounded_weights(graph: Graph) -> Graph:
-    """With the weights that the converter's int8 stands for: per channel, dense ones per tensor."""
     result = Graph(graph.packed_classes)
     for node in graph:
-        match node:
-            case Conv():
-                node = dataclasses.replace(node, kernel=_rounded(node.kernel, (0, 1, 2)))
-            case DepthwiseConv():
-                node = dataclasses.replace(node, kernel=_rounded(node.kernel, (0, 1)))
-            case Dense():
-                node = dataclasses.replace(node, kernel=_rounded(node.kernel, (0, 1)))
-            case DYShiftMax():
-                node = dataclasses.replace(
-                    node,
-                    squeeze_kernel=_rounded(node.squeeze_kernel, (0, 1)),
-                    kernels=_rounded(node.kernels, (1, 2)),
-                )
-        result.add(node)
+        fields = _SHARED_AXES.get(type(node), {})
+        rounded = {name: _rounded(getattr(node, name), axes) for name, axes in fields.items()}
+        result.add(dataclasses.replace(node, **rounded))
     result.outputs = list(graph.outputs)
     return result
 

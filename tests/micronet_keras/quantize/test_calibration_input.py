@@ -1,17 +1,22 @@
 """What calibration takes, what it says of images that look wrong, and how near int8 then is."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from small_micronet import images, small_micronet
 
+from micronet_keras.lower import graph as nodes
 from micronet_keras.lower import lower
+from micronet_keras.lower.emit import TRAINED
 from micronet_keras.models import preprocess_input
 from micronet_keras.quantize import (
     QuantizedGraph,
     calibrate,
     convert,
+    fidelity,
     post_training_quantize,
     quantize_aware,
 )
@@ -102,6 +107,16 @@ def test_the_ratio_is_that_of_tflm(tmp_path):
     assert quantized.signal_to_noise == pytest.approx(on_tflm, abs=3)
     quantized.save(tmp_path / "q.npz")
     assert QuantizedGraph.load(tmp_path / "q.npz").signal_to_noise == quantized.signal_to_noise
+
+
+def test_all_weights_are_rounded_in_the_comparison():
+    kinds = [kind for kind in vars(nodes).values() if isinstance(kind, type)]
+    kinds = [kind for kind in kinds if issubclass(kind, nodes.Node)]
+    weights = {kind: {f.name for f in dataclasses.fields(kind)} & set(TRAINED) for kind in kinds}
+    kernels = {kind: {n for n in names if "kernel" in n} for kind, names in weights.items()}
+    assert {kind: set(axes) for kind, axes in fidelity._SHARED_AXES.items()} == {
+        kind: names for kind, names in kernels.items() if names
+    }
 
 
 @pytest.mark.slow
