@@ -10,11 +10,13 @@ import doctest
 import importlib
 import io
 import re
+import warnings
 from pathlib import Path
 
 import example_names
 import optional
 import pytest
+import tensorflow as tf
 from paths import ROOT
 
 # Why an example is not run: it needs what no machine of the tests has, or takes too long.
@@ -101,11 +103,24 @@ def test_docstring(name, module, text, here):
     test = doctest.DocTest(examples, {**own, **ready}, name, None, None, text)
     report = io.StringIO()
     runner = doctest.DocTestRunner(verbose=False, optionflags=OPTIONS)
-    runner.run(test, out=report.write, clear_globs=False)
+    with eagerly():
+        runner.run(test, out=report.write, clear_globs=False)
     assert runner.tries > 0
     assert "+SKIP" not in text
     if runner.failures:
         pytest.fail(report.getvalue(), pytrace=False)
+
+
+@contextlib.contextmanager
+def eagerly():
+    """To make the graph of a MicroNet takes longer than the few steps of an example."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*does not apply to tf.data functions")
+            yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +134,8 @@ def test_page(page, here):
     namespace = example_names.prepare(here, text, names_in("\n".join(blocks)))
     if "images" in namespace:
         namespace["images"] = example_names.images(96)
-    for block in blocks:
-        with contextlib.redirect_stdout(io.StringIO()):
+    with eagerly(), contextlib.redirect_stdout(io.StringIO()):
+        for block in blocks:
             exec(compile(block, str(page), "exec"), namespace)
 
 
