@@ -58,7 +58,8 @@ def mutate(kind: str, count: int, folder: Path, seconds: float) -> dict:
     return total
 
 
-def _work(kind: str, first: int, count: int, seconds: float, place: Path) -> None:
+def work(kind: str, first: int, count: int, seconds: float, place: Path) -> None:
+    """Works through these cases, in this process; state.json in `place` says how it went."""
     from micronet_mcu.errors import UserError
 
     attempt = KINDS[kind](place)
@@ -352,4 +353,4 @@ KINDS: dict[str, Callable[[Path], Callable]] = {
 
 if __name__ == "__main__":
     tempfile.tempdir = sys.argv[5]
-    _work(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), Path(sys.argv[5]))
+    work(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), Path(sys.argv[5]))
