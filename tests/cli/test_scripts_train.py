@@ -89,6 +89,7 @@ def test_mistakes_are_one_line(train, tmp_path, capsys, arguments, message):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_run_again_and_mistakes_with_data(train, tiny_m0, pictures, tmp_path, capsys):
     command = (f"--dataset={pictures}", f"--out={tmp_path / 'run'}", *SMALL)
     assert train(*command) == 0

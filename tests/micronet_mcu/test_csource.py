@@ -32,6 +32,7 @@ def c_output(folder, lines):
     return subprocess.run([folder / "main"], capture_output=True, check=True).stdout
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(texts=st.lists(TEXTS.filter(lambda text: "\0" not in text), min_size=1, max_size=20))
 def test_strings(tmp_path_factory, texts):
@@ -60,6 +61,7 @@ def test_integers_and_arrays(tmp_path):
     assert c_output(tmp_path, lines).split() == [str(v).encode() for v in values]
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=20))
 def test_comments_end_where_they_should(tmp_path_factory, texts):

@@ -203,6 +203,7 @@ def test_a_name_as_long_as_the_file_system_allows(tmp_path):
     assert names(tmp_path) == [path.name]
 
 
+@pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.text(min_size=1, max_size=300) | st.binary(min_size=1, max_size=90).map(os.fsdecode))
 def test_any_name_is_written_or_refused_in_one_line(name, tmp_path):
@@ -270,6 +271,7 @@ def test_a_second_writer_is_told(tmp_path, monkeypatch):
     assert names(tmp_path) == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_two_writers_and_a_reader(tmp_path, monkeypatch):
     """One wins and the other says so; whoever looks finds a whole result."""
     monkeypatch.setattr(workplace, "_PATIENCE_S", 0.001)
@@ -329,6 +331,7 @@ def whole(path):
     return len(set(texts)) == 1 and len(texts[0]) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_killed_writers_leave_a_whole_result(tmp_path, kind, way):
     path = tmp_path / "place" / "result"

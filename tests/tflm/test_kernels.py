@@ -189,6 +189,7 @@ def at_least(size, kernel):
     return tuple(max(pair) for pair in zip(size, kernel, strict=True))
 
 
+@pytest.mark.slow
 @quick
 @given(
     **common, size=sizes, kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)), stride=strides,

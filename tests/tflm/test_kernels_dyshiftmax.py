@@ -121,6 +121,7 @@ cases = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @quick
 @given(**cases, scratch_pixels=st.integers(1, 50))
 def test_at_most_a_rounding_from_exact(scratch_pixels, **case):

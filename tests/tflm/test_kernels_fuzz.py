@@ -74,6 +74,7 @@ def test_header_compiles_without_warnings(compiler, tmp_path):
     subprocess.run([*command, "-c", str(source), "-o", str(tmp_path / "use.o")], check=True)
 
 
+@pytest.mark.slow
 def test_kernels_call_nothing_but_memcpy_and_memset(tmp_path):
     """No allocation, no other libc, no state: what an object file asks the linker for."""
     allowed = re.compile(r"memcpy|memset|micronet_\w+")
@@ -98,6 +99,7 @@ def test_the_fuzzer_calls_every_kernel():
     assert [name for name in declared if not re.search(rf"\b{name}\(", fuzzer)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("form", FORMS)
 def test_all_files_of_a_target_compile_as_one(form, reverse, tmp_path):

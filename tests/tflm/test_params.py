@@ -96,6 +96,7 @@ def symbols(form, folder):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_the_files_of_a_kernel_define_it_and_all_that_it_calls(form, tmp_path_factory):
     files = symbols(form, tmp_path_factory.getbasetemp())

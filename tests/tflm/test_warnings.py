@@ -36,6 +36,7 @@ def complaints(command):
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_kernels_and_decoders_convert_nothing_silently(form):
     compiler, *flags = FORMS[form]

@@ -314,6 +314,7 @@ def test_channels_first_is_refused():
     refused(keras.Model(x, y), "'first'.*channels_last", "'norm'.*last axis, and not over 1")
 
 
+@pytest.mark.slow
 def test_what_keras_has_quantized_is_refused():
     x = inputs = image()
     x = K.Flatten()(x)

@@ -37,6 +37,7 @@ def test_the_graph_computes_what_keras_does(size):
     np.testing.assert_allclose(answer, network(images), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_int8_on_tflm_is_near_to_float():
     network = model()
     pixels = np.random.RandomState(0).randint(0, 256, (8, 6, 4, 3)).astype("uint8")

@@ -68,6 +68,7 @@ def test_other_backbones_are_tapped_alike():
     assert [tap.shape[-1] for tap in feature_maps(mobilenet(), (8, 16, 32))] == [24, 48, 576]
 
 
+@pytest.mark.slow
 def test_the_weights_of_a_classifier_fit(tmp_path):
     classifier = MicroNetM0(input_shape=(64, 64, 3), classes=5)
     classifier.save(tmp_path / "classifier.keras")
@@ -83,6 +84,7 @@ def test_the_weights_of_a_classifier_fit(tmp_path):
     assert direct.count_params() == detector.count_params()
 
 
+@pytest.mark.slow
 def test_costs_by_hand():
     model = backbone()
     with_head = MicroNetObjectDetector(
@@ -124,6 +126,7 @@ def test_what_is_no_pair_of_maps_is_not_packed(shapes):
         PackLevels(3)([keras.Input(shape) for shape in shapes])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", SMALL)
 def test_detectors_load_again_exactly(head, tmp_path):
     detector = MicroNetObjectDetector(tiny_backbone((128, 128, 3)), 3, head=head, **SMALL[head])
@@ -150,6 +153,7 @@ def test_frozen_backbones_and_precision_are_saved_too(tmp_path):
     assert len(again.trainable_weights) < len(again.weights) / 2
 
 
+@pytest.mark.slow
 def test_detectors_of_plain_functional_models_give_their_weights(tmp_path):
     """The form that detectors were saved in before they were a class of their own."""
     detector = MicroNetObjectDetector(tiny_backbone(), 2, **SMALL["light"])
@@ -160,6 +164,7 @@ def test_detectors_of_plain_functional_models_give_their_weights(tmp_path):
     np.testing.assert_array_equal(detector(image), other(image))
 
 
+@pytest.mark.slow
 def test_predictions_are_decoded_and_selected():
     detector = MicroNetObjectDetector(tiny_backbone(), 2, strides=(16,), width=8, blocks=0)
     detector.get_layer("p4_scores").bias.assign([-20.0, 3.0])

@@ -20,6 +20,7 @@ from micronet_keras.models import (
 HEAD = PoseHead(widths=(32, 24, 24, 24), groups=(4, 4, 4, 4), branches=(0, 2, 0, 0), kernel_size=3)
 
 
+@pytest.mark.slow
 def test_it_gives_one_map_for_each_keypoint_and_loads_again_exactly(tmp_path):
     model = MicroNetPoseEstimator(tiny_backbone((96, 64, 3)), HEAD)
     assert model.output_shape == (None, 24, 16, 17) and model.keypoints == 17
@@ -35,6 +36,7 @@ def test_it_gives_one_map_for_each_keypoint_and_loads_again_exactly(tmp_path):
     assert not [layer for layer in bare.layers if isinstance(layer, keras.layers.Add)]
 
 
+@pytest.mark.slow
 def test_predictions_are_in_pixels_of_the_crop():
     model = MicroNetPoseEstimator(tiny_backbone((64, 32, 3)), HEAD, keypoints=2)
     crops = np.random.RandomState(0).standard_normal((3, 64, 32, 3)).astype("float32")
@@ -49,6 +51,7 @@ def test_predictions_are_in_pixels_of_the_crop():
             assert score == pytest.approx(heatmap.max(), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_m3_has_the_paper_s_count_and_the_baseline_four_times_as_many():
     """163.2M against 726.9M multiply-adds at 256 x 192."""
     backbone = MicroNetM3(input_shape=(256, 192, 3), include_top=False)

@@ -9,6 +9,7 @@ from micronet_keras.models import CONFIGS, MicroNet
 from micronet_keras.models.pytorch import load_state_dict
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", sorted(CONFIGS))
 def test_every_block_and_the_logits_equal_the_reference(size):
     model = MicroNet(CONFIGS[size])

@@ -125,6 +125,7 @@ def test_a_compiled_model_goes_on_on_another_backend(build, backend, tmp_path):
     assert report["history"]["loss"] == pytest.approx(losses, rel=5e-3)
 
 
+@pytest.mark.slow
 def test_what_is_compiled_otherwise_stays_so(tmp_path):
     model, _ = detector()
     loss = DetectionLoss(model.coder, "focal", "ciou", box_weight=7.0)

@@ -19,6 +19,7 @@ def reds(batches):
     return [int(image[..., 0].mean()) for batch in batches for image in batch]
 
 
+@pytest.mark.slow
 def test_every_class_of_a_sorted_folder_is_seen(tmp_path):
     paint_folder(tmp_path / "train", ["a", "b", "c", "d"], 20, size=(32, 32))
     source = with_validation(load_dataset(str(tmp_path)), replace(CONFIG, test_split="").training)
@@ -45,6 +46,7 @@ def numbers(total, count):
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(1, 60), st.integers(1, 70))
 def test_every_piece_of_the_split_gives_one(total, count):

@@ -82,6 +82,7 @@ def test_what_cannot_be_translated_is_refused(graph):
         qat.fit(callbacks=[keras.callbacks.CSVLogger("x")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "metrics",
     [
@@ -120,6 +121,7 @@ def test_weighted_metrics_are_given_as_to_keras(model):
     assert found["right"] == pytest.approx(1.5 / 3.5)
 
 
+@pytest.mark.slow
 def test_names_that_only_keras_3_knows(graph):
     qat = quantize_aware(graph, [images(4, size=16)])
     qat.compile("sgd", "dice", metrics="pearson_correlation")
@@ -145,6 +147,7 @@ def test_metrics_of_an_output_that_is_not_there_are_named(model):
         qat.evaluate(qat.preprocess(images(4, size=16)), LABELS, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     [
@@ -223,6 +226,7 @@ def test_losses_on_another_backend():
     assert of_detectors.startswith("UserError") and "KERAS_BACKEND=tensorflow" in of_detectors
 
 
+@pytest.mark.slow
 def test_weights_and_ranges_are_saved(tmp_path):
     graph = lower(small_micronet())
     qat = quantize_aware(graph, [images(4)])
@@ -253,6 +257,7 @@ def test_saving_it_whole_says_what_to_use(graph, tmp_path):
         qat.fit(qat.preprocess(images(4, size=16)), LABELS, verbose=0, callbacks=[checkpoint])
 
 
+@pytest.mark.slow
 def test_a_detector_trains_and_becomes_int8(detector):
     pixels = images(4, size=64)
     qat = quantize_aware(detector, [pixels])
@@ -279,6 +284,7 @@ def test_a_detector_trains_and_becomes_int8(detector):
     assert Int8Decoder(interpreter.outputs, (64, 64)).classes == 2
 
 
+@pytest.mark.slow
 def test_a_detector_is_int8_without_training(detector):
     pixels = images(4, size=64)
     interpreter = Interpreter(convert(post_training_quantize(detector, [pixels])))
@@ -291,6 +297,7 @@ def test_a_detector_is_int8_without_training(detector):
         assert np.abs(real - wanted).mean() < 0.05 * np.abs(wanted).max()
 
 
+@pytest.mark.slow
 def test_a_pose_estimator_trains_and_becomes_int8():
     head = PoseHead(widths=(16, 16, 16, 16), groups=(4, 4, 4, 4), branches=(0, 0, 0, 0))
     estimator = MicroNetPoseEstimator(tiny_backbone(), head, keypoints=3)

@@ -70,6 +70,7 @@ def test_class_weights_balance_the_loss(tmp_path):
         replace(CONFIG, class_weights="some")
 
 
+@pytest.mark.slow
 def test_learns_and_tells_so(pictures, trained):
     out, model, result = trained
     assert result.trained
@@ -177,6 +178,7 @@ def test_models_that_do_not_fit(pictures, tmp_path, model, message):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_no_test_split(pictures, tmp_path):
     config = replace(CONFIG, test_split="", epochs=2, ema=0.0)
     _, result = _train(pictures, tmp_path, config)

@@ -54,6 +54,7 @@ def test_average_equals_numpy():
         np.testing.assert_array_equal(after, before)
 
 
+@pytest.mark.slow
 def test_validation_sees_the_average_and_training_does_not():
     plain = _compiled_model()
     plain.fit(IMAGES, LABELS, batch_size=8, epochs=2, shuffle=False, verbose=0)

@@ -47,6 +47,7 @@ def test_a_wrong_history_is_refused(model, tmp_path, history):
         checkpoint.read_checkpoint(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "history",
     [

@@ -99,6 +99,7 @@ def test_a_crash_ends_with_a_message(target, tmp_path):
     assert "crashed" in run.output
 
 
+@pytest.mark.slow
 def test_a_hanging_program_is_given_up(target, tmp_path):
     elf = build(target, tmp_path, "int main(void) { for (;;) { } }")
     with pytest.raises(UserError, match="did not end within 1 s"):

@@ -71,6 +71,7 @@ def test_counts_repeat_and_a_wrong_output_is_noticed(toolchain, tmp_path):
         count_on_board(compiled, cortex_m4)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_too_large_for_a_board(toolchain, tmp_path):
     compiled = compile_model(tiny(), tmp_path / "c")
     cortex_m4 = board.find("cortex-m4")
@@ -134,6 +135,7 @@ def test_benchmark_script_refuses(benchmark, model_file, capsys):
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_compile_script(compile_script, model_file, tmp_path, capsys):
     out = tmp_path / "c"
     assert compile_script(f"--model={model_file}", f"--out={out}", "--name=tiny") == 0

@@ -82,6 +82,7 @@ def array(text: str, name: str) -> np.ndarray:
     return np.array([int(n) for n in numbers.replace("\n", " ").split(",") if n.strip()])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", list(PLATFORMS))
 @pytest.mark.parametrize("runtime", ["tflm", "c"])
 def test_projects_are_complete(prepared, model, tmp_path, platform, runtime):
@@ -118,6 +119,7 @@ def test_projects_are_complete(prepared, model, tmp_path, platform, runtime):
         assert (sources / "model.c").is_file() and not (project / "model.tflite").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("platform", "fuse", "standard", "names"),
     [
@@ -152,6 +154,7 @@ def test_sources_that_include_tflm_have_no_syntax_errors(
         firmware_build.check_syntax(alone, includes, flags)
 
 
+@pytest.mark.slow
 def test_the_host_project_builds_and_passes_its_own_test(model, tmp_path):
     """With the compiled C; TFLM is not here."""
     image = np.full((16, 16, 3), 100, np.uint8)
@@ -163,6 +166,7 @@ def test_the_host_project_builds_and_passes_its_own_test(model, tmp_path):
     assert b"m-init-done" in done.stdout and b"m-test-[0,yes]" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_existing_project_is_replaced_only_when_forced(prepared, model, tmp_path):
     folder = tmp_path / "p"
     exported(model, folder, "host")
@@ -177,6 +181,7 @@ def test_an_existing_project_is_replaced_only_when_forced(prepared, model, tmp_p
     assert sorted(folder.rglob("*")) == sorted([*before, folder / "mine.txt"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_project_from_before_there_were_markers_is_known(

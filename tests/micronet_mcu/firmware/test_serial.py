@@ -95,6 +95,7 @@ def check(board, image, answer):
     np.testing.assert_array_equal(board.results(), answer)
 
 
+@pytest.mark.slow
 def test_name_profile_and_self_test(board):
     assert board.command("name") == ["m-name-dut-[tiny]"]
     assert (board.model.name, board.model.shape, board.model.classes) == ("tiny", (16, 16, 3), 5)
@@ -130,6 +131,7 @@ def test_the_camera_is_an_image_source(board):
     assert board.results().shape == first.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "complaint"),
     [
@@ -187,6 +189,7 @@ def test_an_old_result_does_not_outlive_its_image(board, images):
         board.results()
 
 
+@pytest.mark.slow
 def test_a_disconnect_in_mid_image_leaves_no_trace(firmware, images, answers):
     for sent in (b"db load 768%db 0011", b"db load 768%" + b"db " + b"AB" * 64 + b"%db A", b"in"):
         with open_port(firmware.port) as port:
@@ -196,6 +199,7 @@ def test_a_disconnect_in_mid_image_leaves_no_trace(firmware, images, answers):
             check(BoardClient(port, timeout_s=20), images[1], answers[1])
 
 
+@pytest.mark.slow
 def test_half_a_command_is_dropped_after_a_second(firmware):
     with open_port(firmware.port) as port:
         board = BoardClient(port, timeout_s=20)
@@ -204,6 +208,7 @@ def test_half_a_command_is_dropped_after_a_second(firmware):
         assert board.command("name") == ["m-name-dut-[tiny]"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_garbage_neither_hangs_nor_corrupts(firmware, images, answers, seed):
     rng = np.random.default_rng(seed)
@@ -246,6 +251,7 @@ def test_the_client_wants_the_models_image(board, images):
         board.load(images[0, :8])
 
 
+@pytest.mark.slow
 def test_a_silent_line_is_no_board():
     controller, line = pty.openpty()
     with open_port(os.ttyname(line)) as port, pytest.raises(BoardError, match="no answer"):
@@ -339,6 +345,7 @@ def test_a_port_that_vanishes(firmware):
             board.command("name")
 
 
+@pytest.mark.slow
 def test_run_on_board_reports_accuracy_and_latency(firmware, tmp_path):
     """The script, over a folder of images, against the firmware."""
     rng = np.random.default_rng(3)

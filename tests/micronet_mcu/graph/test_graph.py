@@ -48,6 +48,7 @@ def test_a_graph_is_sound_after_every_pass_and_passes_change_no_graph(sequence, 
     assert not any(isinstance(node, Gather) for node in graph.nodes) or sequence is passes.EXACT
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(MUTATIONS)
 def test_passes_leave_any_readable_graph_sound(mutations):

@@ -94,6 +94,7 @@ def moving_model():
     return m.build(m.binary("ADD", y, state), m.unary("TANH", y, 1 / 128, 0))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(MUTATIONS)
 def test_any_bytes_of_moves_compile_or_are_refused(mutations):

@@ -182,6 +182,7 @@ def row_of_vectors(m):
     return m.dense(m.reshape(m.input((1, 4, 6, 1)), (1, 24)), 8, per_channel=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "build",
     [convolutions, grouped_windows, dilated, depthwise, zero_taps, dense, dead_and_extreme,
@@ -205,6 +206,7 @@ def test_micronet_unfused_equals_tflm(seed, tmp_path):
     np.testing.assert_array_equal(compiled(raw, inputs, tmp_path, fuse=False), tflm(raw, inputs))
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     st.tuples(*[st.integers(1, 9)] * 2), st.tuples(*[st.integers(1, 24)] * 2),
@@ -367,6 +369,7 @@ def test_zero_taps_are_cut():
     assert pads == [(1, 0), (0, 2), (0, 1), (1, 0), (2, 0)]
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(MUTATIONS)
 def test_any_bytes_compile_or_are_refused(mutations):
@@ -492,6 +495,7 @@ int main(void) {
 """
 
 
+@pytest.mark.slow
 def test_folder_builds_as_a_user_builds_it(tmp_path):
     folder = tmp_path / "c"
     compile_model(built(depthwise), folder, name="tiny")

@@ -45,6 +45,7 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(a.view(np.int8), b.view(np.int8))
 
 
+@pytest.mark.slow
 @quick
 @given(seeds, scales, zero_points)
 def test_quantize_and_dequantize_of_float(seed, scale, zero_point):
@@ -85,6 +86,7 @@ def classifier(source, target):
     return m.build(m.convert(y, scale, 0, target))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [np.float32, np.uint8])
 @pytest.mark.parametrize("source", [np.float32, np.uint8])
 def test_a_file_keeps_its_types(source, target, tmp_path):
@@ -127,6 +129,7 @@ int main() {
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user", ["main.c", "main.cc"])
 @pytest.mark.parametrize(("source", "target"), [("float", "float"), ("uint8_t", "uint8_t")])
 def test_a_user_builds_it(source, target, user, tmp_path):
@@ -177,6 +180,7 @@ def two_of_each():
     return m.build(m.convert(z, dtype=np.float32), y)
 
 
+@pytest.mark.slow
 def test_several_inputs_and_outputs_have_names(tmp_path):
     raw = two_of_each()
     rng = np.random.default_rng(0)

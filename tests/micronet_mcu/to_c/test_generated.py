@@ -26,6 +26,7 @@ def m0(tmp_path_factory):
     return compile_model(M0, tmp_path_factory.mktemp("m0") / "m0", name="m0")
 
 
+@pytest.mark.slow
 def test_two_models_link_into_one_program(m0, tmp_path):
     """With every file of the kernels once: those of one name are the same."""
     tiny = compile_model(small_micronet(), tmp_path / "tiny", name="tiny")

@@ -16,6 +16,7 @@ def flatbuffer():
     return m.build(m.dense(m.pool(y), 3, gain=8))
 
 
+@pytest.mark.slow
 def test_it_answers_as_tflm_does(flatbuffer):
     noise = np.random.default_rng(0).integers(0, 40, (5, 6, 6, 3))
     images = (noise + 50 * np.arange(5)[:, None, None, None]).astype(np.uint8)
@@ -26,6 +27,7 @@ def test_it_answers_as_tflm_does(flatbuffer):
         compiled.predict(images[:, :5])
 
 
+@pytest.mark.slow
 def test_its_process_ends_with_it(flatbuffer):
     compiled = HostRunner(flatbuffer)
     process = compiled._process
@@ -38,6 +40,7 @@ def test_its_process_ends_with_it(flatbuffer):
     assert process.poll() == 0
 
 
+@pytest.mark.slow
 def test_a_program_that_dies_is_noticed(flatbuffer):
     compiled = HostRunner(flatbuffer)
     compiled._process.kill()

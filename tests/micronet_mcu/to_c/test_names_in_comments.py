@@ -38,6 +38,7 @@ def test_no_text_ends_or_opens_a_comment(text):
     assert len(safe) == len(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_is_not_compiled(tmp_path, name):
     image = np.zeros((1, 6, 6, 3), np.uint8)

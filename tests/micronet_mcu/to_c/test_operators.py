@@ -60,6 +60,7 @@ def check(m, *outputs, inputs=None, seed=0):
 # ---- tables ----
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.floats(-27, 2.999).map(lambda power: float(np.float32(2.0**power))), zero_points)
 def test_logistic_and_tanh(scale, zero):
@@ -92,6 +93,7 @@ def pairs_of_shapes(draw):
     return both
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     st.sampled_from(["ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM"]), pairs_of_shapes(),
@@ -358,6 +360,7 @@ def test_what_only_computes_shapes_is_left_out():
     assert kernels == ["micronet_fully_connected"]
 
 
+@pytest.mark.slow
 def test_parts_in_one_piece_are_not_copied(tmp_path):
     m = TinyModel()
     x = m.unary("TANH", m.input((1, 4, 6)), 1 / 128, 0)
@@ -375,6 +378,7 @@ def test_parts_in_one_piece_are_not_copied(tmp_path):
         np.testing.assert_array_equal(answer, np.concatenate([e.ravel() for e in expected]))
 
 
+@pytest.mark.slow
 def test_constants_may_be_inputs_of_any_operator(tmp_path):
     m = TinyModel()
     x = m.input((1, 4))

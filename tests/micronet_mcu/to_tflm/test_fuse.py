@@ -59,6 +59,7 @@ def test_layers_become_operators_of_the_kernels(model):
     )
 
 
+@pytest.mark.slow
 def test_fused_models_run_on_tflm_as_compiled_code_does(model, images, tmp_path):
     made = compile_model(model, tmp_path / "c")
     compiled = host.run(made.folder, made.name, made.program, images.reshape(len(images), -1))
@@ -147,6 +148,7 @@ def test_a_model_without_the_pattern_keeps_its_operators():
     assert names(fuse(model)) == names(model)
 
 
+@pytest.mark.slow
 def test_the_arena_is_measured_with_the_custom_operators(model, images):
     """The stand-ins cost a little, and the size is enough for the real operators."""
     unfused, fused = measure_fused_arena(model), measure_fused_arena(fuse(model, layers="all"))

@@ -29,6 +29,7 @@ def test_bad_annotations_are_refused_on_demand():
         check_annotations(source, "train", "ignore")
 
 
+@pytest.mark.slow
 def test_datasets_without_boxes_or_objects_are_refused():
     source = make_source({"train": 2}, lambda i, b, label: (b[:0], label[:0]))
     with pytest.raises(UserError, match="no objects at all"):
