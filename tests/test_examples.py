@@ -30,7 +30,18 @@ NOT_RUN = {
 SLOW = {
     "README.md",
     "micronet_keras.quantize.keras_qat.NativeQuantizeAwareModel",
+    "micronet_keras.benchmark.keypoint_baseline.MobileNetV3SmallKeypoints",
+    "micronet_keras.compare.compare",
+    "micronet_keras.deploy.deploy",
     "micronet_keras.quantize.qat.quantize_aware",
+    "micronet_keras.quantize.quantize.quantize",
+    "micronet_keras.tasks.transfer.transfer_weights",
+    "micronet_keras.train.run.read_run",
+    "micronet_keras.train.train.train",
+    "micronet_mcu.boards.board_counts.benchmark",
+    "micronet_mcu.firmware.flash.flash",
+    "micronet_mcu.to_c.compiler.compile_model",
+    "micronet_mcu.to_c.host_runner.HostRunner",
 }
 NEEDS = {
     "micronet_mcu.boards.board_counts.benchmark": ("arm-none-eabi-gcc", "qemu-system-arm"),

@@ -5,6 +5,7 @@ import math
 
 import kernel_library as k
 import numpy as np
+import pytest
 import single_op
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -4,6 +4,7 @@ import ctypes as c
 
 import kernel_library as k
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,5 +1,6 @@
 """Which training images give the ranges: from all over the split, however it is ordered."""
 
+import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st

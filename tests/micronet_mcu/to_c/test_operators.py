@@ -61,7 +61,7 @@ def check(m, *outputs, inputs=None, seed=0):
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@quick
 @given(st.floats(-27, 2.999).map(lambda power: float(np.float32(2.0**power))), zero_points)
 def test_logistic_and_tanh(scale, zero):
     m = TinyModel()
@@ -94,7 +94,7 @@ def pairs_of_shapes(draw):
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@quick
 @given(
     st.sampled_from(["ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM"]), pairs_of_shapes(),
     st.tuples(scales, scales, scales), st.tuples(zero_points, zero_points, zero_points), seeds,
