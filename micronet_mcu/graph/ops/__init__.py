@@ -18,7 +18,6 @@ from micronet_mcu.graph.ops import (
     mean,
     move,
     mul,
-    not_compiled,
     pad,
     pool_2d,
     prelu,
@@ -30,6 +29,7 @@ from micronet_mcu.graph.ops import (
     softmax,
     sub,
     tables,
+    transpose_conv,
 )
 
 OPS: dict[str, Op] = {
@@ -65,7 +65,7 @@ OPS: dict[str, Op] = {
         softmax.OP,
         sub.OP,
         *tables.OPERATORS,
-        *not_compiled.OPERATORS,
+        transpose_conv.OP,
     )
 }
 COMPILED = tuple(sorted(name for name, op in OPS.items() if op.read))

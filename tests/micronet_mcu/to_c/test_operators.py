@@ -79,6 +79,33 @@ def test_leaky_relu(scale, zero, ratio, zero_out, alpha):
     check(m, y, inputs=[EVERY])
 
 
+# ---- transposed convolutions ----
+
+
+@settings(max_examples=100)
+@given(
+    st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3)), st.integers(1, 3),
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    st.sampled_from(["SAME", "VALID"]), st.booleans(), zero_points, zero_points, seeds,
+)  # fmt: skip
+def test_transposed_convolution(size, filters, taps, stride, padding, biased, zero, zero_out, seed):
+    m = TinyModel(seed)
+    x = m.input((1, *size), 0.02, zero)
+    weights, scales = m._filter((filters, *taps, size[2]), 0)
+    more = [m._bias(x, scales, filters)] if biased else []
+    out = [
+        n * step + (max(k - step, 0) if padding == "VALID" else 0)
+        for n, k, step in zip(size, taps, stride, strict=False)
+    ]
+    shape = (1, *out, filters)
+    y = m.made(
+        "TRANSPOSE_CONV", [m.integers(*shape), weights, x, *more], shape, 0.1, zero_out,
+        padding=getattr(schema.Padding, padding), strideH=stride[0], strideW=stride[1],
+    )  # fmt: skip
+    check(m, y, seed=seed % 1000)
+
+
 # ---- two operands ----
 
 
