@@ -1,4 +1,4 @@
-"""The figures of the README: one JSON file with where each comes from, and the tables made of it.
+"""The figures of README and docs: one JSON file that says where each is from, and their tables.
 
 The file holds measurements by name: `command` (what measured it), `date`, `kind`, `environment`
 (machine, versions, commit; None where it was not recorded), `flatbuffer_sha256` (None where no
@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from micronet_keras.benchmark.quantized_networks import NETWORKS
 from micronet_keras.benchmark.record import environment, read_record, write_record
 from micronet_mcu import benchmark
 from micronet_mcu.errors import UserError
@@ -43,6 +44,14 @@ _COMPILED = (
 _ON_TFLM = "{1[instructions]:M}, {1[arena_bytes]:KB} arena"
 _BOTH_TASKS = ("detection", "keypoints")
 _BOTH_HEADS = ("head_m3", "head_mobilenet_v3_small")
+_QUANTIZED = (
+    "{0[madds]:M}",
+    "{0[float_difference]:.0e}",
+    "{0[float_accuracy]:%}",
+    "{0[ptq_accuracy]:%}, {0[ptq_sqnr_db]} dB",
+    "{0[qat_accuracy]:%}, {0[qat_sqnr_db]} dB",
+    "{0[c]}",
+)
 _CIFAR = ("{0[accuracy]:%}", "{0[agreement]:%}", "{0[sqnr_db]} dB")
 
 # By the name between the README's markers: the head of the table, then its rows.
@@ -143,6 +152,11 @@ TABLES: Mapping[str, tuple[tuple[str, ...], tuple[Row, ...]]] = {
             Row("QAT (`--mode=qat`, one epoch), on TFLM", ("cifar_qat",), _CIFAR),
         ),
     ),
+    # In docs/quantization.md.
+    "quantization": (
+        ("", "MAdds", "graph - model", "float", "PTQ on TFLM", "QAT on TFLM", "C and TFLM"),
+        tuple(Row(name, (f"quantization_{name}",), _QUANTIZED) for name in NETWORKS),
+    ),
 }
 
 
@@ -211,7 +225,7 @@ def update(path: str | Path, measured: Mapping[str, dict]) -> None:
 
 
 def render(name: str, measurements: Mapping[str, dict]) -> str:
-    """The table of that name, in Markdown.
+    """The table of that name, in Markdown. A row that is not measured yet says so.
 
     Raises:
         KeyError: there is no such table, or no such figure.
@@ -219,8 +233,11 @@ def render(name: str, measurements: Mapping[str, dict]) -> str:
     head, rows = TABLES[name]
     lines = [_line(head), "|" + "---|" * len(head)]
     for row in rows:
-        figures = [measurements[each]["figures"] for each in row.measurements]
-        lines.append(_line((row.title, *(_Units().vformat(c, figures, {}) for c in row.cells))))
+        cells: Sequence[str] = ("not measured yet", *[""] * (len(row.cells) - 1))
+        if set(row.measurements) & measurements.keys():
+            figures = [measurements[each]["figures"] for each in row.measurements]
+            cells = [_Units().vformat(cell, figures, {}) for cell in row.cells]
+        lines.append(_line((row.title, *cells)))
     return "\n".join(lines)
 
 

@@ -41,8 +41,7 @@ class NativeQuantizeAwareModel(keras.Model):
     Example:
 
     >>> qat = micronet_keras.quantize_aware(model, [images], engine="keras")
-    >>> qat.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
-    >>> history = qat.fit(qat.preprocess(images), labels, verbose=0)
+    >>> qat.compile("adam", "sparse_categorical_crossentropy")
     >>> qat.save("qat.keras")
     >>> again = keras.saving.load_model("qat.keras")
     >>> again.quantized_graph().ranges == qat.quantized_graph().ranges

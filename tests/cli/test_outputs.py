@@ -18,6 +18,7 @@ COMMANDS = {
     "train": (["--dataset=gone"], "--out", True),
     "demo": (["--data_dir=gone"], "--out", True),
     "compare_detectors": (["--dataset=gone"], "--out", True),
+    "compare_quantization": (["--dataset=gone"], "--out", True),
 }
 REPLACING = ("compile", "convert", "export_firmware", "train")
 WITH_FORCE = ("benchmark_mcu", *REPLACING)

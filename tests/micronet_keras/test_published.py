@@ -7,14 +7,24 @@ import pytest
 from paths import ROOT
 
 from micronet_keras.benchmark import published
+from micronet_keras.benchmark.quantized_networks import NETWORKS
 
 MEASURED = json.loads((ROOT / "benchmarks" / "readme.json").read_text())
 README = (ROOT / "README.md").read_text()
+PAGES = {"README.md": README, "quantization.md": (ROOT / "docs/quantization.md").read_text()}
 
 
-def test_the_readme_shows_what_was_measured():
-    assert set(re.findall(r"<!-- figures: (\w+) -->", README)) == set(published.TABLES)
-    assert published.fill(README, MEASURED) == README
+def test_the_pages_show_what_was_measured():
+    shown = re.findall(r"<!-- figures: (\w+) -->", "".join(PAGES.values()))
+    assert sorted(shown) == sorted(published.TABLES)
+    for page in PAGES.values():
+        assert published.fill(page, MEASURED) == page
+
+
+def test_what_is_not_measured_says_so():
+    assert published.render("quantization", {}).count("not measured yet") == len(NETWORKS)
+    with pytest.raises(KeyError):
+        published.render("quantization", {"quantization_resnet8": {"figures": {}}})
 
 
 def test_a_changed_figure_changes_the_table():
