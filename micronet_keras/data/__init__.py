@@ -4,6 +4,7 @@ from micronet_keras.data.counts import balanced_weights, class_counts
 from micronet_keras.data.decoding import BadImages
 from micronet_keras.data.hold_out import hold_out_validation, spread
 from micronet_keras.data.micronet_shapes import MicronetShapes, ShapesConfig
+from micronet_keras.data.notebook import as_source, fit_arguments
 from micronet_keras.data.pipeline import eval_batches, shuffled_epochs, train_batches
 from micronet_keras.data.sources import DEFAULT_DATASET, Source, load_dataset
 
@@ -13,9 +14,11 @@ __all__ = [
     "MicronetShapes",
     "ShapesConfig",
     "Source",
+    "as_source",
     "balanced_weights",
     "class_counts",
     "eval_batches",
+    "fit_arguments",
     "hold_out_validation",
     "load_dataset",
     "shuffled_epochs",

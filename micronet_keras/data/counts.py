@@ -42,8 +42,8 @@ def balanced_weights(counts: Mapping[str, int]) -> np.ndarray:
 
     Example:
 
-    >>> balanced_weights({"rare": 1, "common": 3}).round(2).tolist()
-    [2.0, 0.67]
+    >>> balanced_weights({"rare": 1, "common": 4}).tolist()
+    [2.5, 0.625]
     """
     number = np.array(list(counts.values()), np.float64)
     there = number > 0
