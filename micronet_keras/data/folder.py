@@ -57,8 +57,8 @@ def read_folder(folder: Path) -> FolderContent:
     class may be called "test".
 
     Raises:
-        UserError: no such folder, one that cannot be read, no class folders, a single class, no
-            images.
+        UserError: no such folder, one that cannot be read, no class folders, a single class,
+            nothing but splits of no class, no images.
     """
     require_folder(folder)
     below = {child: list(files_below(child)) for child in _folders_in(folder)}
@@ -73,6 +73,11 @@ def read_folder(folder: Path) -> FolderContent:
     }
     if "train" not in splits.values() and len(splits) < len(below):
         splits = {}
+    if not splits and len(below) > 1 and all(c.name.casefold() in SPLIT_FOLDERS for c in below):
+        raise UserError(
+            f"{folder} has splits without classes: {', '.join(c.name for c in below)} need a "
+            "sub-folder per class (images with annotations are for detection)"
+        )
     notes = []
     if splits:
         files: dict[str, list[tuple[str, Path]]] = {}

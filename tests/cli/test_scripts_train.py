@@ -93,7 +93,8 @@ def test_mistakes_are_one_line(train, tmp_path, capsys, arguments, message):
 def test_run_again_and_mistakes_with_data(train, tiny_m0, pictures, tmp_path, capsys):
     command = (f"--dataset={pictures}", f"--out={tmp_path / 'run'}", *SMALL)
     assert train(*command) == 0
-    assert "test_accuracy " in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "test_accuracy " in printed and ", train: 54 images: 27 green, 27 red\n" in printed
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["model"], config["class_names"]) == ("m0", ["green", "red"])
 

@@ -18,7 +18,9 @@ _READERS = {
         "Pascal VOC XML": read_voc_folder,
         "YOLO txt": read_yolo_folder,
     },
-    "keypoints": {"COCO JSON": lambda files: read_coco_folder(files, "keypoints")},
+    "keypoints": {
+        "COCO JSON with a category of keypoints": lambda files: read_coco_folder(files, "keypoints")
+    },
 }
 KINDS = tuple(_READERS)
 

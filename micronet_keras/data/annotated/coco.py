@@ -24,7 +24,7 @@ from micronet_keras.data.annotated.pictures import (
 from micronet_keras.data.folder import divided, is_showable
 from micronet_keras.data.skeleton import Skeleton, make_skeleton, read_skeleton
 from micronet_mcu.errors import UserError
-from micronet_mcu.files import read_json
+from micronet_mcu.files import read_bytes, read_json
 
 SKELETON_FILE = "skeleton.json"
 _KIND = "a file of COCO with lists 'images' and 'annotations'"
@@ -269,8 +269,9 @@ def _annotation_files(files: Files, kind: str) -> dict[str, Path]:
         return {}
     by_split: dict[str, list[Path]] = {}
     for path in candidates:
-        fields = read_json(path, "JSON", advice="mend it, or take it out of the folder")
-        if isinstance(fields.get("images"), list) and isinstance(fields.get("annotations"), list):
+        # Whole files of COCO take half a minute to parse: looked into, and read only when chosen.
+        content = read_bytes(path)
+        if b'"images"' in content and b'"annotations"' in content:
             split = split_named(path.stem) or files.split_of(path) or ""
             by_split.setdefault(split, []).append(path)
     chosen = {}

@@ -66,11 +66,17 @@ def test_folders_beside_the_splits_are_named(tmp_path):
         assert f"{tmp_path}: left out: {words}" in notes
 
 
-@pytest.mark.parametrize("names", [["good", "test"], ["car", "train"], ["training", "val"]])
+@pytest.mark.parametrize("names", [["good", "test"], ["car", "train"]])
 def test_classes_may_be_called_like_splits(tmp_path, names):
     paint_folder(tmp_path, names, 20)
     source = load_dataset(str(tmp_path))
     assert source.class_names == names and sum(source.splits.values()) == 40
+
+
+def test_splits_without_classes_are_no_classes(tmp_path):
+    paint_folder(tmp_path, ["Train", "valid"], 2)
+    with pytest.raises(UserError, match="splits without classes: Train, valid need a sub-folder"):
+        load_dataset(str(tmp_path))
 
 
 def test_only_a_test_split(tmp_path):
