@@ -122,7 +122,8 @@ class RoundedRange(keras.layers.Layer):
 
     def range(self) -> Range:
         """(low, high) as they are now."""
-        return float(self.low.value), float(self.high.value)
+        low, high = (float(keras.ops.convert_to_numpy(end)) for end in (self.low, self.high))
+        return low, high
 
 
 class Weighted(keras.layers.Layer):

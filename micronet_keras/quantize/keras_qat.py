@@ -31,6 +31,7 @@ class NativeQuantizeAwareModel(keras.Model):
     ``keras.saving.load_model``. It computes in float32, whatever the policy.
 
     Ranges follow the extremes of the batches slowly, as with tfmot; those that TFLM fixes stay.
+    With replicas of TensorFlow each follows its part of the batch, and their mean is what counts.
 
     Args:
         graph: a lowered graph.
