@@ -71,10 +71,7 @@ class ImageInput:
             return images.astype(dtype)
         ends = np.iinfo(dtype)
         if self.takes_pixels(images.dtype):
-            dark = low >= 0 and high <= 255 and bool((images == np.rint(images)).all())
-            doubt = "" if dark else pixel_doubt(low, high)
-            if doubt:
-                raise UserError(f"the images are no pixels: {doubt}")
+            check_pixels(images)
             scale, zero_point = 1.0, int(ends.min)
         else:
             scale, zero_point = self._quantization()
@@ -125,6 +122,17 @@ class ImageInput:
         if excess > _FOREIGN:
             raise UserError(f"{text}; give what the Keras model takes, in the same unit")
         warnings.warn(Doubt(f"{text}: clipped; calibrate with images like these"), stacklevel=4)
+
+
+def check_pixels(images: np.ndarray) -> None:
+    """Raises UserError where numbers cannot be pixels, 0 to 255; whole ones can, however dark."""
+    if not images.size:
+        return
+    low, high = float(images.min()), float(images.max())
+    whole = low >= 0 and high <= 255 and bool((images == np.rint(images)).all())
+    doubt = "" if whole else pixel_doubt(low, high)
+    if doubt:
+        raise UserError(f"the images are no pixels: {doubt}")
 
 
 def pixel_doubt(low: float, high: float) -> str:

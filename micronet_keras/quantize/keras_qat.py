@@ -16,7 +16,7 @@ from micronet_keras.quantize.keras_builder import KerasBuilder, RoundedRange, We
 from micronet_keras.quantize.quantized_graph import (
     QuantizedGraph,
     pack_graph,
-    prepare,
+    preprocess,
     unpack_graph,
 )
 
@@ -73,8 +73,11 @@ class NativeQuantizeAwareModel(keras.Model):
         """Whole pixel values [n, height, width, channels] -> what this model takes.
 
         Tensors of TensorFlow stay such, for ``tf.data.Dataset.map``; all else becomes numpy.
+
+        Raises:
+            UserError: they are no pixels, as what `preprocess_input` returns.
         """
-        prepared = prepare(self.template, images)
+        prepared = preprocess(self.template, images)
         return prepared if tf.is_tensor(images) else prepared.numpy()
 
     def quantized_graph(self, class_names: Iterable[str] = ()) -> QuantizedGraph:

@@ -19,7 +19,7 @@ from micronet_keras.quantize import to_tf_keras
 from micronet_keras.quantize.calibrate import Calibration, look_at, with_ranges
 from micronet_keras.quantize.keras_qat import NativeQuantizeAwareModel
 from micronet_keras.quantize.legacy_keras import tf_keras
-from micronet_keras.quantize.quantized_graph import QuantizedGraph, prepare
+from micronet_keras.quantize.quantized_graph import QuantizedGraph, preprocess
 from micronet_keras.quantize.tf_keras_builder import TfKerasBuilder
 from micronet_mcu.errors import UserError
 
@@ -117,8 +117,12 @@ class QuantizeAwareModel(tf_keras.Model):
         )
 
     def preprocess(self, images) -> tf.Tensor:
-        """Whole pixel values [n, height, width, 3] -> what this model takes."""
-        return prepare(self.template, images)
+        """Whole pixel values [n, height, width, 3] -> what this model takes.
+
+        Raises:
+            UserError: they are no pixels, as what `preprocess_input` returns.
+        """
+        return preprocess(self.template, images)
 
     def quantized_graph(self, class_names: Iterable[str] = ()) -> QuantizedGraph:
         """The graph with the weights and ranges as trained so far, ready for conversion.

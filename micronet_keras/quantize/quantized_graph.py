@@ -19,6 +19,7 @@ from micronet_keras.lower.emit import Range
 from micronet_keras.lower.graph import RELU6, Graph, Node
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
+from micronet_mcu.image_input import check_pixels
 
 _NODE_TYPES = {
     kind.__name__: kind
@@ -161,6 +162,17 @@ def _known_file(path: str | os.PathLike) -> str:
         if "model.weights.h5" in zipfile.ZipFile(path).namelist():
             return "a Keras model; quantize it first (scripts/quantize.py)"
     return ""
+
+
+def preprocess(graph: Graph, images: np.ndarray | tf.Tensor) -> tf.Tensor:
+    """`prepare` for users.
+
+    Raises:
+        UserError: the graph takes pixels, and these are none; not inside of a dataset's `map`.
+    """
+    if graph.input.pixel_scale is not None and not tf.is_symbolic_tensor(images):
+        check_pixels(np.asarray(images))
+    return prepare(graph, images)
 
 
 def prepare(graph: Graph, images: np.ndarray | tf.Tensor) -> tf.Tensor:

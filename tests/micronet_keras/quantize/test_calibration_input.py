@@ -13,6 +13,7 @@ from micronet_keras.lower import lower
 from micronet_keras.lower.emit import TRAINED
 from micronet_keras.models import preprocess_input
 from micronet_keras.quantize import (
+    ENGINES,
     QuantizedGraph,
     calibrate,
     convert,
@@ -152,9 +153,19 @@ def test_greyscale_in_its_own_unit_is_not_taken_for_pixels():
         Interpreter(flatbuffer).predict((dim * 255).astype(np.uint8))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_training_images_that_are_no_pixels_are_refused(graph, engine):
+    qat = quantize_aware(graph, PIXELS, engine)
+    with pytest.raises(UserError, match="no pixels: they go down to -2.1"):
+        qat.preprocess(preprocess_input(PIXELS))
+    pairs = tf.data.Dataset.from_tensors(PIXELS).map(qat.preprocess)
+    np.testing.assert_allclose(next(iter(pairs)), qat.preprocess(PIXELS))
+
+
 @pytest.mark.slow
-def test_conversion_takes_what_quantization_gives_and_saves(graph, tmp_path):
-    qat = quantize_aware(graph, PIXELS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_conversion_takes_what_quantization_gives_and_saves(graph, engine, tmp_path):
+    qat = quantize_aware(graph, PIXELS, engine)
     expected = convert(qat.quantized_graph())
     assert convert(qat) == expected
     qat.quantized_graph().save(tmp_path / "q.npz")
