@@ -155,12 +155,13 @@ def as_quantized(given: Any) -> QuantizedGraph:
 
 def _known_file(path: str | os.PathLike) -> str:
     """What a file of another step is, with what it is for; empty for any other."""
-    with contextlib.suppress(OSError, zipfile.BadZipFile):
+    with contextlib.suppress(Exception):  # Of every kind, for a damaged archive.
         with open(path, "rb") as file:
             if file.read(8)[4:] == b"TFL3":
                 return "a flatbuffer, which is what conversion makes"
-        if "model.weights.h5" in zipfile.ZipFile(path).namelist():
-            return "a Keras model; quantize it first (scripts/quantize.py)"
+        with zipfile.ZipFile(path) as archive:
+            if "model.weights.h5" in archive.namelist():
+                return "a Keras model; quantize it first (scripts/quantize.py)"
     return ""
 
 
