@@ -51,8 +51,10 @@ def define_flags(config: type, module: str, when_absent: str | None = None) -> N
         if kind is bool:
             flag = flags.BooleanFlag(field.name, None, text)
         else:
-            parser = _PairParser() if field.metadata.get("second") else parsers[kind]
-            flag = flags.Flag(parser, flags.ArgumentSerializer(), field.name, None, text)
+            pair = field.metadata.get("second")
+            parser = _PairParser() if pair else parsers[kind]
+            serializer = _PairSerializer() if pair else flags.ArgumentSerializer()
+            flag = flags.Flag(parser, serializer, field.name, None, text)
         flags.DEFINE_flag(flag, module_name=module)
 
 
@@ -89,6 +91,13 @@ class _PairParser(flags.ArgumentParser):
 
     def flag_type(self) -> str:
         return "int"
+
+
+class _PairSerializer(flags.ArgumentSerializer):
+    """What `_PairParser` reads."""
+
+    def serialize(self, value: int | tuple[int, ...]) -> str:
+        return "x".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _plain_fields(config: type) -> list[dataclasses.Field]:

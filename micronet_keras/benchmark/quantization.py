@@ -63,7 +63,7 @@ def measure_quantization(
     config = replace(config, preprocessing=network.preprocessing, learning_rate=rate)
     make_repeatable(config.training)
     classes = len(CLASSIFICATION.class_names(source))
-    model = build(name, config.training.image_size, classes)
+    model = build(name, config.training.size, classes)
     train(CLASSIFICATION, model, source, config, Path(folder, "run"), settings={"network": name})
     run = read_run(Path(folder, "run"))
     images = calibration_images(CLASSIFICATION, source, run.config, _LOOKED_AT)[0][:_LOOKED_AT]

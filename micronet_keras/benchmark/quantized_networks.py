@@ -55,15 +55,17 @@ NETWORKS: Mapping[str, Network] = {
 }
 
 
-def build(name: str, image_size: int, classes: int) -> keras.Model:
-    """A network of `NETWORKS`. Its batch norms have momentum 0.9, as MicroNet's.
+def build(name: str, size: tuple[int, int], classes: int) -> keras.Model:
+    """A network of `NETWORKS` for images of (height, width).
+
+    Its batch norms have momentum 0.9, as MicroNet's.
 
     Example:
 
-    >>> build("ds_cnn", 32, 10).output_shape
+    >>> build("ds_cnn", (32, 32), 10).output_shape
     (None, 10)
     """
-    model = NETWORKS[name].build(input_shape=(image_size, image_size, 3), classes=classes)
+    model = NETWORKS[name].build(input_shape=(*size, 3), classes=classes)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.9

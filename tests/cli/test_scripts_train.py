@@ -4,6 +4,7 @@ import json
 
 import keras
 import pytest
+from absl import flags
 from picture_folders import red_and_green
 from script_runner import ScriptRunner
 from tiny_training import tiny_classifier
@@ -49,6 +50,7 @@ def test_flags_override_the_preset(train, monkeypatch):
     )
     assert given == replace(RECIPES["m3"], epochs=7, ema=0.99, flip=False, seed=3)
     given = _config(train, monkeypatch, "--image_size=96x128")
+    assert flags.FLAGS["image_size"].serialize() == "--image_size=96x128"
     assert given == replace(RECIPES["quick"], image_size=96, image_width=128)
 
 
