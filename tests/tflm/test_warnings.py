@@ -1,5 +1,6 @@
 """Strict compilers and two static analysers over the firmware's C and C++."""
 
+import re
 import subprocess
 
 import firmware_build
@@ -45,6 +46,23 @@ def test_kernels_and_decoders_convert_nothing_silently(form):
     for source in [*k.SOURCES, *DECODERS]:
         command = [compiler, *flags, "-std=c99", *STRICT, *include, str(source)]
         assert not complaints(command)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["cortex-m4", "cortex-m55"])
+@pytest.mark.parametrize("level", ["-O0", "-Os", "-O3"])
+def test_clang_compiles_the_kernels_for_arm(level, board, tmp_path):
+    """With a frame pointer, too, which takes a register from the kernels' assembly."""
+    optional.require("clang", "arm-none-eabi-gcc")
+    gcc = ["arm-none-eabi-gcc", "-E", "-x", "c", "-"]
+    headers = subprocess.check_output(gcc, input="#include <string.h>", text=True)
+    library = re.search(r'"(.+)/string\.h"', headers)[1]
+    cpu = [flag for flag in find(board).cpu_flags if flag != "-mfpu=auto"]
+    command = ["clang", "--target=arm-none-eabi", "-isystem", library, "-mthumb", *cpu,
+               level, "-fno-omit-frame-pointer", "-ffreestanding", "-std=c99", "-Wall", "-Wextra",
+               "-Werror", f"-I{k.INCLUDE}", "-c", "-o", str(tmp_path / "kernel.o")]  # fmt: skip
+    for source in k.SOURCES:
+        assert not complaints([*command, str(source)])
 
 
 def test_the_firmware_converts_nothing_silently():

@@ -63,3 +63,12 @@ def test_m0_operator_by_operator(board, tmp_path):
     optional.require("arm-none-eabi-gcc", "qemu-system-arm")
     compiled = compile_model(MODEL, tmp_path / "c", fuse=False)
     assert count_on_board(compiled, find(board)).instructions == UNFUSED[board]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["cortex-m4", "cortex-m55"])
+@pytest.mark.parametrize("flags", ["-Os -ffreestanding -fno-omit-frame-pointer", "-O3"])
+def test_the_options_of_a_project_do_not_slow_it_down(flags, board, compiled):
+    """The kernels are compiled as -O2 would, and memcpy of four bytes is no call."""
+    cost = count_on_board(compiled, find(board), tuple(flags.split()))
+    assert cost.instructions < 1.05 * COSTS[board]["instructions"]

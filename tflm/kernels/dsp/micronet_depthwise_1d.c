@@ -136,11 +136,12 @@ static void depthwise_strips(const micronet_conv_params *p, int taps, const micr
 #define MOST_QUAD_TAPS 5
 
 /* The taps of four channels: x and w are pointers to the first one, xs and ws lead to the next.
- * Each takes two loads, four instructions to widen, and four MACs. All registers are in use. */
+ * Each takes two loads, four instructions to widen, and four MACs. All registers are in use;
+ * Clang keeps one of them for frame pointers. */
 MICRONET_INLINE micronet_quad sums_of_quad(const int8_t *x, int32_t xs, const int8_t *w, int32_t ws,
                                            int32_t taps, micronet_pair minus) {
   micronet_quad q;
-#if MICRONET_ARM_DSP
+#if MICRONET_ARM_DSP && !defined(__clang__)
   uint32_t a, b, c, d;
   __asm__(MICRONET_QUAD_LOAD("]", "]")
           "smulbb %[s0], %[c], %[d]\n smulbb %[s1], %[a], %[b]\n"

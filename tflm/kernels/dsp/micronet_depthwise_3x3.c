@@ -116,8 +116,8 @@ static MICRONET_NOINLINE void copy_band(const int8_t *in, int32_t step, int32_t 
       const micronet_pair ab = micronet_pkhbt((uint32_t)a, (uint32_t)b);
       const micronet_pair cd = micronet_pkhbt((uint32_t)c, (uint32_t)x[step]);
       x += 2 * step;
-      memcpy(to, &ab, 4); /* not 4-byte aligned behind an odd padding */
-      memcpy(to + 2, &cd, 4);
+      MICRONET_COPY(to, &ab, 4); /* not 4-byte aligned behind an odd padding */
+      MICRONET_COPY(to + 2, &cd, 4);
     }
     for (; n > 0; --n, x += step) *to++ = *x;
   }

@@ -22,7 +22,7 @@ typedef struct {
   MICRONET_QUAD_LOAD(x_index, w_index)                                  \
   "smlabb %[s0], %[c], %[d], %[s0]\n smlabb %[s1], %[a], %[b], %[s1]\n" \
   "smlatt %[s2], %[c], %[d], %[s2]\n smlatt %[s3], %[a], %[b], %[s3]\n"
-#else
+#endif
 MICRONET_INLINE void micronet_quad_tap(micronet_quad *q, const int8_t *x, const int8_t *w,
                                        micronet_pair minus) {
   const uint32_t inputs = micronet_load4(x), weights = micronet_load4(w);
@@ -34,7 +34,6 @@ MICRONET_INLINE void micronet_quad_tap(micronet_quad *q, const int8_t *x, const 
   q->sum2 = micronet_smlatt(even, w_even, q->sum2);
   q->sum3 = micronet_smlatt(odd, w_odd, q->sum3);
 }
-#endif
 
 /* As micronet_next_channel, but by two LDRD: the sums leave no four registers in rising order. */
 MICRONET_INLINE micronet_channel micronet_next_of_quad(const micronet_channel **p) {

@@ -29,7 +29,7 @@ MICRONET_INLINE micronet_pair micronet_make_pair(int32_t low, int32_t high) {
 /* An unaligned word of four int8. */
 MICRONET_INLINE uint32_t micronet_load4(const int8_t *p) {
   uint32_t word;
-  memcpy(&word, p, 4);
+  MICRONET_COPY(&word, p, 4);
   return word;
 }
 
@@ -44,7 +44,7 @@ MICRONET_INLINE int32_t micronet_load1_twice(const int8_t *p, int32_t step) {
 #endif
 }
 
-MICRONET_INLINE void micronet_put4(int8_t *p, uint32_t word) { memcpy(p, &word, 4); }
+MICRONET_INLINE void micronet_put4(int8_t *p, uint32_t word) { MICRONET_COPY(p, &word, 4); }
 
 /* The same int8 four times. */
 MICRONET_INLINE uint32_t micronet_four_times(int32_t value) {
@@ -78,9 +78,9 @@ MICRONET_SELECT4(micronet_min4, "%2, %1", <)
 MICRONET_INLINE micronet_pair micronet_load_pair(const int16_t *p) {
   micronet_pair pair;
 #if defined(__GNUC__)
-  memcpy(&pair, __builtin_assume_aligned(p, 4), 4);
+  MICRONET_COPY(&pair, __builtin_assume_aligned(p, 4), 4);
 #else
-  memcpy(&pair, p, 4);
+  MICRONET_COPY(&pair, p, 4);
 #endif
   return pair;
 }
@@ -104,9 +104,9 @@ MICRONET_INLINE micronet_four micronet_next_four(const int16_t **p) {
 
 MICRONET_INLINE void micronet_store_pair(int16_t *p, micronet_pair pair) {
 #if defined(__GNUC__)
-  memcpy(__builtin_assume_aligned(p, 4), &pair, 4);
+  MICRONET_COPY(__builtin_assume_aligned(p, 4), &pair, 4);
 #else
-  memcpy(p, &pair, 4);
+  MICRONET_COPY(p, &pair, 4);
 #endif
 }
 

@@ -9,7 +9,7 @@
 /* memcpy for short runs, where a library's call costs more than the copying. */
 MICRONET_INLINE void micronet_copy(int8_t *to, const int8_t *from, int32_t count) {
   for (; count >= 4; count -= 4, to += 4, from += 4) {
-    memcpy(to, from, 4);
+    MICRONET_COPY(to, from, 4);
   }
   while (count-- > 0) *to++ = *from++;
 }

@@ -32,6 +32,20 @@
 #define MICRONET_ARM_DSP 0
 #endif
 
+/* GCC compiles the kernels in one way, whatever the project around them asks for: -Os would not
+ * unroll, and a frame pointer takes a register that some loops need. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__OPTIMIZE__)
+#pragma GCC optimize("O2", "omit-frame-pointer")
+#endif
+
+/* memcpy of a few bytes, known when compiling: it is to be a load and a store with -ffreestanding,
+ * too, as RTOSes use it, where memcpy is any function. */
+#if defined(__GNUC__)
+#define MICRONET_COPY __builtin_memcpy
+#else
+#define MICRONET_COPY memcpy
+#endif
+
 #if defined(__GNUC__)
 #define MICRONET_INLINE static inline __attribute__((always_inline))
 #define MICRONET_NOINLINE __attribute__((noinline))
