@@ -23,6 +23,9 @@ Examples:
   # A detector for microcontrollers on the bundled dataset, in a quarter of an hour.
   python scripts/train.py --task=detection --out=out/detector
 
+  # A detector of your own: a folder of pictures with COCO JSON, Pascal VOC XML or YOLO txt.
+  python scripts/train.py --task=detection --dataset=./traffic --out=out/traffic
+
   # Keypoints of the bundled dataset's stick figures, on the features of a classifier.
   python scripts/train.py --task=keypoints --weights=out/shapes/best.keras --out=out/pose
 

@@ -90,6 +90,8 @@ def train(
 
 def _train(task, model, source, config, out_dir, settings, force, after_epoch) -> TrainResult:
     task.check(model, source, config)
+    for note in source.notes:
+        print(note, flush=True)
     splits = source.splits
     source = with_validation(source, config.training)
     examples = find_examples(task, source, config)
@@ -161,8 +163,6 @@ def find_examples(task: Task, source: Source, config: Any) -> dict[str, Examples
     """
     training = config.training
     wanted = (training.train_split, training.validation_split, training.test_split)
-    for note in source.notes:
-        print(note, flush=True)
     found = {split: task.examples(source, split, config) for split in wanted if split}
     for examples in found.values():
         if examples.problems:

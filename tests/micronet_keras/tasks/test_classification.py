@@ -71,6 +71,14 @@ def test_class_weights_balance_the_loss(tmp_path):
 
 
 @pytest.mark.slow
+def test_what_was_left_out_is_said_before_a_split_is_missed(tmp_path, capsys):
+    paint_folder(tmp_path / "train", ["a", "b"], 2)
+    paint_folder(tmp_path / "holdout", ["a", "b"], 1)
+    with pytest.raises(UserError, match="no split 'test'"):
+        _train(tmp_path, tmp_path / "out")
+    assert "left out: holdout/ (2 images), which is no split" in capsys.readouterr().out
+
+
 def test_learns_and_tells_so(pictures, trained):
     out, model, result = trained
     assert result.trained
