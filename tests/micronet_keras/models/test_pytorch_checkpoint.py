@@ -1,7 +1,5 @@
 """Import of PyTorch checkpoints: exact, all or nothing, and the command around it."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 import small_micronet
 import synthetic
 from optional import require
-from paths import ROOT
+from script_runner import ScriptRunner
 
 from micronet_keras import load_pytorch_checkpoint
 from micronet_keras.models import CONFIGS, MicroNet, load_state_dict
@@ -61,8 +59,7 @@ class TestStateDict:
         for old, new in zip(before, model.weights, strict=True):
             assert not np.array_equal(old, new), new.path
 
-    def test_turns_kernels_the_right_way(self, state):
-        model = small_micronet.small_micronet()
+    def test_turns_kernels_the_right_way(self, model, state):
         load_state_dict(model, state)
         block = model.get_layer("block1")
         kernel = state["features.1.layers.0.conv.0.weight"]
@@ -75,8 +72,7 @@ class TestStateDict:
         dense = state["classifier.2.linear.0.weight"]
         np.testing.assert_array_equal(model.get_layer("logits_dense").kernel, dense.T)
 
-    def test_that_does_not_fit_is_listed_and_changes_nothing(self, state):
-        model = small_micronet.small_micronet()
+    def test_that_does_not_fit_is_listed_and_changes_nothing(self, model, state):
         before = weights(model)
         wrong = dict(state)
         del wrong["features.2.layers.4.conv.0.weight"]
@@ -143,12 +139,14 @@ class TestCheckpoint:
         ],
         ids=["plain", "nested", "parallel", "nested parallel"],
     )
-    def test_of_every_form_gives_the_same_model(self, form, torch, tensors, state, tmp_path):
+    def test_of_every_form_gives_the_same_model(self, form, torch, tensors, state, model, tmp_path):
         torch.save(form(tensors), tmp_path / "checkpoint.pth")
-        model, wanted = small_micronet.small_micronet(), small_micronet.small_micronet()
+        load_state_dict(model, state)
+        wanted = weights(model)
+        for weight in model.weights:
+            weight.assign(np.zeros(weight.shape))
         load_pytorch_checkpoint(model, tmp_path / "checkpoint.pth")
-        load_state_dict(wanted, state)
-        assert_equal_weights(weights(model), weights(wanted))
+        assert_equal_weights(weights(model), wanted)
 
     def test_names_the_file_that_does_not_fit(self, torch, tensors, model, tmp_path):
         before = weights(model)
@@ -226,66 +224,51 @@ def test_without_torch_the_error_says_what_to_install(model, tmp_path, monkeypat
         load_pytorch_checkpoint(model, tmp_path / "checkpoint.pth")
 
 
-# Several runs of the command in one process: importing TensorFlow takes longer than all of them.
-MISTAKES = """
-import sys
-from micronet_keras.cli import import_checkpoint
-from absl import flags
-from micronet_mcu.errors import UserError
-for given in sys.argv[1:]:
-    flags.FLAGS.unparse_flags()
-    for name in ("model", "checkpoint", "output", "classes"):
-        flags.FLAGS[name].unparse()
-    try:
-        import_checkpoint.main(flags.FLAGS(["import_checkpoint", *given.split()])[:1])
-    except (UserError, flags.Error) as error:
-        print("refused:", error)
-"""
-
-
-@pytest.mark.slow
 class TestCommand:
-    def run(self, *command, home):
-        environment = {**os.environ, "KERAS_HOME": str(home), "PYTHONPATH": str(ROOT)}
-        return subprocess.run(
-            [sys.executable, *command], capture_output=True, text=True, env=environment, cwd=ROOT
-        )
-
-    def test_puts_the_weights_where_imagenet_looks(self, tmp_path, monkeypatch):
+    @pytest.fixture
+    def command(self):
         require("torch")
+        runner = ScriptRunner("import_checkpoint")
+        yield runner
+        runner.close()
+
+    @pytest.fixture(autouse=True)
+    def home(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+        monkeypatch.chdir(tmp_path)
+
+    @pytest.mark.slow
+    def test_puts_the_weights_where_imagenet_looks(self, command, tmp_path, capsys):
         import torch
 
         model = MicroNet(CONFIGS["m0"])
         state = synthetic.state_dict(model)
         path = tmp_path / "micronet-m0.pth"
         torch.save({name: torch.from_numpy(value) for name, value in state.items()}, path)
-        command = ["scripts/import_checkpoint.py", "--model=m0", f"--checkpoint={path}"]
-
-        done = self.run(*command, home=tmp_path)
-        assert done.returncode == 0, done.stderr
-        monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+        assert command("--model=m0", f"--checkpoint={path}") == 0
         load_state_dict(model, state)
         found = MicroNet(CONFIGS["m0"], weights="imagenet")
         assert_equal_weights(weights(found), weights(model))
 
-        again = self.run(*command, home=tmp_path)
-        assert again.returncode == 2
-        (line,) = [line for line in again.stderr.splitlines() if line.startswith("error: ")]
+        capsys.readouterr()
+        assert command("--model=m0", f"--checkpoint={path}") == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
         assert "micronet_m0_imagenet.weights.h5 exists already" in line
-        assert "Traceback" not in again.stderr
 
-    def test_refuses_mistakes_and_writes_nothing(self, tmp_path):
-        require("torch")
-        mistakes = {
-            "--model=m0": "checkpoint",
-            "--model=m9 --checkpoint=x": "m9",
-            "--model=m0 --checkpoint=gone.pth": "gone.pth is not a file",
-            "--model=m0 --checkpoint=x --output=x.h5": "x.h5 must end in .keras or .weights.h5",
-            "--model=m0 --checkpoint=x --classes=10": "--classes=10 is not ImageNet's number",
-        }
-        done = self.run("-c", MISTAKES, *mistakes, home=tmp_path)
-        assert done.returncode == 0, done.stderr
-        lines = [line for line in done.stdout.splitlines() if line.startswith("refused: ")]
-        for line, complaint in zip(lines, mistakes.values(), strict=True):
-            assert complaint in line
+    @pytest.mark.parametrize(
+        ("arguments", "complaint"),
+        [
+            ("--model=m0", "checkpoint"),
+            ("--model=m9 --checkpoint=x", "m9"),
+            ("--model=m0 --checkpoint=gone.pth", "gone.pth is not a file"),
+            ("--model=m0 --checkpoint=x --output=x.h5", "x.h5 must end in .keras or .weights.h5"),
+            ("--model=m0 --checkpoint=x --classes=10", "--classes=10 is not ImageNet's number"),
+        ],
+    )
+    def test_refuses_mistakes_and_writes_nothing(
+        self, arguments, complaint, command, tmp_path, capsys
+    ):
+        assert command(*arguments.split()) == 2
+        assert complaint in capsys.readouterr().err
         assert not list(tmp_path.rglob("*.h5"))
