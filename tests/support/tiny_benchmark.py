@@ -1,10 +1,6 @@
-"""A suite of one small network on a folder of pictures, of a few seconds.
-
-`python tiny_benchmark.py SUITE.json FOLDER` trains it, so that a test can kill it.
-"""
+"""A suite of one small network on a folder of pictures, of a few seconds."""
 
 import json
-import sys
 from pathlib import Path
 
 import keras
@@ -54,8 +50,3 @@ def runner(suite: Path, folder: Path, minutes: float | None = None) -> Runner:
     read = read_suite(suite)
     source = data.load_dataset(read.dataset)
     return Runner(read, source, folder / "results", folder / "out", minutes)
-
-
-if __name__ == "__main__":
-    started = runner(Path(sys.argv[1]), Path(sys.argv[2]))
-    started.train(started.suite.runs[0])
