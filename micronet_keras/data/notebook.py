@@ -90,7 +90,7 @@ def as_source(
 
 def fit_arguments(
     source: Source,
-    image_size: int,
+    image_size: int | tuple[int, int],
     batch_size: int,
     epochs: int,
     *,

@@ -102,7 +102,7 @@ def test_what_is_quantized_already_is_taken_as_it_is(model, report, tmp_path):
     loaded = deploy(tmp_path / "q.npz", PIXELS, tmp_path / "npz", board=None)
     assert loaded.flatbuffer == report.flatbuffer
     assert loaded.quantized.signal_to_noise == pytest.approx(report.quantized.signal_to_noise)
-    qat = deploy(quantize_aware(model, PIXELS), None, tmp_path / "qat", board=None)
+    qat = deploy(quantize_aware(model, PIXELS, engine="keras"), None, tmp_path / "qat", board=None)
     assert qat.quantized.signal_to_noise > 15
     again = deploy(report.quantized, None, tmp_path / "qat", class_names="xyz", board=None)
     assert again.flatbuffer == report.flatbuffer and seen(tmp_path / "qat") == FILES
