@@ -44,7 +44,7 @@ def measured(quantized: QuantizedGraph, images: np.ndarray) -> QuantizedGraph:
     if decibels < LEAST_DECIBELS:
         reason = "; ".join(quantized.doubts) or (
             "nothing is odd about the images, so the model itself is sensitive to rounding: "
-            "quantize_aware trains it to bear that"
+            "quantization-aware training (quantize_aware), or more of it, helps"
         )
         warnings.warn(
             Doubt(

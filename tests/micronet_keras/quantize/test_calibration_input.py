@@ -129,7 +129,7 @@ def test_int8_that_is_far_from_float_is_reported():
     kernel[1, 1, :, 0], kernel[1, 1, :, 1] = (100, 0), (100, 1)
     convolution.set_weights([kernel, np.zeros(8)])
     dense.set_weights([np.outer([-1, 1, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1]), np.zeros(4)])
-    with pytest.warns(Doubt, match=r"ratio of -?\d+\.\d dB on 8 .* quantize_aware trains it"):
+    with pytest.warns(Doubt, match=r"ratio of -?\d+\.\d dB on 8 .* or more of it, helps"):
         quantized = post_training_quantize(model, PIXELS[..., :2])
     assert quantized.signal_to_noise < 15
     qat = quantize_aware(model, PIXELS[..., :2])
