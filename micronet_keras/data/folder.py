@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 import tensorflow as tf
 
@@ -65,39 +65,12 @@ def read_folder(folder: Path) -> FolderContent:
     if not below:
         raise UserError(f"{folder} has no sub-folders: put the images of every class into its own")
     images = {child: _images(files) for child, files in below.items()}
-    splits = {
-        child: split
-        for child in below
-        if (split := SPLIT_FOLDERS.get(child.name.casefold()))
-        and any(path.parent != child for path in images[child])
-    }
-    if "train" not in splits.values() and len(splits) < len(below):
-        splits = {}
-    if not splits and len(below) > 1 and all(c.name.casefold() in SPLIT_FOLDERS for c in below):
-        raise UserError(
-            f"{folder} has splits without classes: {', '.join(c.name for c in below)} need a "
-            "sub-folder per class (images with annotations are for detection)"
-        )
-    notes = []
+    splits = _split_folders(folder, images)
     if splits:
-        files: dict[str, list[tuple[str, Path]]] = {}
-        for child, split in splits.items():
-            by_class = [(path.relative_to(child).parts[0], path) for path in images[child]]
-            named = [(name, path) for name, path in by_class if path.parent != child]
-            files.setdefault(split, []).extend(named)
-            if len(named) < len(by_class):
-                notes.append(f"{len(by_class) - len(named)} image(s) of {child.name}/ of no class")
-        notes += [
-            f"{child.name}/ ({len(images[child])} images), which is no split with a sub-folder "
-            f"per class; splits are called {', '.join(SPLIT_FOLDERS)}"
-            for child in below
-            if child not in splits
-        ]
+        files, notes = _below_splits(images, splits)
     else:
-        files = divided(
-            [(child.name, path) for child in below for path in images[child]],
-            lambda item: item[1].relative_to(folder),
-        )
+        labelled = [(child.name, path) for child in below for path in images[child]]
+        files, notes = divided(labelled, lambda item: item[1].relative_to(folder)), []
     files = {name: listed for name, listed in files.items() if listed}
     full = {name for listed in files.values() for name, _ in listed}
     class_names = sorted(full)
@@ -112,6 +85,48 @@ def read_folder(folder: Path) -> FolderContent:
         notes.append(f"{', '.join(empty)}, without images")
     notes += _other_files(folder, [path for listed in below.values() for path in listed])
     return FolderContent(class_names, files, [left_out(folder, note) for note in notes])
+
+
+def _split_folders(folder: Path, images: dict[Path, list[Path]]) -> dict[Path, str]:
+    """The folders that stand above classes, and the splits that they are; none when they do not."""
+    known = {child: SPLIT_FOLDERS.get(child.name.casefold()) for child in images}
+    splits = {
+        child: split
+        for child, split in known.items()
+        if split and any(path.parent != child for path in images[child])
+    }
+    if splits and ("train" in splits.values() or len(splits) == len(images)):
+        return splits
+    if len(images) > 1 and all(known.values()):
+        raise UserError(
+            f"{folder} has splits without classes: {', '.join(c.name for c in images)} need a "
+            "sub-folder per class (images with annotations are for detection)"
+        )
+    return {}
+
+
+def _below_splits(
+    images: dict[Path, list[Path]], splits: dict[Path, str]
+) -> tuple[dict[str, list[tuple[str, Path]]], list[str]]:
+    """(class name, file) of the images of each split, and what is of none."""
+    files: dict[str, list[tuple[str, Path]]] = {}
+    notes = []
+    for child, split in splits.items():
+        loose = [path for path in images[child] if path.parent == child]
+        files.setdefault(split, []).extend(
+            (path.relative_to(child).parts[0], path)
+            for path in images[child]
+            if path.parent != child
+        )
+        if loose:
+            notes.append(f"{len(loose)} image(s) of {child.name}/ of no class")
+    notes += [
+        f"{child.name}/ ({len(listed)} images), which is no split with a sub-folder per class; "
+        f"splits are called {', '.join(SPLIT_FOLDERS)}"
+        for child, listed in images.items()
+        if child not in splits
+    ]
+    return files, notes
 
 
 def left_out(folder: Path, what: str) -> str:
@@ -144,7 +159,7 @@ def files_below(folder: Path) -> Iterator[Path]:
             folders[:] = []
             continue
         seen.add(real)
-        folders[:] = [name for name in folders if not _is_clutter(name)]
+        folders[:] = sorted(name for name in folders if not _is_clutter(name))
         found += [Path(place, name) for name in names if not _is_clutter(name)]
     yield from sorted(path for path in found if path.is_file())
 
@@ -189,10 +204,9 @@ def _folders_in(folder: Path) -> list[Path]:
         return sorted(c for c in folder.iterdir() if c.is_dir() and not _is_clutter(c.name))
     except OSError as error:
         _refuse_unreadable(error)
-        raise
 
 
-def _refuse_unreadable(error: OSError) -> None:
+def _refuse_unreadable(error: OSError) -> NoReturn:
     raise UserError(
         f"cannot read the folder {error.filename}: {error.strerror}; its images would be missing"
     ) from error
