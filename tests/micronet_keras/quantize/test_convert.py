@@ -26,8 +26,15 @@ def quantized():
 
 
 @pytest.fixture(scope="module")
-def flatbuffer(quantized):
-    return convert(quantized)
+def deployed(quantized, tmp_path_factory):
+    """(folder with the C files, flatbuffer)"""
+    folder = tmp_path_factory.mktemp("deployed")
+    return folder, deploy(folder, quantized).flatbuffer
+
+
+@pytest.fixture(scope="module")
+def flatbuffer(deployed):
+    return deployed[1]
 
 
 @pytest.fixture(scope="module")
@@ -164,15 +171,16 @@ int32_t check(void) {
 @pytest.mark.parametrize(
     "compiler", [["gcc", "-std=c11", "-x", "c"], ["g++", "-std=c++11", "-x", "c++"]]
 )
-def test_deployed_c_compiles_and_holds_the_model(quantized, compiler, tmp_path):
-    flatbuffer = deploy(tmp_path, quantized).flatbuffer
-    assert (tmp_path / "model.tflite").read_bytes() == flatbuffer
+def test_deployed_c_compiles_and_holds_the_model(deployed, compiler, tmp_path):
+    folder, flatbuffer = deployed
+    assert (folder / "model.tflite").read_bytes() == flatbuffer
     check = tmp_path / "check.c"
     check.write_text('extern "C" {\n' * ("c++" in compiler) + C_CHECK + "}\n" * ("c++" in compiler))
     library = tmp_path / "check.so"
     flags = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-O1", "-fPIC", "-shared"]
     subprocess.run(
-        [*compiler, *flags, tmp_path / "model_data.cc", check, "-o", library], check=True
+        [*compiler, *flags, f"-I{folder}", folder / "model_data.cc", check, "-o", library],
+        check=True,
     )
     c = ctypes.CDLL(str(library))
 
