@@ -118,7 +118,10 @@ def test_it_learns_and_a_run_cut_short_ends_the_same(run, tmp_path):
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_it_is_quantized_and_compared(run, tmp_path, epochs):
     settings = QuantizeConfig(epochs=epochs, batch_size=8, calibration_images=16)
-    quantized = quantize(run, settings, source=SOURCE, tasks=TASKS, verbose=0)
+    backup = tmp_path / "backup"
+    quantized = quantize(run, settings, backup=backup, source=SOURCE, tasks=TASKS, verbose=0)
+    # Of a fine-tuning that is over, too: the backup is the caller's.
+    assert backup.exists() == bool(epochs)
     assert quantized.task == "segmentation" and quantized.class_names == ("figure",)
     result = compare(run, convert(quantized), source=SOURCE, tasks=TASKS, compiled=True)
     summary = result.summary
