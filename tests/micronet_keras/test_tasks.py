@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from tiny_tasks import CASES, SPLITS, Noted, with_broken_image
 
+import micronet_keras.compare as comparison
 from micronet_keras.compare import compare
 from micronet_keras.deploy import deploy
 from micronet_keras.quantize import (
@@ -48,16 +49,19 @@ class Trained:
         # The task as the fine-tuning meets it.
         self.noted = Noted(case.task)
         self.quantized = functools.cache(self._quantized)
+        self.flatbuffer = functools.cache(lambda epochs: convert(self.quantized(epochs)))
         self.compared = functools.cache(self._compared)
+        self.in_c = functools.cache(HostRunner)
 
     def _quantized(self, epochs):
         settings = dataclasses.replace(SETTINGS, epochs=epochs)
         tasks = {self.case.task.name: self.noted.task}
         return quantize(self.folder, settings, source=self.source, tasks=tasks, verbose=0)
 
-    def _compared(self, epochs):
-        flatbuffer = convert(self.quantized(epochs))
-        return compare(self.folder, flatbuffer, source=self.source, compiled=True)
+    def _compared(self):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(comparison, "HostRunner", self.in_c)
+            return compare(self.folder, self.flatbuffer(0), source=self.source, compiled=True)
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -120,17 +124,6 @@ def test_a_run_is_read_back_as_it_was(run):
 
 
 @pytest.mark.slow
-def test_the_test_figures_are_those_of_the_saved_model(run):
-    read = read_run(run.folder)
-    task, config = read.task, read.config
-    examples = task.examples(read.source(run.source), "test", config)
-    measured = task.measure(task.predictor(read.model(), config), examples, config)
-    assert tuple(measured.figures) == run.case.figures and measured.count == SPLITS["test"]
-    for name, value in measured.figures.items():
-        assert run.result.summary[f"test_{name}"] == pytest.approx(value)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_quantized_graphs_remember_task_and_classes(run, epochs, tmp_path):
     quantized = run.quantized(epochs)
@@ -139,7 +132,7 @@ def test_quantized_graphs_remember_task_and_classes(run, epochs, tmp_path):
     assert quantized.sample.shape == run.model.input_shape[1:]
     assert quantized.sample.dtype == np.uint8
     quantized.save(tmp_path / "graph.npz")
-    assert convert(QuantizedGraph.load(tmp_path / "graph.npz")) == convert(quantized)
+    assert convert(QuantizedGraph.load(tmp_path / "graph.npz")) == run.flatbuffer(epochs)
     # Nothing of the fine-tuning stays in the run's folder.
     assert {path.name for path in run.folder.iterdir()} == RUN_FILES
 
@@ -177,44 +170,50 @@ def test_fine_tuning_has_the_loss_of_the_run(run):
 @pytest.mark.slow
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_int8_is_near_to_float(run, epochs):
-    result, flatbuffer = run.compared(epochs), convert(run.quantized(epochs))
-    forms = list(result.measured)
-    assert forms == ["float", "int8", "c"]
-    assert result.summary["images"] == SPLITS["test"]
-    assert result.summary["flash_bytes"] == len(flatbuffer)
-    assert result.summary["arena_bytes"] > 1000
-    for name in run.case.figures:
-        for form in forms:
-            assert result.summary[f"{form}_{name}"] == result.measured[form].figures[name]
-        assert result.summary[f"float_{name}"] == run.result.summary[f"test_{name}"]
-    pixels = images_of(run)
-    expected, found = said(run, run.model, pixels), said(run, Interpreter(flatbuffer), pixels)
+    interpreter, pixels = Interpreter(run.flatbuffer(epochs)), images_of(run)
+    expected, found = said(run, run.model, pixels), said(run, interpreter, pixels)
     assert np.abs(expected).max() > run.case.apart
     np.testing.assert_allclose(found, expected, atol=run.case.apart)
 
 
 @pytest.mark.slow
+def test_comparison_measures_every_form_as_the_training_did(run):
+    result = run.compared()
+    forms = list(result.measured)
+    assert forms == ["float", "int8", "c"]
+    assert result.summary["images"] == SPLITS["test"]
+    assert result.summary["flash_bytes"] == len(run.flatbuffer(0))
+    assert result.summary["arena_bytes"] > 1000
+    for form in forms:
+        assert tuple(result.measured[form].figures) == run.case.figures
+    for name in run.case.figures:
+        for form in forms:
+            assert result.summary[f"{form}_{name}"] == result.measured[form].figures[name]
+        # Of the saved model, as those of the training.
+        assert result.summary[f"float_{name}"] == run.result.summary[f"test_{name}"]
+
+
+@pytest.mark.slow
 def test_compiled_code_says_what_tflm_says(run):
-    flatbuffer = convert(run.quantized(0))
-    pixels = images_of(run)
-    on_tflm, in_c = (said(run, form(flatbuffer), pixels) for form in (Interpreter, HostRunner))
+    pixels, flatbuffer = images_of(run), run.flatbuffer(0)
+    on_tflm, in_c = (said(run, form(flatbuffer), pixels) for form in (Interpreter, run.in_c))
     if run.case.task.name == "classification":
         # No DY-ShiftMax, whose kernel rounds once where TFLM rounds thrice.
         np.testing.assert_array_equal(in_c, on_tflm)
-        summary = run.compared(0).summary
+        summary = run.compared().summary
         assert summary["c_agreement"] == 1 and summary["c_sqnr_db"] == float("inf")
     np.testing.assert_allclose(in_c, on_tflm, atol=run.case.apart / 2)
 
 
 @pytest.mark.slow
 def test_what_is_counted_is_what_was_looked_at(run):
-    flatbuffer = convert(run.quantized(0))
-    few = compare(run.folder, flatbuffer, source=run.source, limit=5)
-    broken = with_broken_image(run.source, "test", 3)
-    without = compare(run.folder, flatbuffer, source=broken)
-    for result, count in ((few, 5), (without, SPLITS["test"] - 1)):
-        assert result.summary["images"] == count
-        assert {measured.count for measured in result.measured.values()} == {count}
+    few = compare(run.folder, run.flatbuffer(0), source=run.source, limit=5)
+    assert few.summary["images"] == 5
+    assert {measured.count for measured in few.measured.values()} == {5}
+    task, config = run.case.task, run.case.config
+    examples = task.examples(with_broken_image(run.source, "test", 3), "test", config)
+    predict = task.predictor(Interpreter(run.flatbuffer(0)), config)
+    assert task.measure(predict, examples, config).count == SPLITS["test"] - 1
 
 
 @pytest.mark.slow
