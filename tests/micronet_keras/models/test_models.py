@@ -78,6 +78,7 @@ class TestEveryModel:
         assert [level.shape[1] for level in levels.values()] == [56, 28, 14, 7]
         assert levels["P5"].shape[-1] == rows[-2].filters
 
+    @pytest.mark.slow
     def test_survives_saving_bit_for_bit(self, size_and_model, tmp_path):
         _, model = size_and_model
         model.save(tmp_path / "model.keras")
@@ -159,6 +160,7 @@ def test_repeated_rows_add_their_shortcut():
     assert [b.adds_shortcut for b in blocks] == [False, True, False, False, True]
 
 
+@pytest.mark.slow
 def test_trains_in_mixed_precision_and_reloads(tmp_path):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -175,6 +177,7 @@ def test_trains_in_mixed_precision_and_reloads(tmp_path):
     np.testing.assert_array_equal(np.float32(model(x)), np.float32(restored(x)))
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_weight():
     model = small_micronet.small_micronet()
     before = [np.array(w) for w in model.trainable_weights]

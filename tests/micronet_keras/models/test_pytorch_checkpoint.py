@@ -37,6 +37,7 @@ def assert_equal_weights(found, wanted):
 
 
 class TestStateDict:
+    @pytest.mark.slow
     def test_has_the_authors_names(self):
         model = MicroNet(CONFIGS["m3"], (32, 32, 3), classes=10)
         shapes = {name: value.shape for name, value in synthetic.state_dict(model).items()}
@@ -51,6 +52,7 @@ class TestStateDict:
         assert shapes["classifier.2.linear.1.running_var"] == (10,)
         assert not any(name.startswith("features.12.layers.1") for name in shapes)
 
+    @pytest.mark.slow
     def test_is_loaded_into_every_weight(self, state):
         model = small_micronet.small_micronet()
         before = weights(model)

@@ -44,6 +44,7 @@ def m0():
     return convert(post_training_quantize(model, [images(4, 96)]))
 
 
+@pytest.mark.slow
 def test_all_is_int8(flatbuffer):
     model = read_model(flatbuffer)
     assert {str(tensor.dtype) for tensor in model.tensors} == {"int8", "int32"}
@@ -120,6 +121,7 @@ def reference_output(flatbuffer, image):
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_tflm_answers_as_tflites_reference_kernels(flatbuffer):
     """FULLY_CONNECTED rounds otherwise by one step, which later layers carry on."""
@@ -130,6 +132,7 @@ def test_tflm_answers_as_tflites_reference_kernels(flatbuffer):
         assert np.abs(difference).max() <= 3
 
 
+@pytest.mark.slow
 def test_tflm_computes_what_was_calibrated(quantized, flatbuffer):
     from micronet_keras.lower.tensorflow import run
 
@@ -140,6 +143,7 @@ def test_tflm_computes_what_was_calibrated(quantized, flatbuffer):
     assert np.abs(outputs - expected).max() < 0.15 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_wrong_images_and_damaged_models_are_refused(flatbuffer):
     interpreter = Interpreter(flatbuffer)
     with pytest.raises(UserError, match=r"takes images of \(32, 32, 3\), these are \(48, 48, 3\)"):
@@ -168,6 +172,7 @@ int32_t check(void) {
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "compiler", [["gcc", "-std=c11", "-x", "c"], ["g++", "-std=c++11", "-x", "c++"]]
 )

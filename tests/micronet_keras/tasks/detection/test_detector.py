@@ -107,6 +107,7 @@ int main() { printf("%s %d", model_labels[1], model_detector.levels[0].stride); 
     assert printed == b"dark 8"
 
 
+@pytest.mark.slow
 def test_outputs_keep_their_order_when_shapes_are_equal():
     # Four classes: scores and boxes have one shape, only the order tells them apart.
     model = tiny_detector(4, size=(32, 32), strides=(16,), width=8, blocks=0)
@@ -120,6 +121,7 @@ def test_outputs_keep_their_order_when_shapes_are_equal():
         assert real.mean() == pytest.approx(expected, abs=0.5)
 
 
+@pytest.mark.slow
 def test_fine_tuning_sees_the_maps_packed_as_keras_packs_them():
     model = randomized(tiny_detector(3, strides=(8, 16)))
     for name in ("p3_scores", "p3_boxes", "p4_scores", "p4_boxes"):

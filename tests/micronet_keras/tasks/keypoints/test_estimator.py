@@ -94,6 +94,7 @@ def test_flip_test_is_the_mean_with_the_mirrored_crop(run, flatbuffer):
     assert np.abs(plain - once).max() > 0.01
 
 
+@pytest.mark.slow
 def test_models_for_other_crops_are_refused(tmp_path):
     estimator = tiny_estimator()
     config = replace(CONFIG, image_size=96, image_width=64, batch_size=2, epochs=1)
