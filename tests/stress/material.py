@@ -57,7 +57,7 @@ def pictures(folder: Path) -> None:
 def _make_models(where: str) -> None:
     import synthetic
     import torch
-    from small_micronet import small_micronet
+    from small_cnn import small_cnn
 
     from micronet_keras.data import load_dataset
     from micronet_keras.models import CONFIGS, MicroNet
@@ -74,7 +74,7 @@ def _make_models(where: str) -> None:
     source = load_dataset(str(folder / "pictures"))
     stored = run_settings(CLASSIFICATION, source, source.splits, config, {"model": "small"})
     (run / "config.json").write_text(json.dumps(stored))
-    small_micronet().save(run / "best.keras")
+    small_cnn(32).save(run / "best.keras")
     quantize(run, QuantizeConfig(epochs=0)).save(folder / "ptq.npz")
 
 
