@@ -210,9 +210,10 @@ class TensorBoardLog:
         self._scalar.plugin_data.plugin_name = "scalars"
         remove_log(folder)
         try:
+            # As bytes, for a name may be no UTF-8.
             self._writers = {
-                "train": tf.summary.create_file_writer(str(folder / "train")),
-                "validation": tf.summary.create_file_writer(str(folder / "validation")),
+                name: tf.summary.create_file_writer(os.fsencode(folder / name))
+                for name in ("train", "validation")
             }
         except tf.errors.OpError as error:
             raise UserError(f"cannot write {folder}: {error.message}") from error

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from micronet_keras.train.run_folder import RunFolder
+from micronet_keras.train.run_folder import RunFolder, TensorBoardLog
 from micronet_mcu.errors import UserError
 from micronet_mcu.folders import MARKER, mark
 
@@ -122,3 +122,12 @@ def test_history_is_exact(started):
     with open(started.history, newline="") as file:
         read = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in read] == [row["loss"] for row in rows]
+
+
+@pytest.mark.parametrize("name", ["\udcff", "%s{0}", "two\nlines"])
+def test_any_name_of_a_folder_gets_a_log(name, tmp_path):
+    log = TensorBoardLog(tmp_path / name, [{"epoch": 1, "loss": 0.5, "val_loss": 0.25}])
+    log.close()
+    for part in ("train", "validation"):
+        (file,) = (tmp_path / name / part).iterdir()
+        assert b"epoch/loss" in file.read_bytes()
