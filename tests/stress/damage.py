@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT), str(ROOT / "tests" / "support")]
 _HANGS_AFTER_S = 300  # Long, for the machine may have other work.
+_MOST_BYTES = 12 * 2**30
 _BYTES = (0, 1, 2, 4, 0x7F, 0x80, 0xFE, 0xFF)
 _VALUES = (None, True, 0, -1, 1, 2**31, 2**63, 10**400, 1e308, float("nan"), float("inf"), "", "a",
            "\0", "x" * 5000, [], [[]], {}, {"a": 1}, [1, 2, 3])  # fmt: skip
@@ -358,4 +360,6 @@ KINDS: dict[str, Callable[[Path], Callable]] = {
 
 if __name__ == "__main__":
     tempfile.tempdir = sys.argv[5]
+    # A damaged model may ask for layers of any size; this machine is not to run out of memory.
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
     work(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), Path(sys.argv[5]))
