@@ -104,6 +104,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_it_learns_and_a_run_cut_short_ends_the_same(run, tmp_path):
     config = TASK.recipes["quick"]
     whole = trained(run, config)
@@ -115,6 +116,7 @@ def test_it_learns_and_a_run_cut_short_ends_the_same(run, tmp_path):
     assert resumed.summary["test_accuracy"] == whole.summary["test_accuracy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_it_is_quantized_and_compared(run, tmp_path, epochs):
     settings = QuantizeConfig(epochs=epochs, batch_size=8, calibration_images=16)

@@ -40,6 +40,7 @@ def run(tmp_path_factory):
     return folder, source, train(CLASSIFICATION, brightness(), source, CONFIG, folder)
 
 
+@pytest.mark.slow
 def test_training_and_its_figures_are_of_pixels(run, tmp_path):
     _, source, result = run
     (epoch,) = result.history
@@ -51,6 +52,7 @@ def test_training_and_its_figures_are_of_pixels(run, tmp_path):
     assert other.history[0]["val_accuracy"] == other.summary["test_accuracy"] == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_int8_takes_pixels_and_says_the_same(run, epochs):
     folder, source, _ = run

@@ -205,6 +205,7 @@ def test_conv2d(seed, size, kernel, stride, in_c, out_c, padding, activation, ze
         case.check("conv2d", k.scratch(room), c.c_size_t(room))
 
 
+@pytest.mark.slow
 @quick
 @given(
     **common, size=st.tuples(st.integers(1, 9), st.integers(1, 17)), taps=st.integers(1, 4),

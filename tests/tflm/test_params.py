@@ -114,6 +114,7 @@ def test_the_files_of_a_kernel_define_it_and_all_that_it_calls(form, tmp_path_fa
         assert row.name in defined and called <= defined
 
 
+@pytest.mark.slow
 def test_the_table_names_no_more_calls_than_there_are(tmp_path_factory):
     forms = [symbols(form, tmp_path_factory.getbasetemp()) for form in FORMS]
     for row in KERNELS.values():

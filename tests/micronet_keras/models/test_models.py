@@ -318,6 +318,7 @@ class TestWeights:
         assert "/micronet-m2.pth" in message
         assert "import_checkpoint.py --model=m2 --checkpoint=micronet-m2.pth" in message
 
+    @pytest.mark.slow
     def test_of_imagenet_are_found_in_the_cache(self, cache):
         model = MicroNetM0((64, 64, 3))
         cache.mkdir(parents=True)

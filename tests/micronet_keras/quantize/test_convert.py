@@ -58,6 +58,7 @@ def test_all_is_int8(flatbuffer):
     assert inputs.zero_point[0] == 116 - 128
 
 
+@pytest.mark.slow
 def test_coefficients_saturate_where_the_hard_sigmoid_does(flatbuffer):
     """Their scale is 1/64 and their zero point stands for a whole number of halves."""
     model = read_model(flatbuffer)

@@ -74,6 +74,7 @@ class _Killed(BaseException):
     """Stands for the end of the process."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_calls", [0, 1, 3])
 def test_stopped_around_a_save(uninterrupted, tmp_path, monkeypatch, after_calls):
     calls = []
@@ -102,6 +103,7 @@ def _power_cut_in(epoch_of_death):
     return spoil
 
 
+@pytest.mark.slow
 def test_stopped_in_the_middle_of_epochs_and_before_the_log(uninterrupted, tmp_path, monkeypatch):
     # Once while an epoch runs, and once between the checkpoint and the CSV log.
     with pytest.raises(Exception, match="power cut"):
@@ -121,6 +123,7 @@ def test_stopped_in_the_middle_of_epochs_and_before_the_log(uninterrupted, tmp_p
     _assert_same(tmp_path, uninterrupted)
 
 
+@pytest.mark.slow
 def test_without_average_resumes_too(tmp_path):
     config = dataclasses.replace(CONFIG, ema=0.0, epochs=3)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
@@ -234,6 +237,7 @@ def test_data_that_end_early_are_refused(tmp_path):
     assert not RunFolder(tmp_path).last.exists()
 
 
+@pytest.mark.slow
 def test_mixed_float16_resumes_with_its_loss_scale(tmp_path):
     config = dataclasses.replace(CONFIG, epochs=3)
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
@@ -255,6 +259,7 @@ def test_mixed_float16_resumes_with_its_loss_scale(tmp_path):
         np.testing.assert_array_equal(have, want)
 
 
+@pytest.mark.slow
 def test_full_disk_keeps_the_checkpoint(uninterrupted, tmp_path):
     def stream(first_epoch):
         return tiny_training.batches(first_epoch, spoil=_power_cut_in(2))

@@ -103,6 +103,7 @@ def test_name_profile_and_self_test(board):
     assert board.test() == (0, True)
 
 
+@pytest.mark.slow
 def test_the_compiled_model_answers(board, images, answers):
     for image, answer in zip(images, answers, strict=True):
         check(board, image, answer)

@@ -70,6 +70,7 @@ def test_logistic_and_tanh(scale, zero):
     check(m, *outputs, inputs=[EVERY])
 
 
+@pytest.mark.slow
 @quick
 @given(scales, zero_points, st.floats(0.02, 30.0), zero_points, st.floats(-3, 3))
 def test_leaky_relu(scale, zero, ratio, zero_out, alpha):

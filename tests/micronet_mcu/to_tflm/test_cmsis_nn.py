@@ -32,6 +32,7 @@ def same_bits(model, shape, seed=0) -> Counter:
     return counts(tuned)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, derandomize=True)
 @given(
     kernel=st.sampled_from([(1, 1), (1, 2), (1, 3), (1, 4), (1, 6), (4, 1), (3, 3)]),

@@ -69,6 +69,7 @@ def test_fused_models_run_on_tflm_as_compiled_code_does(model, images, tmp_path)
     np.testing.assert_array_equal(run_fused(fuse(model, layers="none"), images[:1])[0], fused[:1])
 
 
+@pytest.mark.slow
 def test_all_outputs_of_a_fused_model_without_the_kernel(images):
     """One branch without a shuffle behind it, two with one; an output between them."""
     tiny = tiny_tflite.TinyModel(2)

@@ -48,6 +48,7 @@ def gauges(folder, category=None, skeleton=None, **changes):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_a_folder_with_keypoints_of_its_own(tmp_path):
     more = {"sigmas": [0.02, 0.05, 0.05]}
     source = load_dataset(gauges(tmp_path, skeleton=more), annotations="keypoints")

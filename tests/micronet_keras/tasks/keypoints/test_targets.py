@@ -15,6 +15,7 @@ CONFIG = KeypointConfig(
 )
 
 
+@pytest.mark.slow
 def test_an_epoch_is_a_function_of_seed_and_epoch():
     people = load_people(figures(train=9), "train")
     whole = list(train_batches(people, CONFIG).as_numpy_iterator())
