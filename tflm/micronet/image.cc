@@ -109,9 +109,7 @@ Status CheckCrop(const Image &image, const Crop &crop, int width, int height) {
   return {};
 }
 
-int AtLeast1(int dividend, int divisor) {
-  return dividend < divisor ? 1 : dividend / divisor;
-}
+int AtLeast1(int dividend, int divisor) { return dividend < divisor ? 1 : dividend / divisor; }
 
 }  // namespace
 
