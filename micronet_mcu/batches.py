@@ -89,22 +89,18 @@ def _arrays(given: Any, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
 
 
 def _elements(given: Any) -> Iterable[Any]:
-    if isinstance(given, str | bytes | Mapping) or given is None:
-        raise UserError(
-            "images must be an array, batches, a tf.data.Dataset or a function that gives batches. "
-            f"Received: {given if isinstance(given, str) else _name(given)}"
-        )
     endless = getattr(given, "cardinality", None)
     if endless is not None and int(endless()) == -1:
         raise UserError("the dataset of images repeats without end; cut it with .take(batches)")
-    if hasattr(given, "__iter__"):
-        return given
-    if hasattr(given, "__getitem__") and hasattr(given, "__len__"):
-        # As a PyDataset, which Python would go through without end.
-        return (given[place] for place in range(len(given)))
+    if not isinstance(given, str | bytes | Mapping):
+        if hasattr(given, "__iter__"):
+            return given
+        if hasattr(given, "__getitem__") and hasattr(given, "__len__"):
+            # As a PyDataset, which Python would go through without end.
+            return (given[place] for place in range(len(given)))
     raise UserError(
         "images must be an array, batches, a tf.data.Dataset or a function that gives batches. "
-        f"Received: {_name(given)}"
+        f"Received: {given if isinstance(given, str) else _name(given)}"
     )
 
 

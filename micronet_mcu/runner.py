@@ -1,7 +1,7 @@
 """What every way of running an int8 model has in common: TFLM's interpreter, compiled C."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,12 +50,7 @@ class Int8Runner(abc.ABC):
             UserError: there are no images, they are not of the size that the model takes, or they
                 cannot be what it takes.
         """
-        shape = tuple(self.input.shape[1:])
-        raw = [
-            self.invoke(image[None])
-            for batch in batches(images, shape)
-            for image in ImageInput(self.input).stored(batch)
-        ]
+        raw = [self.invoke(image[None]) for batch in self._stored(images) for image in batch]
         return _real(np.concatenate(raw), self.output)
 
     def quantize(self, images: Any) -> np.ndarray:
@@ -64,9 +59,11 @@ class Int8Runner(abc.ABC):
         Raises:
             UserError: as `predict`.
         """
-        shape = tuple(self.input.shape[1:])
-        stored = [ImageInput(self.input).stored(batch) for batch in batches(images, shape)]
-        return np.concatenate(stored)
+        return np.concatenate(list(self._stored(images)))
+
+    def _stored(self, images: Any) -> Iterator[np.ndarray]:
+        image = ImageInput(self.input)
+        return (image.stored(batch) for batch in batches(images, tuple(self.input.shape[1:])))
 
 
 def image_of(model: Model) -> Tensor:

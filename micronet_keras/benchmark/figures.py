@@ -3,13 +3,16 @@
 import keras
 
 from micronet_keras import data
-from micronet_keras.benchmark.int8 import int8_flatbuffer
 from micronet_keras.compare import compare_forms
+from micronet_keras.quantize import convert, post_training_quantize
+from micronet_keras.quantize.quantize import calibration_images
 from micronet_keras.tasks import CLASSIFICATION, ClassificationConfig
 from micronet_mcu.boards import benchmark
 from micronet_mcu.errors import UserError
 
 BOARD = "cortex-m4"
+# Training images that give the ranges.
+_CALIBRATION_IMAGES = 512
 
 
 def measure(model: keras.Model, source: data.Source, recipe: ClassificationConfig) -> dict:
@@ -21,21 +24,20 @@ def measure(model: keras.Model, source: data.Source, recipe: ClassificationConfi
         recipe: that of the training; its `test_split` is what accuracies are measured on, whole.
 
     Returns:
-        Under `int8`: `way` ("lowered" by this package or "converted" by TensorFlow Lite),
-        `images`, `accuracy` on TensorFlow Lite Micro, `float_accuracy` on the same images,
-        `agreement` (shares from 0 to 1), `sqnr_db`, `flatbuffer_bytes`, `tflm_arena_bytes`. Under
-        `cortex_m4`, of the compiled C on the emulated board, one inference: `instructions`,
-        `sram_bytes`, `flash_bytes` (code and constants). What cannot be had is
-        `{"missing": reason}`.
+        Under `int8`: `images`, `accuracy` on TensorFlow Lite Micro, `float_accuracy` on the same
+        images, `agreement` (shares from 0 to 1), `sqnr_db`, `flatbuffer_bytes`,
+        `tflm_arena_bytes`. Under `cortex_m4`, of the compiled C on the emulated board, one
+        inference: `instructions`, `sram_bytes`, `flash_bytes` (code and constants). What cannot be
+        had is `{"missing": reason}`.
     """
     try:
-        flatbuffer, way = int8_flatbuffer(model, source, recipe)
+        pixels = calibration_images(CLASSIFICATION, source, recipe, _CALIBRATION_IMAGES)
+        flatbuffer = convert(post_training_quantize(model, pixels, source.class_names))
         found = compare_forms(CLASSIFICATION, model, flatbuffer, source, recipe).summary
     except UserError as error:
         reason = {"missing": str(error)}
         return {"int8": reason, "cortex_m4": reason}
     int8 = {
-        "way": way,
         "images": found["images"],
         "accuracy": found["int8_accuracy"],
         "float_accuracy": found["float_accuracy"],

@@ -20,7 +20,6 @@ import json
 from absl import flags
 
 from micronet_keras.compare import compare
-from micronet_keras.data import load_dataset
 from micronet_keras.train import read_run
 from micronet_mcu.cli import script
 from micronet_mcu.files import check_writable, replacing
@@ -46,9 +45,7 @@ def main(argv: list[str]) -> None:
         _SPLIT.value,
         limit=_LIMIT.value,
         compiled=_COMPILED.value,
-        source=load_dataset(
-            _DATASET.value or run.dataset, _DATA_DIR.value or run.data_dir, run.task.annotations
-        ),
+        source=run.load(_DATASET.value, _DATA_DIR.value),
     )
     script.print_figures(result.summary)
     if _JSON.value:

@@ -23,7 +23,6 @@ from pathlib import Path
 import keras
 from absl import flags
 
-from micronet_keras.data import load_dataset
 from micronet_keras.quantize import QuantizeConfig, quantize
 from micronet_keras.settings import define_flags, given_flags
 from micronet_keras.train import Run, read_run
@@ -64,9 +63,7 @@ def _quantize(run: Run, out: Path, backup: Path) -> float:
     if _MODE.value == "ptq":
         config = dataclasses.replace(config, epochs=0)
     keras.utils.set_random_seed(config.seed)
-    source = load_dataset(
-        _DATASET.value or run.dataset, _DATA_DIR.value or run.data_dir, run.task.annotations
-    )
+    source = run.load(_DATASET.value, _DATA_DIR.value)
     quantized = quantize(run, config, backup=backup, source=source)
     quantized.save(out, _FORCE.value)
     # Not before the result is safe: a full disk must not cost the epochs.

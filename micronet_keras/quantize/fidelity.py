@@ -57,7 +57,7 @@ def measured(quantized: QuantizedGraph, images: np.ndarray) -> QuantizedGraph:
 
 
 # The fields that become int8, and the axes that share a scale: as the converter has it.
-_SHARED_AXES: dict[type[Node], dict[str, tuple[int, ...]]] = {
+SHARED_AXES: dict[type[Node], dict[str, tuple[int, ...]]] = {
     Conv: {"kernel": (0, 1, 2)},
     ConvTranspose: {"kernel": (0, 1, 3)},
     DepthwiseConv: {"kernel": (0, 1)},
@@ -69,7 +69,7 @@ _SHARED_AXES: dict[type[Node], dict[str, tuple[int, ...]]] = {
 def _with_rounded_weights(graph: Graph) -> Graph:
     result = Graph(graph.packed_classes)
     for node in graph:
-        fields = _SHARED_AXES.get(type(node), {})
+        fields = SHARED_AXES.get(type(node), {})
         rounded = {name: _rounded(getattr(node, name), axes) for name, axes in fields.items()}
         result.add(dataclasses.replace(node, **rounded))
     result.outputs = list(graph.outputs)

@@ -1,7 +1,6 @@
 """The lowered graph in Keras 3, on every backend, rounded as the int8 kernels will.
 
-Part of the native engine of quantization-aware training (`micronet_keras.quantize.keras_qat`);
-nothing else imports it.
+Part of the native engine of quantization-aware training (`micronet_keras.quantize.keras_qat`).
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ from keras import ops
 
 from micronet_keras.layers import PackLevels
 from micronet_keras.lower.emit import Range
-from micronet_keras.lower.graph import RELU, RELU6, AveragePool, Clip
+from micronet_keras.lower.graph import RELU, RELU6, AveragePool, Clip, Dense
+from micronet_keras.quantize.fidelity import SHARED_AXES
 
 # Of either engine: what is left of a range after a step of training.
 RANGE_DECAY = 0.99
@@ -129,9 +129,9 @@ class RoundedRange(keras.layers.Layer):
 class Weighted(keras.layers.Layer):
     """A function of a tensor and of a kernel that is rounded as the converter rounds it later.
 
-    The rounding is symmetric, to -127 .. 127, with a scale for every index of `channel_axes`, or
-    one for all. It is written out, for `fake_quant_with_min_max_vars` makes NaN of a channel of
-    zeros, and outside of TensorFlow knows no other axis than the last.
+    The rounding is symmetric, to -127 .. 127, with one scale for all of the axes `shared`. It is
+    written out, for `fake_quant_with_min_max_vars` makes NaN of a channel of zeros, and outside of
+    TensorFlow knows no other axis than the last.
     """
 
     def __init__(
@@ -140,13 +140,12 @@ class Weighted(keras.layers.Layer):
         function: Callable,
         kernel: np.ndarray,
         bias: np.ndarray,
-        channel_axes: tuple[int, ...] = (),
+        shared: tuple[int, ...],
         clip: Clip | None = None,
     ):
         super().__init__(name=_layer_name(tensor), dtype="float32")
         self.tensor = tensor
-        self._function, self._activation = function, _clip_by(clip)
-        self._reduced = tuple(axis for axis in range(kernel.ndim) if axis not in channel_axes)
+        self._function, self._activation, self._shared = function, _clip_by(clip), shared
         self.kernel = self.add_weight(kernel.shape, "zeros", name="kernel")
         self.bias = self.add_weight(bias.shape, "zeros", name="bias")
         self.kernel.assign(kernel)
@@ -155,7 +154,7 @@ class Weighted(keras.layers.Layer):
     def rounded(self):
         """The kernel as it is in int8."""
         kernel = ops.convert_to_tensor(self.kernel)
-        scale = ops.max(ops.abs(kernel), self._reduced, keepdims=True) / 127.0
+        scale = ops.max(ops.abs(kernel), self._shared, keepdims=True) / 127.0
         rounded = ops.round(ops.divide_no_nan(kernel, scale)) * scale
         return kernel + ops.stop_gradient(rounded - kernel)
 
@@ -228,6 +227,11 @@ class KerasBuilder:
     def _rounded(self, name, x, fixed=None):
         return RoundedRange(name, fixed or self._ranges[name], follow=fixed is None)(x)
 
+    def _weighted(self, node, function, x, clip=None):
+        shared = SHARED_AXES[type(node)]["kernel"]
+        layer = Weighted(node.name, function, node.kernel, node.bias, shared, clip)
+        return self._rounded(node.name, layer(x))
+
     def scope(self, name):
         return contextlib.nullcontext()
 
@@ -236,25 +240,23 @@ class KerasBuilder:
         return self._rounded(name, self.image, fixed)
 
     def conv(self, node, x):
-        layer = Weighted(node.name, _conv(node), node.kernel, node.bias, (3,), node.clip)
-        return self._rounded(node.name, layer(x))
+        return self._weighted(node, _conv(node), x, node.clip)
 
     def conv_transpose(self, node, x):
         def function(x, kernel):
             return ops.conv_transpose(x, kernel, node.strides, node.padding, None, _LAST)
 
-        layer = Weighted(node.name, function, node.kernel, node.bias, (2,))
-        return self._rounded(node.name, layer(x))
+        return self._weighted(node, function, x)
 
     def depthwise(self, node, x):
         def function(x, kernel):
             return ops.depthwise_conv(x, kernel, node.strides, node.padding, _LAST)
 
-        layer = Weighted(node.name, function, node.kernel, node.bias, (2, 3), node.clip)
-        return self._rounded(node.name, layer(x))
+        return self._weighted(node, function, x, node.clip)
 
     def dense(self, name, x, kernel, bias, clip=None, fixed=None):
-        return self._rounded(name, Weighted(name, _dense, kernel, bias, clip=clip)(x), fixed)
+        layer = Weighted(name, _dense, kernel, bias, SHARED_AXES[Dense]["kernel"], clip)
+        return self._rounded(name, layer(x), fixed)
 
     def gather(self, x, indices):
         return _Gather(indices)(x)

@@ -46,6 +46,16 @@ class Run:
         """
         return read_keras(self.folder.best)
 
+    def load(self, dataset: str | None = None, data_dir: str | None = None) -> Source:
+        """The run's dataset, or the one of another name or from another place.
+
+        Raises:
+            UserError: as `load_dataset`.
+        """
+        return load_dataset(
+            dataset or self.dataset, data_dir or self.data_dir, self.task.annotations
+        )
+
     def source(self, given: Source | None = None) -> Source:
         """The dataset of the run, with the splits that it was trained with.
 
@@ -55,7 +65,7 @@ class Run:
         Raises:
             UserError: it is not there, or has other classes.
         """
-        source = given or load_dataset(self.dataset, self.data_dir, self.task.annotations)
+        source = given or self.load()
         names = list(self.task.class_names(source))
         if names != self.class_names:
             raise UserError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from micronet_mcu.graph import demands
-from micronet_mcu.graph.fixed_point import signed_multiplier
+from micronet_mcu.graph.fixed_point import quantize_multiplier
 from micronet_mcu.graph.graph import Node
 from micronet_mcu.graph.kernels import Kernel
 from micronet_mcu.graph.op import Operands
@@ -47,7 +47,7 @@ class Binary(Node):
             "output_zero_point": y.zero_point, **convolution.bounds(self.clamp),
         }  # fmt: skip
         for name in ("in1", "in2", "out"):
-            multiplier, shift = signed_multiplier(reals.get(name, 0.0))
+            multiplier, shift = quantize_multiplier(reals.get(name, 0.0))
             fields |= {f"{name}_multiplier": multiplier, f"{name}_shift": shift}
         call = Call(function, Params(BINARY, fields), (a, b, y))
         return self.made(call, in_place=True, macs=macs)

@@ -1,15 +1,11 @@
 """The networks that MicroNet is compared with."""
 
 import keras
-import numpy as np
 import pytest
 
 from micronet_keras.benchmark import NETWORKS, VARIANTS, build_network
-from micronet_keras.benchmark.int8 import takes_pixels
-from micronet_keras.lower.folding import PIXEL_SCALE, PIXEL_ZERO
-from micronet_keras.models import ShuffleNetV2, count_madds, preprocess_input, with_stem_stride
-from micronet_keras.tasks.figures import signal_to_noise
-from micronet_mcu.errors import UserError
+from micronet_keras.models import ShuffleNetV2, count_madds, with_stem_stride
+from micronet_keras.quantize import check
 
 
 def test_shufflenet_costs_what_its_paper_says():
@@ -36,6 +32,7 @@ def test_every_network_of_a_suite(name):
     finer = build_network(name, "stem_stride1", (64, 64), 10, dropout=0.25)
     assert _smallest_map(finer) == 4
     assert [w.shape for w in finer.weights] == [w.shape for w in model.weights]
+    assert check(model) == check(finer) == ()
 
 
 def _smallest_map(model):
@@ -52,27 +49,3 @@ def test_a_model_without_convolution_has_no_stem():
 
 def test_variants_begin_with_the_network_as_it_is():
     assert next(iter(VARIANTS)) == "as_published"
-
-
-def test_normalization_moves_into_the_first_convolution():
-    """Exact inside; at the border the padding stands for grey."""
-    model = build_network("shufflenet_v2_0.5", "as_published", (64, 64), 10, dropout=0.0)
-    pixels = np.random.RandomState(0).randint(0, 256, (4, 64, 64, 3)).astype("float32")
-    scaled = (pixels - np.float32(PIXEL_ZERO)) * np.float32(PIXEL_SCALE)
-    expected = model(preprocess_input(pixels), training=False)
-    found = takes_pixels(model)(scaled, training=False)
-    assert signal_to_noise(np.array(expected), np.array(found)) > 35
-    inside = [_after_stem(m, x)[:, 1:-1, 1:-1] for m, x in (
-        (model, preprocess_input(pixels)), (takes_pixels(model), scaled))]  # fmt: skip
-    np.testing.assert_allclose(*inside, atol=2e-5)
-
-
-def _after_stem(model, images):
-    return np.array(keras.Model(model.input, model.get_layer("stem_bn").output)(images))
-
-
-def test_a_stem_with_a_bias_is_refused():
-    image = keras.Input((8, 8, 3))
-    model = keras.Model(image, keras.layers.Conv2D(2, 3)(image))
-    with pytest.raises(UserError, match="without bias"):
-        takes_pixels(model)

@@ -101,7 +101,6 @@ def test_int8_is_measured_once_and_only_of_finished_runs(suite, finished, tmp_pa
     assert runner(suite, tmp_path).measure(run) is None
     record = whole.measure(run)
     int8 = record["figures"]["int8"]
-    assert int8["way"] == "lowered"
     assert int8["images"] == whole.source.splits["test"]
     assert int8["float_accuracy"] == pytest.approx(record["result"]["test_accuracy"])
     board = record["figures"]["cortex_m4"]

@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras_models import CASES, numbers
 from optional import require
 from paths import ROOT
@@ -20,7 +21,7 @@ from micronet_keras.quantize import keras_builder
 from micronet_mcu.to_tflm import Interpreter
 
 
-def small_cnn():
+def mixed_cnn():
     keras.utils.set_random_seed(1)
     x = image = keras.Input((16, 16, 3))
     x = keras.layers.Rescaling(1 / 127.5, -1)(x)
@@ -34,7 +35,7 @@ def small_cnn():
 
 @pytest.fixture(scope="module")
 def graph():
-    return lower(small_cnn())
+    return lower(mixed_cnn())
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_both_engines_know_the_same_functions():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("model", "size"), [(small_cnn, 16), (small_micronet, 32)], ids=["cnn", "micronet"]
+    ("model", "size"), [(mixed_cnn, 16), (small_micronet, 32)], ids=["cnn", "micronet"]
 )
 def test_both_engines_are_the_same_before_and_after_training(model, size):
     graph, pixels, labels = lower(model()), images(8, size), np.arange(8) % CLASSES
@@ -96,7 +97,6 @@ def test_ranges_follow_the_batches_in_training_alone(qat):
 
 
 def test_a_channel_of_zeros_stays_zero_and_all_weights_have_gradients(graph):
-    tf = pytest.importorskip("tensorflow")
     qat = quantize_aware(graph, [images(8, 16)], engine="keras")
     first = next(layer for layer in qat.layers if isinstance(layer, keras_builder.Weighted))
     kernel = keras.ops.convert_to_numpy(first.kernel).copy()
@@ -131,7 +131,7 @@ def test_a_saved_training_goes_on(qat, tmp_path):
 
 @pytest.mark.slow
 def test_outputs_are_called_what_the_model_calls_them():
-    model = small_cnn()
+    model = mixed_cnn()
     both = keras.Model(model.input, [model.output, model.layers[-2].output])
     qat = quantize_aware(both, [images(8, 16)], engine="keras")
     assert qat.output_names == both.output_names
