@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from micronet_mcu.graph.graph import Unsupported
 from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Op
@@ -24,10 +22,7 @@ class Prelu(binary.Binary):
         (x, alpha), y = self.inputs, self.output
         if x.size != y.size:
             raise Unsupported("its first input must have the output's shape")
-        # In single precision, as TFLM takes them.
-        same = np.float32(x.scale) / np.float32(y.scale)
-        below = np.float32(x.scale) * np.float32(alpha.scale) / np.float32(y.scale)
-        reals = {"in1": float(same), "out": float(below)}
+        reals = {"in1": x.scale / y.scale, "out": x.scale * alpha.scale / y.scale}
         return self.scaled(kernel("prelu"), x, alpha, reals, macs=y.size)
 
 
