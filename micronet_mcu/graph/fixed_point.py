@@ -165,11 +165,9 @@ def tanh_table(scale_in: float, zero_point_in: int) -> np.ndarray:
 def leaky_relu_table(
     scale_in: float, zero_point_in: int, scale_out: float, zero_point_out: int, alpha: float
 ) -> np.ndarray:
-    """x, or alpha * x where x < 0, of every int8 from -128 to 127; the ratios of the scales in
-    single precision, as TF Lite Micro takes them."""
-    ratio = np.float32(scale_in) / np.float32(scale_out)
-    slope = np.float32(scale_in) * np.float32(alpha) / np.float32(scale_out)
-    same, below = quantize_multiplier(float(ratio)), signed_multiplier(float(slope))
+    """x, or alpha * x where x < 0, of every int8 from -128 to 127."""
+    same = quantize_multiplier(scale_in / scale_out)
+    below = signed_multiplier(scale_in * float(np.float32(alpha)) / scale_out)
     values = [q - zero_point_in for q in range(-128, 128)]
     steps = [requantize(x, *(same if x >= 0 else below)) + zero_point_out for x in values]
     return np.clip(steps, -128, 127)

@@ -19,8 +19,13 @@ Activation = schema.ActivationFunctionType
 quick = settings(max_examples=60, derandomize=True, database=None)
 zero_points = st.integers(-128, 127)
 seeds = st.integers(0, 2**32 - 1)
-# Activations' scales as networks have them, and as they should not.
-scales = st.one_of(st.floats(0.002, 0.2), st.floats(1e-5, 50.0)).map(np.float32)
+# As networks have them and as they should not; round ones, whose ratios come close to halves.
+scales = st.one_of(
+    st.floats(0.002, 0.2),
+    st.floats(1e-5, 50.0),
+    st.integers(1, 999).map(lambda n: n / 1000),
+    st.integers(-10, 3).map(lambda n: 2.0**n),
+).map(np.float32)
 activations = st.sampled_from([Activation.NONE, Activation.RELU, Activation.RELU6])
 
 
