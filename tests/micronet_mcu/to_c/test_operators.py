@@ -19,12 +19,16 @@ from micronet_mcu.to_c import compile_model, host, plan
 
 quick = settings(max_examples=60)
 # As networks have them and as they should not; round ones, whose ratios come close to halves.
-scales = st.one_of(
-    st.floats(0.002, 0.2),
-    st.floats(1e-5, 50.0),
-    st.integers(1, 999).map(lambda n: n / 1000),
-    st.integers(-10, 3).map(lambda n: 2.0**n),
-).map(np.float32).map(float)
+scales = (
+    st.one_of(
+        st.floats(0.002, 0.2),
+        st.floats(1e-5, 50.0),
+        st.integers(1, 999).map(lambda n: n / 1000),
+        st.integers(-10, 3).map(lambda n: 2.0**n),
+    )
+    .map(np.float32)
+    .map(float)
+)
 zero_points = st.integers(-128, 127)
 seeds = st.integers(0, 2**32 - 1)
 EVERY = np.arange(-128, 128, dtype=np.int8).reshape(1, 256)
