@@ -115,7 +115,7 @@ def test_all_weights_are_rounded_in_the_comparison():
     kinds = [kind for kind in kinds if issubclass(kind, nodes.Node)]
     weights = {kind: {f.name for f in dataclasses.fields(kind)} & set(TRAINED) for kind in kinds}
     kernels = {kind: {n for n in names if "kernel" in n} for kind, names in weights.items()}
-    assert {kind: set(axes) for kind, axes in fidelity._SHARED_AXES.items()} == {
+    assert {kind: set(axes) for kind, axes in fidelity.SHARED_AXES.items()} == {
         kind: names for kind, names in kernels.items() if names
     }
 
