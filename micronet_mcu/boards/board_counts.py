@@ -115,7 +115,7 @@ def count_on_board(
         StepCost(
             op=step.name,
             operator=step.operator,
-            kernel=step.call.kernel.name,
+            kernel=step.kernel.name,
             instructions=count,
             macs=step.macs,
             sram_bytes=program.arena.plan.in_use(i),

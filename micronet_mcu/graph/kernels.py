@@ -55,7 +55,7 @@ KERNELS = {
     kernel.name: kernel
     for kernel in (
         _kernel("conv2d", structs.CONV, *PROCESSORS, custom_op="MicroNetConv2D",
-                calls="four_pixels single_pixels clamp"),
+                calls="four_pixels single_pixels clamp", refuses=True),
         _kernel("conv2d_column_rgb", structs.CONV, *PROCESSORS,
                 custom_op="MicroNetConv2DColumnRGB", calls="clamp", refuses=True),
         _kernel("conv2d_grouped_1x1", structs.CONV2D_GROUPED_1X1, *PROCESSORS,
@@ -69,6 +69,7 @@ KERNELS = {
         _kernel("depthwise_1d", structs.CONV, "reference/depthwise", "dsp", "helium",
                 custom_op="MicroNetDepthwiseConv2D", calls="depthwise_along_an_axis clamp",
                 refuses=True),
+        _kernel("in_bands", structs.CONV, "common", refuses=True),
         _kernel("depthwise_wide", structs.CONV, "common", refuses=True),
         _kernel("depthwise_plain", structs.CONV_PLAIN, "common/plain"),
         _kernel("fully_connected", structs.FULLY_CONNECTED, *PROCESSORS,

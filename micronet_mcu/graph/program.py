@@ -72,8 +72,9 @@ class Scratch:
         macro: how micronet_kernels.h states them; the C checks that they agree.
         unit: above 0 for a kernel that is the faster the more multiples of it there are, and the
             fastest when it need not work in place.
-        most: the bytes up to which a kernel is the faster the more there are; at most `bytes` for
-            one that makes no use of more.
+        most: the bytes up to which a kernel is the faster the more there are (one that can do with
+            0 bytes is the faster with all of them only); at most `bytes` for one that makes no use
+            of more.
     """
 
     bytes: int
@@ -117,6 +118,7 @@ class Step:
             begin below the input at least, so that nothing is overwritten before it is read; None
             if the two must not overlap.
         macs: multiply-accumulates.
+        rows: so many rows of the output at a time, where it is done in bands.
     """
 
     name: str
@@ -127,6 +129,13 @@ class Step:
     in_place: bool = False
     lag: int | None = None
     macs: int = 0
+    rows: int | None = None
+
+    @property
+    def kernel(self) -> Kernel:
+        """What does the work: not micronet_in_bands, but what that calls."""
+        first, *handed = self.call.kernels()
+        return handed[0] if first.name == "micronet_in_bands" else first
 
     @property
     def scratch_bytes(self) -> int:

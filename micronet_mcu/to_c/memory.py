@@ -3,7 +3,8 @@
 Two buffers that live at the same time must not overlap, with two exceptions: an elementwise kernel
 may write over its input ("in place": the two share a buffer), and the output of a kernel that works
 from the first row to the last may lie over rows of its input that are used up, if it begins a
-certain number of bytes, the lag, below it.
+certain number of bytes, the lag, below it. Convolutions do so in bands of rows (`to_c.bands`),
+where the arena is the smaller for it.
 """
 
 import itertools
@@ -14,10 +15,14 @@ from dataclasses import dataclass, replace
 from micronet_mcu.graph.graph import Graph
 from micronet_mcu.graph.program import Step
 from micronet_mcu.graph.value import Value
+from micronet_mcu.to_c.bands import can_be_banded, in_bands, rows_of
 
 ALIGNMENT = 8
 _EXHAUSTIVE = 7
 _TRIES = 1500
+# Rows of a band: the arena is as small as it gets with the fewest, and then the bands are made as
+# large as it has room for.
+_FEWEST_ROWS, _MORE_ROWS = 4, (32, 16, 8)
 
 # (output, input) -> bytes, see `plan_offsets`.
 Lags = dict[tuple[int, int], int]
@@ -99,6 +104,7 @@ def plan_arena(graph: Graph, steps: list[Step]) -> tuple[list[Step], Arena]:
     Returns the steps, too: those that are faster with more memory have been given what is free
     while they run, the arena being as large as it must be for others.
     """
+    steps = _in_bands(graph, steps)
     tight = _lay_out(graph, steps)
     size = tight.plan.size
     for share in (1.0, 0.5, 0.25):
@@ -112,23 +118,64 @@ def plan_arena(graph: Graph, steps: list[Step]) -> tuple[list[Step], Arena]:
     return _grown(steps, tight)
 
 
+def _in_bands(graph: Graph, steps: list[Step]) -> list[Step]:
+    """Convolutions in bands of rows, if the arena is smaller so; those that need not be are not."""
+    size = _lay_out(graph, steps).plan.size
+    choices = [steps, *(_banded(steps, rows) for rows in (*_MORE_ROWS, _FEWEST_ROWS))]
+    smallest = _lay_out(graph, choices[-1]).plan.size
+    if smallest >= size:
+        return steps
+    needed = [_needed(graph, choice) for choice in choices]
+    for share in (1.0, 0.95, 0.9, 0.8):
+        # Of every step the first choice that fits into that share of the arena.
+        found = [
+            next((c[i] for c, n in zip(choices, needed, strict=True) if n[i] <= share * smallest),
+                 choices[-1][i])
+            for i in range(len(steps))
+        ]  # fmt: skip
+        if _lay_out(graph, found, enough=smallest).plan.size <= smallest:
+            return found
+    return choices[-1]
+
+
+def _banded(steps: list[Step], rows: int) -> list[Step]:
+    return [
+        in_bands(step, rows) if can_be_banded(step) and rows_of(step) > rows else step
+        for step in steps
+    ]
+
+
+def _needed(graph: Graph, steps: list[Step]) -> list[int]:
+    """The bytes that each step needs at least."""
+    buffers, lags, _, _ = _buffers(graph, steps)
+    return [_alive_at(i, buffers, lags) for i in range(len(steps))]
+
+
 def _grown(steps: list[Step], arena: Arena) -> tuple[list[Step], Arena]:
     """Gives scratch memory of which kernels make use the largest gap there is at its step."""
-    steps, plan = list(steps), arena.plan
+    steps, plan, of_scratch = list(steps), arena.plan, dict(arena.of_scratch)
     buffers, offsets = list(plan.buffers), list(plan.offsets)
-    for i, index in arena.of_scratch.items():
-        scratch = steps[i].call.scratch
+    for i, step in enumerate(steps):
+        scratch = step.call.scratch
         if scratch is None or scratch.most <= scratch.bytes:
             continue
         others = [(offsets[j], offsets[j] + b.size) for j, b in enumerate(buffers)
-                  if j != index and b.first <= i <= b.last]  # fmt: skip
+                  if j != of_scratch.get(i) and b.first <= i <= b.last]  # fmt: skip
         start, end = _largest_gap(others, plan.size)
-        size = max(scratch.bytes, min(end - start, round_up(scratch.most)))
-        steps[i] = replace(
-            steps[i], call=replace(steps[i].call, scratch=replace(scratch, bytes=size))
-        )
-        buffers[index], offsets[index] = replace(buffers[index], size=round_up(size)), start
-    return steps, replace(arena, plan=replace(plan, buffers=buffers, offsets=offsets))
+        most = round_up(scratch.most)
+        if scratch.bytes == 0 and end - start < most:
+            continue
+        size = max(scratch.bytes, min(end - start, most))
+        steps[i] = replace(step, call=replace(step.call, scratch=replace(scratch, bytes=size)))
+        grown = Buffer(step.name, round_up(size), i, i, scratch=True)
+        if i in of_scratch:
+            buffers[of_scratch[i]], offsets[of_scratch[i]] = grown, start
+        else:
+            of_scratch[i] = len(buffers)
+            buffers.append(grown)
+            offsets.append(start)
+    plan = replace(plan, buffers=buffers, offsets=offsets)
+    return steps, replace(arena, plan=plan, of_scratch=of_scratch)
 
 
 def _largest_gap(taken: Iterable[tuple[int, int]], size: int) -> tuple[int, int]:
@@ -152,6 +199,14 @@ def _with_room(step: Step, room: int) -> Step:
 
 
 def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
+    buffers, lags, of_value, of_scratch = _buffers(graph, steps)
+    return Arena(plan_offsets(buffers, lags, enough), of_value, of_scratch)
+
+
+def _buffers(
+    graph: Graph, steps: list[Step]
+) -> tuple[list[Buffer], Lags, dict[int, int], dict[int, int]]:
+    """The buffers, their lags, and which of them holds what, as in `Arena`."""
     inputs = [value.root for value in graph.inputs]
     roots = inputs + [step.output.root for step in steps]
     first = {id(root): max(i - len(inputs), 0) for i, root in enumerate(roots)}
@@ -185,7 +240,7 @@ def _lay_out(graph: Graph, steps: list[Step], enough: int = 0) -> Arena:
         if step.scratch_bytes:
             of_scratch[i] = len(buffers)
             buffers.append(Buffer(step.name, round_up(step.scratch_bytes), i, i, scratch=True))
-    return Arena(plan_offsets(buffers, lags, enough), of_value, of_scratch)
+    return buffers, lags, of_value, of_scratch
 
 
 def _buffer(name: str, root: Value, first: dict[int, int], last: dict[int, int]) -> Buffer:
@@ -287,13 +342,15 @@ def _taken(buffers: list[Buffer], lags: Lags, i: int, j: int, offset: int) -> tu
 
 def lower_bound(buffers: list[Buffer], lags: Lags) -> int:
     """Bytes that no plan can go below: the most that is alive in one step, overlaps deducted."""
-    bound = 0
-    for step in range(max((b.last for b in buffers), default=-1) + 1):
-        alive = {i for i, b in enumerate(buffers) if b.first <= step <= b.last}
-        total = sum(buffers[i].size for i in alive)
-        for (out, into), lag in lags.items():
-            if out in alive and into in alive:
-                both = buffers[out].size + buffers[into].size
-                total -= both - min(both, max(lag + buffers[into].size, buffers[out].size))
-        bound = max(bound, total)
-    return bound
+    steps = range(max((b.last for b in buffers), default=-1) + 1)
+    return max((_alive_at(step, buffers, lags) for step in steps), default=0)
+
+
+def _alive_at(step: int, buffers: list[Buffer], lags: Lags) -> int:
+    alive = {i for i, b in enumerate(buffers) if b.first <= step <= b.last}
+    total = sum(buffers[i].size for i in alive)
+    for (out, into), lag in lags.items():
+        if out in alive and into in alive:
+            both = buffers[out].size + buffers[into].size
+            total -= both - min(both, max(lag + buffers[into].size, buffers[out].size))
+    return total

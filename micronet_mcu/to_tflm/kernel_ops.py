@@ -53,8 +53,9 @@ def kernel_operator(objects: ModelT, step: Step, x: int, y: int) -> OperatorT:
         *(_constant(objects, f"{step.name}/{n}", v) for n, v in constants.items()),
     ]
     operator.outputs = [y]
-    if step.scratch_bytes:
-        scratch = add_tensor(objects, f"{step.name}/scratch", (step.scratch_bytes,), np.int8)
+    if step.call.scratch:
+        size = step.scratch_bytes or step.call.scratch.most
+        scratch = add_tensor(objects, f"{step.name}/scratch", (size,), np.int8)
         operator.outputs.append(scratch)
     return operator
 

@@ -100,9 +100,8 @@ TfLiteStatus PrepareConv2D(TfLiteContext *context, TfLiteNode *node) {
 
 TfLiteStatus InvokeConv2D(TfLiteContext *context, TfLiteNode *node) {
   const micronet_conv_params conv = ConvOf(context, node);
-  micronet_conv2d(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0),
-                  Output(context, node, 1), ScratchBytes(context, node));
-  return kTfLiteOk;
+  return Done(micronet_conv2d(&conv, Input<int8_t>(context, node, 0), Output(context, node, 0),
+                              Output(context, node, 1), ScratchBytes(context, node)));
 }
 
 TfLiteStatus PrepareColumnRGB(TfLiteContext *context, TfLiteNode *node) {

@@ -72,9 +72,9 @@ class DepthwiseConv2D(Node):
         args = (x, y)
         if not channels.wide:
             return self.made(Call(chosen, params, (*args, *room), scratch), macs=macs)
-        wide = self._wide(channels)
+        some = (self._wide(channels), chosen, y.shape[1])
         return self.made(
-            Call(kernel("depthwise_wide"), params, (wide, chosen, *args, *room), scratch), macs=macs
+            Call(kernel("depthwise_wide"), params, (*some, *args, *room), scratch), macs=macs
         )
 
     def _scratch(self) -> Scratch | None:

@@ -13,7 +13,7 @@ from micronet_mcu.graph.graph import Node
 from micronet_mcu.graph.kernels import kernel
 from micronet_mcu.graph.op import Op, Operands
 from micronet_mcu.graph.ops import convolution
-from micronet_mcu.graph.program import Array, Call, Params, Room, Step
+from micronet_mcu.graph.program import Array, Call, Params, Room, Scratch, Step
 from micronet_mcu.graph.requantize import Channels, Record
 from micronet_mcu.graph.structs import FULLY_CONNECTED
 from micronet_mcu.graph.weights import Weights
@@ -47,7 +47,7 @@ class FullyConnected(Node):
     def _call(self, channels: Channels) -> Call:
         x, y, depth = self.inputs[0], self.output, self.weights.taps
         if channels.records is not None and channels.uniform and x.size == depth:
-            scratch = convolution.scratch("FULLY_CONNECTED", 2, depth)
+            scratch = Scratch(0, "0", most=2 * convolution.round_up_4(depth))
             params = self._params(channels.records)
             return Call(kernel("fully_connected"), params, (x, y, Room.PLACE), scratch)
         # A dense layer with a scale per channel, or of several rows, is a 1x1 convolution.

@@ -221,6 +221,29 @@ static micronet_conv_params random_conv(int kernel_h, int kernel_w, int in_c, in
   return p;
 }
 
+/* Also where `out` grows into the input from below, as far as it may. */
+static void bands_case(const micronet_conv_params *p, micronet_conv_kernel kernel, const int8_t *in,
+                       const int8_t *expected, void *scratch, size_t room) {
+  const int32_t in_pitch = p->shape.in_w * p->shape.in_c, rows = between(1, p->shape.out_h);
+  const int32_t out_pitch = p->shape.out_w * p->shape.out_c;
+  const int32_t in_size = p->shape.in_h * in_pitch, out_size = p->shape.out_h * out_pitch;
+  int32_t lag = 0;
+  for (int32_t y = 0; y < p->shape.out_h; y += rows) {
+    const int32_t end = y + rows < p->shape.out_h ? y + rows : p->shape.out_h;
+    const int32_t top = y * p->shape.stride_h - p->shape.pad_top;
+    const int32_t needed = end * out_pitch - (top < 0 ? 0 : top) * in_pitch;
+    if (needed > lag) lag = needed;
+  }
+  if (p->shape.pad_top >= p->shape.kernel_h ||
+      (p->shape.out_h - 1) * p->shape.stride_h - p->shape.pad_top >= p->shape.in_h)
+    return; /* a window outside of the image */
+  int8_t *const both = take((size_t)(lag + in_size > out_size ? lag + in_size : out_size), 1);
+  memcpy(both + lag, in, (size_t)in_size);
+  expect_status("in_bands refuses",
+                micronet_in_bands(p, kernel, rows, both + lag, both, scratch, room), MICRONET_OK);
+  expect_same("in_bands differs from its kernel", both, expected, (size_t)out_size);
+}
+
 static void conv_case(void) {
   const int one = chance(3);
   const int kernel_h = one ? 1 : between(1, 4);
@@ -243,9 +266,11 @@ static void conv_case(void) {
   const size_t room =
       some_scratch(MICRONET_CONV2D_SCRATCH(patch),
                    MICRONET_CONV2D_MOST_SCRATCH(patch, p.shape.out_h * p.shape.out_w));
-  micronet_conv2d(&p, in, out, take(room, 8), room);
+  void *const scratch = take(room, 8);
+  micronet_conv2d(&p, in, out, scratch, room);
   expect_same("conv2d differs from its plain form", out,
               run_plain(&p, &q, 1, zero_point, p.weights, in, 0), n);
+  bands_case(&p, micronet_conv2d, in, out, scratch, room);
   add_to_checksum(out, n);
 }
 
@@ -347,11 +372,12 @@ static void depthwise_wide_case(const micronet_conv_params *like, const micronet
   }
   const micronet_depthwise_wide_params wide = {
       {(int16_t)count, (int16_t)zero_point}, channel, weights, bias, multiplier, shift};
-  const micronet_depthwise_kernel rest =
+  const micronet_conv_kernel rest =
       must_take_1d(&like->shape) ? micronet_depthwise_1d : micronet_depthwise;
   const size_t room = depthwise_scratch(&like->shape);
   expect_status("depthwise_wide refuses",
-                micronet_depthwise_wide(like, &wide, rest, in, out, take(room, 8), room),
+                micronet_depthwise_wide(like, &wide, rest, between(1, like->shape.out_h), in, out,
+                                        take(room, 8), room),
                 MICRONET_OK);
   expect_same("depthwise_wide differs from its plain form", out,
               run_plain(plain, &q, 1, zero_point, like->weights, plain_in, 1), n);
@@ -389,10 +415,11 @@ static void depthwise_case(void) {
     plain_in = gathered;
   }
   const size_t room = depthwise_scratch(&p.shape);
-  expect_status("depthwise refuses", micronet_depthwise(&p, in, out, take(room, 8), room),
-                MICRONET_OK);
+  void *const scratch = take(room, 8);
+  expect_status("depthwise refuses", micronet_depthwise(&p, in, out, scratch, room), MICRONET_OK);
   expect_same("depthwise differs from its plain form", out,
               run_plain(&plain, &q, 1, zero_point, p.weights, plain_in, 1), n);
+  bands_case(&p, micronet_depthwise, in, out, scratch, room);
   add_to_checksum(out, n);
   depthwise_1d_case(&p, in, out, n);
   depthwise_wide_case(&p, &plain, q, zero_point, in, plain_in);
@@ -471,8 +498,8 @@ static void fully_connected_case(void) {
       doubled_bias};
   const int8_t *in = random_int8((size_t)p.shape.in_c, -128);
   int8_t *out = take((size_t)p.shape.out_c, 1);
-  micronet_fully_connected(&p, in, out,
-                           take(MICRONET_FULLY_CONNECTED_SCRATCH((size_t)p.shape.in_c), 8));
+  void *const scratch = take(MICRONET_FULLY_CONNECTED_SCRATCH((size_t)p.shape.in_c), 8);
+  micronet_fully_connected(&p, in, out, chance(3) ? NULL : scratch);
   expect_same("fully connected differs from its plain form", out,
               run_plain(&like, &q, 1, zero_point, p.weights, in, 0), (size_t)p.shape.out_c);
   add_to_checksum(out, (size_t)p.shape.out_c);

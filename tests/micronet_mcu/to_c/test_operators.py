@@ -382,6 +382,35 @@ def test_pad_of_fewer_axes_and_with_a_number(data, shape, value):
     check(m, m.made("PAD", [x, amounts], out), m.made("PADV2", [x, amounts, number], out))
 
 
+@quick
+@given(
+    st.sampled_from(["conv", "depthwise", "pool", "active pool"]),
+    st.tuples(st.integers(3, 7), st.integers(3, 7), st.integers(1, 5)),
+    st.tuples(*[st.integers(0, 3)] * 4), st.integers(1, 3), st.integers(1, 2),
+    st.sampled_from(["SAME", "VALID"]), st.booleans(), seeds,
+)  # fmt: skip
+def test_pads_go_into_the_windows_behind_them(kind, size, sides, taps, stride, padding, twice, seed):
+    m = TinyModel(seed)
+    x = m.input((1, *size))
+    if kind == "active pool":  # whose smallest value is zero
+        x = m.conv(x, size[2], activation="RELU")
+    top, bottom, left, right = sides
+    out = (1, size[0] + top + bottom, size[1] + left + right, size[2])
+    y = m.made("PAD", [x, m.integers(0, 0, top, bottom, left, right, 0, 0, shape=(4, 2))], out)
+    how = {"kernel": (taps, taps), "stride": (stride, stride), "padding": padding}
+    if kind == "conv":
+        outputs = [m.conv(y, 3, **how) for _ in range(1 + twice)]
+    elif kind == "depthwise":
+        outputs = [m.depthwise(y, **how) for _ in range(1 + twice)]
+    else:
+        outputs = [m.pool(y, kind="MAX_POOL_2D", **how)]
+    raw = check(m, *outputs, seed=seed % 1000)
+    inside = max(sides) < taps and padding == "VALID"
+    if inside and kind != "pool" and max(bottom, right) <= max(taps - stride, 0):
+        kinds = [node.kind for node in passes.run(graph_of(read_model(raw)), passes.EXACT).nodes]
+        assert "PAD" not in kinds
+
+
 def test_what_only_computes_shapes_is_left_out():
     """As Keras' Reshape and Flatten become: SHAPE, STRIDED_SLICE, PACK, RESHAPE."""
     m = TinyModel()

@@ -191,8 +191,8 @@ static void blocks_of_pixels(const micronet_conv_params *p, int32_t most_blocks,
   }
 }
 
-void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch,
-                     size_t scratch_bytes) {
+micronet_status micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out,
+                                void *scratch, size_t scratch_bytes) {
   const int32_t patch = p->shape.kernel_h * p->shape.kernel_w * p->shape.in_c;
   const int32_t pixels = (int32_t)p->shape.out_h * p->shape.out_w;
   const int32_t most_blocks = micronet_blocks_in(scratch_bytes, MICRONET_ROUND_UP_4(patch));
@@ -202,6 +202,7 @@ void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *ou
     blocks_of_pixels(p, most_blocks, in, out, scratch);
   }
   micronet_apply_clamp(pixels * p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
+  return MICRONET_OK;
 }
 
 #endif

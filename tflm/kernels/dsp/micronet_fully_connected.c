@@ -3,8 +3,8 @@
 
 #if MICRONET_DSP
 
-/* Four outputs at a time share the loads of x; x is widened and doubled once, in the order in which
- * SXTB16 unpacks the weights. The five instructions of four MACs are kept together: scheduled
+/* Four outputs at a time share the loads of x; where there is room x is widened and doubled once, in
+ * the order in which SXTB16 unpacks the weights. The five instructions of four MACs are kept together: scheduled
  * apart, they need more registers than there are. */
 #if MICRONET_ARM_DSP
 #define ROW(name, address, moves)                                                              \
@@ -35,17 +35,39 @@ ROW(row_two_below, 2, 0)
 #endif
 #undef ROW
 
-static MICRONET_NOINLINE void four_rows(const micronet_fully_connected_params *p,
-                                        const int16_t *wide, const int8_t *w,
-                                        const int32_t *doubled_bias, int8_t *out) {
+/* The next four inputs less the zero point, in the order of SXTB16: as they were widened, or, where
+ * there is no room for that, from bytes and not doubled. */
+typedef struct {
+  const int16_t *wide;
+  const int8_t *bytes;
+  micronet_pair minus;
+} inputs;
+
+MICRONET_INLINE micronet_four next_inputs(const int is_wide, inputs *x) {
+  if (is_wide) return micronet_next_four(&x->wide);
+  const uint32_t word = micronet_load4(x->bytes);
+  const micronet_four next = {micronet_sxtab16(x->minus, word),
+                              micronet_sxtab16_odd(x->minus, word)};
+  x->bytes += 4;
+  return next;
+}
+
+/* Input `i` of the one to three last ones. */
+MICRONET_INLINE int32_t last_input(const int is_wide, const inputs *x, int i) {
+  return is_wide ? x->wide[(i & 1) << 1 | i >> 1] : x->bytes[i] + micronet_low(x->minus);
+}
+
+MICRONET_INLINE void four_rows(const int is_wide, const micronet_fully_connected_params *p,
+                               const inputs *start, const int8_t *w, const int32_t *doubled_bias,
+                               int8_t *out) {
   const int32_t in_c = p->shape.in_c;
   const int8_t *const end = w + (in_c & ~3);
   const int8_t *w3 = w + 3 * in_c;
-  int32_t acc0 = doubled_bias[0], acc1 = doubled_bias[1], acc2 = doubled_bias[2],
-          acc3 = doubled_bias[3];
+  inputs next = *start;
+  int32_t acc0 = 0, acc1 = 0, acc2 = 0, acc3 = 0;
 #define FOUR_INPUTS                                        \
   do {                                                     \
-    const micronet_four x = micronet_next_four(&wide);     \
+    const micronet_four x = next_inputs(is_wide, &next);   \
     acc3 = row_here(&w3, in_c, x, acc3);                   \
     acc2 = row_two_below(&w, in_c, x, acc2);               \
     acc1 = row_one_below(&w, in_c, x, acc1);               \
@@ -58,36 +80,54 @@ static MICRONET_NOINLINE void four_rows(const micronet_fully_connected_params *p
   }
 #undef FOUR_INPUTS
   for (int i = 0; i < (in_c & 3); ++i) {
-    const int32_t x = wide[(i & 1) << 1 | i >> 1];
+    const int32_t x = last_input(is_wide, &next, i);
     acc0 += w[i] * x;
     acc1 += w[in_c + i] * x;
     acc2 += w[2 * in_c + i] * x;
     acc3 += w3[i] * x;
   }
-  out[0] = micronet_requantize(acc0, p->shape.multiplier, p->shape.offset, p->shape.shift);
-  out[1] = micronet_requantize(acc1, p->shape.multiplier, p->shape.offset, p->shape.shift);
-  out[2] = micronet_requantize(acc2, p->shape.multiplier, p->shape.offset, p->shape.shift);
-  out[3] = micronet_requantize(acc3, p->shape.multiplier, p->shape.offset, p->shape.shift);
+  const int32_t factor = is_wide ? 1 : 2;
+  const int32_t multiplier = p->shape.multiplier, offset = p->shape.offset, shift = p->shape.shift;
+  out[0] = micronet_requantize(doubled_bias[0] + factor * acc0, multiplier, offset, shift);
+  out[1] = micronet_requantize(doubled_bias[1] + factor * acc1, multiplier, offset, shift);
+  out[2] = micronet_requantize(doubled_bias[2] + factor * acc2, multiplier, offset, shift);
+  out[3] = micronet_requantize(doubled_bias[3] + factor * acc3, multiplier, offset, shift);
 }
 
-static int8_t one_row(const micronet_fully_connected_params *p, const int16_t *wide,
-                      const int8_t *w, int32_t acc0) {
+static MICRONET_NOINLINE void four_rows_wide(const micronet_fully_connected_params *p,
+                                             const inputs *x, const int8_t *w,
+                                             const int32_t *doubled_bias, int8_t *out) {
+  four_rows(1, p, x, w, doubled_bias, out);
+}
+static MICRONET_NOINLINE void four_rows_of_bytes(const micronet_fully_connected_params *p,
+                                                 const inputs *x, const int8_t *w,
+                                                 const int32_t *doubled_bias, int8_t *out) {
+  four_rows(0, p, x, w, doubled_bias, out);
+}
+
+static int8_t one_row(const micronet_fully_connected_params *p, const inputs *start,
+                      const int8_t *w, int32_t doubled_bias) {
+  const int is_wide = start->wide != NULL;
   const int8_t *const end = w + (p->shape.in_c & ~3);
-  while (w != end) acc0 = row_here(&w, 0, micronet_next_four(&wide), acc0);
-  for (int i = 0; i < (p->shape.in_c & 3); ++i) acc0 += w[i] * wide[(i & 1) << 1 | i >> 1];
-  return micronet_requantize(acc0, p->shape.multiplier, p->shape.offset, p->shape.shift);
+  inputs next = *start;
+  int32_t acc = 0;
+  while (w != end) acc = row_here(&w, 0, next_inputs(is_wide, &next), acc);
+  for (int i = 0; i < (p->shape.in_c & 3); ++i) acc += w[i] * last_input(is_wide, &next, i);
+  return micronet_requantize(doubled_bias + (is_wide ? acc : 2 * acc), p->shape.multiplier,
+                             p->shape.offset, p->shape.shift);
 }
 
 void micronet_fully_connected(const micronet_fully_connected_params *p, const int8_t *in,
                               int8_t *out, void *scratch) {
-  int16_t *wide = (int16_t *)scratch;
-  micronet_widen(in, p->shape.in_c, p->shape.input_zero_point, 1, 4, wide);
+  const int32_t zero_point = p->shape.input_zero_point;
+  const inputs x = {(int16_t *)scratch, in, micronet_make_pair(-zero_point, -zero_point)};
   const int8_t *w = p->weights;
   int o = 0;
+  if (scratch != NULL) micronet_widen(in, p->shape.in_c, zero_point, 1, 4, (int16_t *)scratch);
   for (; o + 4 <= p->shape.out_c; o += 4, w += 4 * p->shape.in_c)
-    four_rows(p, wide, w, p->doubled_bias + o, out + o);
+    (scratch != NULL ? four_rows_wide : four_rows_of_bytes)(p, &x, w, p->doubled_bias + o, out + o);
   for (; o < p->shape.out_c; ++o, w += p->shape.in_c)
-    out[o] = one_row(p, wide, w, p->doubled_bias[o]);
+    out[o] = one_row(p, &x, w, p->doubled_bias[o]);
   micronet_apply_clamp(p->shape.out_c, p->shape.clamp_min, p->shape.clamp_max, out);
 }
 

@@ -83,13 +83,14 @@ enum {
  * weights: [out_c][kernel_h][kernel_w][in_c] as in the flatbuffer.
  * scratch: MICRONET_CONV2D_SCRATCH(kernel_h * kernel_w * in_c) bytes (two patches of int16, one of
  * int8) or more; scratch_bytes says how many. The more, the faster on Armv7E-M, up to
- * MICRONET_CONV2D_MOST_SCRATCH(patch, out_h * out_w): two outputs' weights and all patches.
+ * MICRONET_CONV2D_MOST_SCRATCH(patch, out_h * out_w): two outputs' weights and all patches. It
+ * refuses nothing.
  */
 #define MICRONET_CONV2D_SCRATCH(patch) (5 * MICRONET_ROUND_UP_4(patch))
 #define MICRONET_CONV2D_MOST_SCRATCH(patch, pixels) \
   (MICRONET_ROUND_UP_4(patch) * (4 + 2 * MICRONET_ROUND_UP_4(pixels)))
-void micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch,
-                     size_t scratch_bytes);
+micronet_status micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out,
+                                void *scratch, size_t scratch_bytes);
 
 /* CONV_2D from 3 channels with kernel_w = 1, stride_w = 1, pad_left = 0 (so out_w = in_w): the
  * first layer. kernel_h <= MICRONET_MOST_COLUMN_ROWS. It refuses other shapes. A window may lie
@@ -126,16 +127,26 @@ micronet_status micronet_depthwise(const micronet_conv_params *p, const int8_t *
 micronet_status micronet_depthwise_1d(const micronet_conv_params *p, const int8_t *in, int8_t *out,
                                       void *scratch, size_t scratch_bytes);
 
-typedef micronet_status (*micronet_depthwise_kernel)(const micronet_conv_params *p,
-                                                     const int8_t *in, int8_t *out, void *scratch,
-                                                     size_t scratch_bytes);
+typedef micronet_status (*micronet_conv_kernel)(const micronet_conv_params *p, const int8_t *in,
+                                                int8_t *out, void *scratch, size_t scratch_bytes);
 
-/* The same where some channels' scales do not fit into a record. `rest` computes all channels but
- * those of `wide`, for which `p` may hold any record; they follow. What `rest` refuses, it refuses.
+/* The same as `kernel`, which is one of micronet_conv2d, micronet_depthwise and
+ * micronet_depthwise_1d, called for `rows` rows of the output after the others. Every window meets
+ * the image. So `out` may lie over input rows that are used up: it is enough that for every band,
+ * from output row y on, the end of its output lies at or before the first byte of input row
+ * max(0, y * stride_h - pad_top). What `kernel` refuses of the first band, it refuses.
+ */
+micronet_status micronet_in_bands(const micronet_conv_params *p, micronet_conv_kernel kernel,
+                                  int32_t rows, const int8_t *in, int8_t *out, void *scratch,
+                                  size_t scratch_bytes);
+
+/* The same, `rows` rows of the output at a time as micronet_in_bands does, where some channels'
+ * scales do not fit into a record. `rest` computes all channels but those of `wide`, for which `p`
+ * may hold any record; they follow. What `rest` refuses, it refuses.
  */
 micronet_status micronet_depthwise_wide(const micronet_conv_params *p,
                                         const micronet_depthwise_wide_params *wide,
-                                        micronet_depthwise_kernel rest, const int8_t *in,
+                                        micronet_conv_kernel rest, int32_t rows, const int8_t *in,
                                         int8_t *out, void *scratch, size_t scratch_bytes);
 
 /* CONV_2D 1x1, stride 1, with groups (2 or more; 1 works too but micronet_conv2d is faster).
@@ -156,7 +167,8 @@ void micronet_conv2d_grouped_1x1(const micronet_conv2d_grouped_1x1_params *p, co
  * shift.
  * weights: [out_c][in_c] as in the flatbuffer, doubled_bias: out_c values of 2 * bias (all 0 where
  * it has none).
- * scratch: MICRONET_FULLY_CONNECTED_SCRATCH(in_c) bytes. `out` must not overlap `in`.
+ * scratch: MICRONET_FULLY_CONNECTED_SCRATCH(in_c) bytes, or NULL, which is slower on Armv7E-M. `out`
+ * must not overlap `in`.
  * Per-channel weights: micronet_conv2d with one pixel gives the same result.
  * Beware: TFLM takes the product of the per-tensor scales in float32: (m, s) of (double)(scale_in *
  * scale_w) / scale_out. Every convolution, and per-channel FULLY_CONNECTED, takes it in double.
