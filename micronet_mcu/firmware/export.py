@@ -126,7 +126,7 @@ def export_firmware(
         )
         answer = answer[: outputs[0].size]
         _check_memory(target, runtime, arena + image.size, model_bytes)
-        large = arena + image.size > _INTERNAL_RAM
+        large = target.external_ram and arena + image.size > _INTERNAL_RAM
         features = {runtime, platform, image_source, "psram" if large else "no-psram"}
         features |= {tune} if tune != "none" else set()
         _copy_template(target, project, features, {"NAME": name, "PLATFORM": platform})

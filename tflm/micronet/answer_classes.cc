@@ -16,9 +16,9 @@ void AddMillionths(Text &text, int32_t value) {
   text.Add(size / kWhole);
   uint32_t rest = size % kWhole;
   if (rest > 0) text.Add('.');
-  for (uint32_t digit = kWhole / 10; rest > 0; digit /= 10) {
-    text.Add(static_cast<char>('0' + rest / digit));
-    rest %= digit;
+  while (rest > 0) {
+    text.Add(static_cast<char>('0' + rest * 10 / kWhole));
+    rest = rest * 10 % kWhole;
   }
 }
 
