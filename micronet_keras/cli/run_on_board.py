@@ -36,9 +36,15 @@ _QUIET = flags.DEFINE_boolean("quiet", False, "no progress")
 def main(argv: list[str]) -> None:
     del argv
     check_writable(_JSON.value)
-    source = load_dataset(_DATASET.value, _DATA_DIR.value)
     with open_port(_PORT.value, _BAUD.value) as port:
+        # The board first: a silent one is known in seconds, a dataset may take a minute to load.
+        _say(f"waiting for the board at {_PORT.value}")
         board = BoardClient(port)
+        size = " x ".join(map(str, board.model.shape))
+        _say(f"{board.model.name}: {size}, {board.model.classes} classes; loading the dataset")
+        if board.model.answer != "classes":
+            raise UserError(f"the board's model answers with {board.model.answer}, not with classes")
+        source = load_dataset(_DATASET.value, _DATA_DIR.value)
         if board.model.classes != len(source.class_names):
             raise UserError(
                 f"the board's model has {board.model.classes} classes, {source.name} has "
@@ -54,6 +60,11 @@ def main(argv: list[str]) -> None:
     if _JSON.value:
         with replacing(_JSON.value) as temporary:
             temporary.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _say(text: str) -> None:
+    if not _QUIET.value:
+        print(text, file=sys.stderr)
 
 
 def _measure(board: BoardClient, source) -> dict:

@@ -14,11 +14,13 @@ import numpy as np
 
 from micronet_mcu.c_sources import c_sources
 from micronet_mcu.errors import UserError
+from micronet_mcu.firmware.answer import ANSWER_FILES, answer_header, answer_kind
 from micronet_mcu.firmware.platforms import Platform, find_platform
 from micronet_mcu.folders import Owner, check_folder, replacing_folder
 from micronet_mcu.graph.kernels import KERNELS
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.image_input import ImageInput
+from micronet_mcu.tflite.model import Model
 from micronet_mcu.to_c import host
 from micronet_mcu.to_c.compiler import compile_model, copy_kernels
 from micronet_mcu.to_tflm.c_array import example_arrays, example_declarations, write_c_array
@@ -33,7 +35,7 @@ _OTHER_FLASH = {"tflm": 160 << 10, "c": 64 << 10}
 # More than this of static memory goes to external RAM where a board has it.
 _INTERNAL_RAM = 120 << 10
 
-_APPLICATION = ("board.h", "firmware.cc", "firmware.h", "image.cc", "image.h", "protocol.cc",
+_APPLICATION = ("answer.h", "board.h", "firmware.cc", "firmware.h", "image.cc", "image.h", "protocol.cc",
                 "protocol.h", "runtime.h", "status.cc", "status.h", "text.h", "top_k.cc",
                 "top_k.h")  # fmt: skip
 _RUNTIME = {
@@ -79,7 +81,8 @@ def export_firmware(
 
     Args:
         platform: one of `PLATFORMS`.
-        model: bytes of an int8 ``.tflite`` file of builtin operators, image in, scores out.
+        model: bytes of an int8 ``.tflite`` file of builtin operators: image in, and out one vector
+            of scores, a detector's scores and boxes, or the heatmaps of keypoints.
         folder: the project to be written.
         runtime: "tflm", which the user's tool chain brings, or "c": the model compiled to plain C.
         fuse: for TFLM alone, as are `groups` and `tune`: "none" keeps builtin operators,
@@ -89,14 +92,14 @@ def export_firmware(
             chooses what the platform's TFLM can run.
         tune: "cmsis_nn" for TFLM whose own convolutions are CMSIS-NN's.
         image_source: "serial" or "camera".
-        labels: one for each output, or none.
+        labels: one for each class (or kind of point), or none.
         name: what the firmware calls itself over the serial line.
         test_image: pixels, uint8 of the input's shape, for the built-in test; noise without one.
         force: replace a folder that was exported before; what was put or built there stays.
 
     Raises:
         UserError: an argument is none of these, the model does not fit the board, is not an int8
-            image classifier, the folder exists or cannot be written, or the machine has no C
+            model of images, the folder exists or cannot be written, or the machine has no C
             compiler (needed for the runtime "c", whose built-in test's answer it computes).
 
     Example:
@@ -109,8 +112,11 @@ def export_firmware(
     groups = _check(target, runtime, fuse, groups, tune, image_source, name)
     owner = _owner(target)
     check_folder(folder, owner, force)
-    source, classes = _image_classifier(model)
-    shape = source.tensor.shape[1:]
+    parsed = read_model(model)
+    source = _image_model(parsed)
+    outputs = [parsed.tensors[index] for index in parsed.outputs]
+    kind = answer_kind(parsed)
+    classes = outputs[0].shape[-1]
     if labels and len(labels) != classes:
         raise UserError(f"{len(labels)} labels for {classes} outputs; give one for each")
     image = _test_image(test_image, source)
@@ -118,14 +124,19 @@ def export_firmware(
         flatbuffer, arena, model_bytes, answer = _prepare(
             model, runtime, fuse, groups, tune, image, Path(work)
         )
+        answer = answer[: outputs[0].size]
         _check_memory(target, runtime, arena + image.size, model_bytes)
-        large = arena + image.size > _INTERNAL_RAM
+        large = target.external_ram and arena + image.size > _INTERNAL_RAM
         features = {runtime, platform, image_source, "psram" if large else "no-psram"}
+        features |= {tune} if tune != "none" else set()
         _copy_template(target, project, features, {"NAME": name, "PLATFORM": platform})
         sources = project / target.sources
         sources.mkdir(parents=True, exist_ok=True)
         for file in (*_APPLICATION, *_RUNTIME[runtime]):
             shutil.copyfile(c_sources("micronet") / file, sources / file)
+        for file in ANSWER_FILES[kind]:
+            shutil.copyfile(c_sources(*file.split("/")), sources / Path(file).name)
+        (sources / "model_answer.h").write_text(answer_header(parsed, labels))
         if runtime == "c":
             for path in sorted((Path(work) / "compiled").glob("*.[ch]")):
                 shutil.copyfile(path, sources / path.name)
@@ -135,7 +146,8 @@ def export_firmware(
             write_op_resolver(sources / "op_resolver.h", flatbuffer)
             write_c_array(sources, flatbuffer, arena, image, answer, labels, "model")
             (project / "model.tflite").write_bytes(flatbuffer)
-        _write_info(sources, name, shape, classes, arena, bool(labels))
+        _write_info(sources, name, source, [tensor.size for tensor in outputs], classes, arena,
+                    bool(labels))  # fmt: skip
         if target.suffix != ".cc":
             for path in sorted(sources.glob("*.cc")):
                 path.rename(path.with_suffix(target.suffix))
@@ -145,7 +157,8 @@ def export_firmware(
 
 def _owner(target: Platform) -> Owner:
     template = [p.relative_to(target.folder).as_posix() for p in target.folder.rglob("*")]
-    ours = [*_APPLICATION, *_RUNTIME["c"], *_RUNTIME["tflm"], "micronet_*.[ch]", "op_resolver.h",
+    answers = [Path(file).name for files in ANSWER_FILES.values() for file in files]
+    ours = [*_APPLICATION, *answers, "model_answer.h", *_RUNTIME["c"], *_RUNTIME["tflm"], "micronet_*.[ch]", "op_resolver.h",
             "model.[ch]", "model_weights.[ch]", "model_data.h", "model_data.cc",
             "model_info.cc"]  # fmt: skip
     sources = [f"{target.sources}/{name.replace('.cc', target.suffix)}" for name in ours]
@@ -179,19 +192,16 @@ def _check(target: Platform, runtime, fuse, groups, tune, image_source, name) ->
     return groups
 
 
-def _image_classifier(model: bytes) -> tuple[ImageInput, int]:
-    parsed = read_model(model)
-    refuse_custom_operators(parsed)
-    if len(parsed.inputs) != 1 or len(parsed.outputs) != 1:
-        raise UserError(
-            f"the model has {len(parsed.inputs)} inputs and {len(parsed.outputs)} outputs; "
-            "this firmware takes one image and gives one vector of scores (tflm/README.md has the "
-            "program for a detector)"
-        )
-    source, target = (parsed.tensors[ends[0]] for ends in (parsed.inputs, parsed.outputs))
+def _image_model(model: Model) -> ImageInput:
+    refuse_custom_operators(model)
+    if len(model.inputs) != 1:
+        raise UserError(f"the model has {len(model.inputs)} inputs; this firmware takes one image")
+    source = model.tensors[model.inputs[0]]
+    for what, index in (("input", model.inputs[0]), *(("output", i) for i in model.outputs)):
+        dtype = model.tensors[index].dtype
+        if dtype != np.int8:
+            raise UserError(_not_int8(model, what, dtype.name))
     shape = source.shape
-    if source.dtype != np.int8 or target.dtype != np.int8:
-        raise UserError(f"the model is {source.dtype.name}; quantize it to int8 first")
     if len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
         raise UserError(f"the input {list(shape)} is no image of 1 or 3 channels")
     image = ImageInput(source)
@@ -200,7 +210,19 @@ def _image_classifier(model: bytes) -> tuple[ImageInput, int]:
             f"the firmware gives the model pixel - 128, and this one takes {image.describe()}; put "
             "a Rescaling at the Keras model's beginning, so that it takes pixels"
         )
-    return image, target.size
+    return image
+
+
+def _not_int8(model: Model, what: str, dtype: str) -> str:
+    """What is so of a model whose ends are not int8: its inside may be."""
+    weighty = [op for op in model.operators if op.name.startswith(("CONV", "DEPTHWISE", "FULLY"))]
+    inside = {model.tensors[op.inputs[0]].dtype.name for op in weighty}
+    if inside == {"int8"}:
+        return (
+            f"the model is int8 inside, but its {what} is {dtype}; convert it with "
+            "inference_input_type and inference_output_type tf.int8"
+        )
+    return f"the model is {dtype}; quantize it to int8 first"
 
 
 def _test_image(pixels: np.ndarray | None, source: ImageInput) -> np.ndarray:
@@ -258,6 +280,10 @@ def _copy_template(target: Platform, project: Path, features: set[str], values: 
 
 def _write_c_data(sources: Path, image, answer, labels) -> None:
     """model_data.h and .cc for compiled C: as `write_c_array` makes them, but no flatbuffer."""
+    header = (sources / "model.h").read_text()
+    places = re.findall(r"^const int8_t \*(model_output\w*)\(void\);", header, re.MULTILINE)
+    buffers = ", ".join(["nullptr"] * (1 + len(places)))
+    size = "" if len(places) == 1 else f"#define MODEL_OUTPUT_SIZE {answer.size}\n"
     (sources / "model_data.h").write_text(f"""\
 // The labels and the test vector of the compiled model.
 #ifndef MODEL_DATA_H_
@@ -267,6 +293,10 @@ def _write_c_data(sources: Path, image, answer, labels) -> None:
 
 #include "model.h"
 
+// What model_invoke takes where input and outputs stay in the arena; where the outputs lie there.
+#define MODEL_NO_BUFFERS {buffers}
+#define MODEL_OUTPUT_PLACES {{{", ".join(places)}}}
+{size}
 {example_declarations("model", labels)}
 #endif  // MODEL_DATA_H_
 """)
@@ -277,7 +307,11 @@ def _write_c_data(sources: Path, image, answer, labels) -> None:
 {example_arrays("model", image, answer, labels)}""")
 
 
-def _write_info(sources: Path, name, shape, classes, arena, has_labels: bool) -> None:
+def _write_info(
+    sources: Path, name: str, source: ImageInput, sizes: list[int], classes: int, arena: int,
+    has_labels: bool,
+) -> None:  # fmt: skip
+    height, width, channels = source.tensor.shape[1:]
     labels = "model_labels" if has_labels else "nullptr"
     (sources / "model_info.cc").write_text(f"""\
 // What the firmware says of its model.
@@ -285,9 +319,14 @@ def _write_info(sources: Path, name, shape, classes, arena, has_labels: bool) ->
 #include "runtime.h"
 
 namespace micronet {{
+namespace {{
+
+const int32_t kOutputSizes[] = {{{", ".join(map(str, sizes))}}};
+
+}}  // namespace
 
 const ModelInfo kModelInfo = {{
-    "{name}", {shape[0]}, {shape[1]}, {shape[2]}, {classes}, {arena},
+    "{name}", {height}, {width}, {channels}, {classes}, {len(sizes)}, kOutputSizes, {arena},
     {labels}, model_test_input, model_test_output,
 }};
 

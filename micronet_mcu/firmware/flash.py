@@ -25,9 +25,17 @@ _MARKS = {
     "arduino": ("micronet/sketch.yaml", "arduino:mbed_nano"),
     "esp32s3": ("sdkconfig.defaults", 'CONFIG_IDF_TARGET="esp32s3"'),
     "esp32cam": ("sdkconfig.defaults", 'CONFIG_IDF_TARGET="esp32"'),
-    "zephyr": ("prj.conf", "CONFIG_CPP=y"),
-    "pico": ("CMakeLists.txt", "pico_sdk_init"),
+    "esp32c3": ("sdkconfig.defaults", 'CONFIG_IDF_TARGET="esp32c3"'),
+    "esp32c6": ("sdkconfig.defaults", 'CONFIG_IDF_TARGET="esp32c6"'),
+    "zephyr": ("app/prj.conf", "CONFIG_CPP=y"),
+    "pico": ("CMakeLists.txt", "set(PICO_BOARD pico CACHE"),
+    "pico2": ("CMakeLists.txt", "set(PICO_BOARD pico2 CACHE"),
 }
+# What the tool chains find their own parts by.
+_VARIABLES = {"pico": ("PICO_SDK_PATH",), "esp_idf": ("IDF_PATH",)}
+_NEEDS = {"PICO_SDK_PATH": "your copy of the Raspberry Pi Pico SDK",
+          "PICO_TFLMICRO_PATH": "your copy of pico-tflmicro",
+          "IDF_PATH": "ESP-IDF; its export.sh does it"}  # fmt: skip
 
 
 def flash(
@@ -83,6 +91,12 @@ def flash(
         if shutil.which(program) is None:
             advice = source if program == tool else f"install {program}"
             raise UserError(f"{program} is not installed (or not on the PATH): {advice}")
+    variables = [*_VARIABLES.get(target.template, ())]
+    if target.template == "pico" and (folder / "model.tflite").is_file():
+        variables.append("PICO_TFLMICRO_PATH")
+    for variable in variables:
+        if not Path(os.environ.get(variable) or "/nowhere").is_dir():
+            raise UserError(f"set the environment variable {variable} to {_NEEDS[variable]}")
     for command in commands:
         done = subprocess.run(command, cwd=folder, check=False)
         if done.returncode:
@@ -100,7 +114,7 @@ def _commands(target: Platform, port: str | None, board: str | None) -> list[lis
     if target.template == "esp_idf":
         return [["idf.py", "build"], ["idf.py", "-p", _named(port, _PORT), "flash"]]
     if target.template == "zephyr":
-        return [["west", "build", "-b", _named(board, _BOARD), "."], ["west", "flash"]]
+        return [["west", "build", "-b", _named(board, _BOARD), "app"], ["west", "flash"]]
     return [
         ["cmake", "-B", "build"],
         ["cmake", "--build", "build"],

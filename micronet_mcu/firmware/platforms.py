@@ -23,6 +23,7 @@ class Platform:
         camera_files: files of the template that only a camera needs.
         ram_bytes, flash_bytes: for static variables and for the program; None where it depends on
             the board.
+        external_ram: whether that RAM is a chip of its own, slower than the processor's.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Platform:
     camera_files: tuple[str, ...] = ()
     ram_bytes: int | None = None
     flash_bytes: int | None = None
+    external_ram: bool = False
 
     @property
     def folder(self) -> Path:
@@ -53,11 +55,20 @@ PLATFORMS = {
         Platform("arduino", "arduino", "micronet/src", ".cpp", groups=False, camera=True,
                  ram_bytes=256 << 10, flash_bytes=960 << 10),
         Platform("esp32s3", "esp_idf", "main", groups=False, camera=True,
-                 camera_files=_ESP_CAMERA, ram_bytes=8 << 20, flash_bytes=3 << 20),
+                 camera_files=_ESP_CAMERA, ram_bytes=8 << 20, flash_bytes=3 << 20,
+                 external_ram=True),
         Platform("esp32cam", "esp_idf", "main", groups=False, camera=True,
-                 camera_files=_ESP_CAMERA, ram_bytes=4 << 20, flash_bytes=3 << 20),
-        Platform("zephyr", "zephyr", "src"),
+                 camera_files=_ESP_CAMERA, ram_bytes=4 << 20, flash_bytes=3 << 20,
+                 external_ram=True),
+        Platform("esp32c3", "esp_idf", "main", groups=False, camera_files=_ESP_CAMERA,
+                 ram_bytes=320 << 10, flash_bytes=3 << 20),
+        Platform("esp32c6", "esp_idf", "main", groups=False, camera_files=_ESP_CAMERA,
+                 ram_bytes=450 << 10, flash_bytes=3 << 20),
+        Platform("zephyr", "zephyr", "app/src"),
         Platform("pico", "pico", "src", ram_bytes=264 << 10, flash_bytes=2 << 20),
+        Platform("pico2", "pico", "src", ram_bytes=520 << 10, flash_bytes=4 << 20),
+        Platform("generic", "generic", "src"),
+        Platform("stm32", "stm32", "src"),
         Platform("host", "host", "src"),
     )
 }  # fmt: skip

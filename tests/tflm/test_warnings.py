@@ -18,7 +18,8 @@ C_INCLUDE = [k.INCLUDE, TFLM / "detection", TFLM / "keypoints"]
 CXX_INCLUDE = [TFLM / "micronet", k.INCLUDE, firmware_build.STUBS / "tflm_stub"]
 # These include files that are generated for one model; the tests of the exported firmware compile
 # them.
-GENERATED = {"firmware.cc", "micronet_runner.cc", "runtime_c.cc", "runtime_tflm.cc"}
+GENERATED = {"answer_classes.cc", "answer_objects.cc", "answer_points.cc", "firmware.cc",
+             "micronet_runner.cc", "runtime_c.cc", "runtime_tflm.cc"}  # fmt: skip
 CXX = sorted(p for p in (TFLM / "micronet").glob("*.cc") if p.name not in GENERATED)
 
 # Every form of the kernels: by the compiler that its board's program is built with.

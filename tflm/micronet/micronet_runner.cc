@@ -70,13 +70,21 @@ Status MicroNetRunner::CheckEnds() {
   if (CountOf(input) != info_.input_bytes()) {
     return {StatusCode::kInputShape, CountOf(input), info_.input_bytes()};
   }
-  const int32_t values = CountOf(interpreter_->output(0));
-  if (values != info_.classes) return {StatusCode::kOutputShape, values, info_.classes};
+  if (interpreter_->outputs_size() != static_cast<size_t>(info_.outputs)) {
+    return {StatusCode::kOutputShape, static_cast<int32_t>(interpreter_->outputs_size()),
+            info_.outputs};
+  }
+  for (int i = 0; i < info_.outputs; ++i) {
+    const int32_t values = CountOf(interpreter_->output(static_cast<size_t>(i)));
+    if (values != info_.output_sizes[i]) {
+      return {StatusCode::kOutputShape, values, info_.output_sizes[i]};
+    }
+  }
   return {};
 }
 
 Status MicroNetRunner::Init() {
-  input_ = output_ = nullptr;
+  input_ = nullptr;
   if (interpreter_ != nullptr) interpreter_->~MicroInterpreter();
   interpreter_ = nullptr;
   Status status = CheckModel();
@@ -92,12 +100,11 @@ Status MicroNetRunner::Init() {
   status = CheckEnds();
   if (!status.ok()) return status;
   input_ = interpreter_->typed_input_tensor<int8_t>(0);
-  output_ = interpreter_->typed_output_tensor<int8_t>(0);
   return {};
 }
 
 const int8_t *MicroNetRunner::output(int index) const {
-  if (output_ == nullptr || index < 0 ||
+  if (input_ == nullptr || index < 0 ||
       static_cast<size_t>(index) >= interpreter_->outputs_size()) {
     return nullptr;
   }

@@ -22,10 +22,8 @@ class MicroNetRunner final : public Runtime {
   Status Init() override;
   int8_t *input() override { return input_; }
   Status Invoke() override;
-  const int8_t *output() const override { return output_; }
-  // Of a model with several outputs, a detector's for example; nullptr before Init, and when there
-  // is no such output. `info.classes` is the size of output 0.
-  const int8_t *output(int index) const;
+  // nullptr before Init, and when there is no such output.
+  const int8_t *output(int index) const override;
   int32_t arena_used() const override;
 
  private:
@@ -40,7 +38,6 @@ class MicroNetRunner final : public Runtime {
   OpResolver resolver_;
   bool ops_registered_;
   int8_t *input_ = nullptr;
-  int8_t *output_ = nullptr;
   tflite::MicroInterpreter *interpreter_ = nullptr;
   // Where the interpreter is made: it cannot be a plain member, since it takes hold of the arena
   // when it is constructed, before anything has been checked.

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "answer.h"
 #include "board.h"
 #include "image.h"
 #include "text.h"
@@ -19,14 +20,21 @@ void Send(Text &text) {
   BoardWrite(text.c_str(), text.length());
 }
 
-void SendReady() {
-  char line[16];
-  Text text(line, sizeof(line));
-  Send(text.Add("m-ready"));
-}
-
 // A line longer than the buffer goes out in pieces.
 void SendPiece(Text &text) { BoardWrite(text.c_str(), text.length()); }
+
+// "m-<name>-N"
+void SendCount(const char *name, int32_t count) {
+  char line[32];
+  Text text(line, sizeof(line));
+  Send(text.Add(name).Add(count));
+}
+
+void SendWord(const char *word) {
+  char line[32];
+  Text text(line, sizeof(line));
+  Send(text.Add(word));
+}
 
 void SendLap() {
   char line[32];
@@ -74,18 +82,38 @@ uint32_t Crc32(const int8_t *pixels, int count) {
 
 }  // namespace
 
+struct Protocol::Command {
+  const char *word;
+  void (Protocol::*run)(const char *argument);
+  const char *help;
+};
+
+const Protocol::Command Protocol::kCommands[] = {
+    {"name", &Protocol::Name, "the model's name"},
+    {"profile", &Protocol::Profile, "what the model takes and gives"},
+    {"timestamp", &Protocol::Timestamp, "the clock, microseconds"},
+    {"help", &Protocol::Help, "this list"},
+    {"db", &Protocol::Db, "load N | HEX | raw N | print: the image"},
+    {"infer", &Protocol::Infer, "[N=1] [W=10]: N inferences after W to warm up"},
+    {"results", &Protocol::Results, "the answer"},
+    {"output", &Protocol::Output, "the model's outputs as stored"},
+    {"top", &Protocol::Top, "K: the best classes"},
+    {"camera", &Protocol::Camera, "takes a picture"},
+    {"picture", &Protocol::Picture, "sends the image"},
+    {"test", &Protocol::Test, "the built-in test"},
+};
+
 void Protocol::Start() {
   status_ = runtime_.Init();
   if (!status_.ok()) return Fail(status_);
-  char line[16];
-  Text text(line, sizeof(line));
-  Send(text.Add("m-init-done"));
-  SendReady();
+  SendWord("m-init-done");
 }
 
 void Protocol::Feed(uint8_t byte) {
   last_byte_ = BoardMicros();
-  if (byte == '%') {
+  if (raw_ > 0) {
+    TakeRaw(byte);
+  } else if (byte == '%') {
     command_[length_] = 0;
     const bool overlong = overlong_;
     const bool empty = length_ == 0;
@@ -97,6 +125,8 @@ void Protocol::Feed(uint8_t byte) {
     } else if (!empty) {
       Run();
     }
+    // After the bytes of `db raw`, TakeRaw says it.
+    if (raw_ == 0 && (overlong || !empty)) SendWord("m-ready");
   } else if (byte == '\r' || byte == '\n') {
     // People at a terminal press Enter.
   } else if (length_ + 1 < static_cast<int>(sizeof(command_))) {
@@ -107,61 +137,67 @@ void Protocol::Feed(uint8_t byte) {
 }
 
 void Protocol::Idle() {
-  if ((length_ > 0 || overlong_) && BoardMicros() - last_byte_ > kSilenceMicros) {
-    length_ = 0;
-    overlong_ = false;
-  }
+  const bool waiting = length_ > 0 || overlong_ || raw_ > 0;
+  if (!waiting || BoardMicros() - last_byte_ <= kSilenceMicros) return;
+  if (raw_ > 0) loaded_ = Loaded::kNothing;
+  raw_ = 0;
+  length_ = 0;
+  overlong_ = false;
 }
 
 void Protocol::Run() {
-  const char *argument = nullptr;
-  if (After(command_, "name")) {
-    Name();
-  } else if (After(command_, "profile")) {
-    Profile();
-  } else if ((argument = After(command_, "db"))) {
-    Db(argument);
-  } else if ((argument = After(command_, "infer"))) {
-    Infer(argument);
-  } else if (After(command_, "results")) {
-    Results();
-  } else if ((argument = After(command_, "top"))) {
-    Top(argument);
-  } else if (After(command_, "camera")) {
-    Camera();
-  } else if (After(command_, "test")) {
-    Test();
-  } else {
-    // It may have been a part of an image.
-    if (loaded_ == Loaded::kPart) loaded_ = Loaded::kNothing;
-    Fail("unknown command");
+  for (const Command &command : kCommands) {
+    const char *argument = After(command_, command.word);
+    if (argument != nullptr) return (this->*command.run)(argument);
   }
+  // It may have been a part of an image.
+  if (loaded_ == Loaded::kPart) loaded_ = Loaded::kNothing;
+  Fail("unknown command");
 }
 
-void Protocol::Name() {
+void Protocol::Name(const char *) {
   char line[kLine];
   Text text(line, sizeof(line));
   Send(text.Add("m-name-dut-[").Add(info_.name).Add(']'));
-  SendReady();
 }
 
-void Protocol::Profile() {
+void Protocol::Profile(const char *) {
   char line[kLine];
   Text text(line, sizeof(line));
-  text.Add("m-profile-[micronet 1]\r\nm-model-[").Add(info_.name).Add("]\r\nm-input-[");
+  text.Add("m-profile-[micronet 2]\r\nm-model-[").Add(info_.name).Add("]\r\nm-input-[");
   text.Add(static_cast<int32_t>(info_.height)).Add(',').Add(static_cast<int32_t>(info_.width));
   text.Add(',').Add(static_cast<int32_t>(info_.channels)).Add("]\r\n");
   SendPiece(text);
   Text second(line, sizeof(line));
   second.Add("m-classes-[").Add(static_cast<int32_t>(info_.classes)).Add("]\r\nm-arena-[");
-  Send(second.Add(runtime_.arena_used()).Add(',').Add(info_.arena_bytes).Add(']'));
-  SendReady();
+  second.Add(runtime_.arena_used()).Add(',').Add(info_.arena_bytes).Add("]\r\nm-raw-[");
+  second.Add(static_cast<int32_t>(kMostRawBytes)).Add("]\r\nm-answer-[").Add(kAnswerKind);
+  SendPiece(second.Add("]\r\n"));
+  for (int i = 0; i < info_.outputs; ++i) {
+    Text size(line, sizeof(line));
+    SendPiece(size.Add(i == 0 ? "m-outputs-[" : ",").Add(info_.output_sizes[i]));
+  }
+  SendWord("]");
+}
+
+void Protocol::Timestamp(const char *) { SendLap(); }
+
+void Protocol::Help(const char *) {
+  for (const Command &command : kCommands) {
+    char line[kLine];
+    Text text(line, sizeof(line));
+    Send(text.Add("m-help-[").Add(command.word).Add(": ").Add(command.help).Add(']'));
+  }
 }
 
 void Protocol::Db(const char *argument) {
-  const char *size = After(argument, "load");
-  if (size != nullptr) {
-    DbLoad(size);
+  const char *rest = nullptr;
+  if ((rest = After(argument, "load"))) {
+    DbLoad(rest);
+  } else if ((rest = After(argument, "raw"))) {
+    DbRaw(rest);
+  } else if (After(argument, "print")) {
+    DbPrint();
   } else {
     DbHex(argument);
   }
@@ -180,7 +216,6 @@ void Protocol::DbLoad(const char *argument) {
   loaded_ = Loaded::kPart;
   received_ = 0;
   Send(text.Add("m-[Expecting ").Add(size).Add(" bytes]"));
-  SendReady();
 }
 
 void Protocol::DbHex(const char *digits) {
@@ -200,24 +235,56 @@ void Protocol::DbHex(const char *digits) {
     return Fail("not hexadecimal, or more than the image; begin again with db load");
   }
   received_ += count;
-  if (received_ == info_.input_bytes()) {
-    loaded_ = Loaded::kAll;
-    char line[40];
-    Text text(line, sizeof(line));
-    Send(text.Add("m-load-done-[").AddHex(Crc32(image_, received_), 8).Add(']'));
-  }
-  SendReady();
+  LoadDone();
 }
 
-bool Protocol::Ready() {
-  if (!status_.ok()) {
-    Fail(status_);
-  } else if (loaded_ != Loaded::kAll) {
-    Fail("no complete image is loaded");
-  } else {
-    return true;
+void Protocol::DbRaw(const char *argument) {
+  const int32_t count = Number(argument);
+  if (loaded_ != Loaded::kPart || count < 1 || count > kMostRawBytes || *argument != 0 ||
+      count > info_.input_bytes() - received_) {
+    loaded_ = Loaded::kNothing;
+    return Fail("db raw takes the number of bytes that follow, after db load");
   }
-  return false;
+  raw_ = count;
+}
+
+void Protocol::TakeRaw(uint8_t byte) {
+  image_[received_++] = static_cast<int8_t>(byte - 128);
+  if (--raw_ > 0) return;
+  LoadDone();
+  SendWord("m-ready");
+}
+
+void Protocol::LoadDone() {
+  if (received_ < info_.input_bytes()) return;
+  loaded_ = Loaded::kAll;
+  char line[40];
+  Text text(line, sizeof(line));
+  Send(text.Add("m-load-done-[").AddHex(Crc32(image_, received_), 8).Add(']'));
+}
+
+void Protocol::DbPrint() {
+  if (!HasImage()) return;
+  constexpr int kBytes = 8;  // in a line
+  for (int i = 0; i < info_.input_bytes(); i += kBytes) {
+    char line[40];
+    Text text(line, sizeof(line));
+    text.Add("m-buffer");
+    for (int j = i; j < i + kBytes && j < info_.input_bytes(); ++j) {
+      text.Add('-').AddHex(static_cast<uint8_t>(image_[j] + 128), 2);
+    }
+    Send(text);
+  }
+}
+
+bool Protocol::HasImage() {
+  if (loaded_ != Loaded::kAll) Fail("no complete image is loaded");
+  return loaded_ == Loaded::kAll;
+}
+
+bool Protocol::HasInferred() {
+  if (!inferred_) Fail("nothing has been inferred");
+  return inferred_;
 }
 
 Status Protocol::RunOn(const int8_t *image) {
@@ -227,43 +294,53 @@ Status Protocol::RunOn(const int8_t *image) {
 
 void Protocol::Infer(const char *argument) {
   inferred_ = false;
-  if (!Ready()) return;
-  const int32_t runs = Number(argument);
-  const int32_t warm_up = Number(argument);
+  if (!status_.ok()) return Fail(status_);
+  if (!HasImage()) return;
+  const int32_t runs = *argument == 0 ? 1 : Number(argument);
+  const int32_t warm_up = *argument == 0 ? 10 : Number(argument);
   if (runs < 1 || runs > kMostRuns || warm_up < 0 || warm_up > kMostRuns || *argument != 0) {
     return Fail("infer takes two numbers: runs, and runs to warm up");
   }
   Status status;
+  SendCount("m-warmup-start-", warm_up);
   for (int i = 0; i < warm_up && status.ok(); ++i) status = RunOn(image_);
+  SendWord("m-warmup-done");
+  SendCount("m-infer-start-", runs);
   SendLap();
   for (int i = 0; i < runs && status.ok(); ++i) status = RunOn(image_);
   SendLap();
+  SendWord("m-infer-done");
   if (!status.ok()) return Fail(status);
   inferred_ = true;
-  SendReady();
+  SendAnswer(info_, runtime_);
 }
 
-void Protocol::Results() {
-  if (!inferred_) return Fail("nothing has been inferred");
-  const int8_t *output = runtime_.output();
-  char line[32];
-  for (int i = 0; i < info_.classes; ++i) {
-    Text text(line, sizeof(line));
-    text.Add(i == 0 ? "m-results-[" : ",").Add(static_cast<int32_t>(output[i]));
-    SendPiece(text);
+void Protocol::Results(const char *) {
+  if (HasInferred()) SendAnswer(info_, runtime_);
+}
+
+void Protocol::Output(const char *) {
+  if (!HasInferred()) return;
+  for (int i = 0; i < info_.outputs; ++i) {
+    const int8_t *output = runtime_.output(i);
+    for (int j = 0; j < info_.output_sizes[i]; ++j) {
+      char line[32];
+      Text text(line, sizeof(line));
+      text.Add(j == 0 ? "m-output-[" : ",").Add(static_cast<int32_t>(output[j]));
+      SendPiece(text);
+    }
+    SendWord("]");
   }
-  Text end(line, sizeof(line));
-  Send(end.Add(']'));
-  SendReady();
 }
 
 void Protocol::Top(const char *argument) {
-  if (!inferred_) return Fail("nothing has been inferred");
+  if (!HasInferred()) return;
+  if (strcmp(kAnswerKind, "classes") != 0) return Fail("top is of classes; see results");
   const int32_t count = Number(argument);
   if (count < 1 || count > kMostTop || *argument != 0)
     return Fail("top takes a number from 1 to 5");
   Candidate best[kMostTop];
-  const int found = TopK(runtime_.output(), info_.classes, count, best);
+  const int found = TopK(runtime_.output(0), info_.classes, count, best);
   for (int i = 0; i < found; ++i) {
     char line[kLine];
     Text text(line, sizeof(line));
@@ -271,13 +348,11 @@ void Protocol::Top(const char *argument) {
     text.Add(static_cast<int32_t>(best[i].score)).Add(':');
     if (info_.labels != nullptr) text.Add(info_.labels[best[i].index]);
     SendPiece(text);
-    Text end(line, sizeof(line));
-    Send(end.Add(']'));
+    SendWord("]");
   }
-  SendReady();
 }
 
-void Protocol::Camera() {
+void Protocol::Camera(const char *) {
   loaded_ = Loaded::kNothing;
   inferred_ = false;
   Image picture;
@@ -285,29 +360,43 @@ void Protocol::Camera() {
   const Status status =
       FillInput(picture, Crop(), info_.width, info_.height, info_.channels, image_);
   if (!status.ok()) return Fail(status);
-  loaded_ = Loaded::kAll;
-  SendReady();
+  received_ = info_.input_bytes();
+  LoadDone();
 }
 
-void Protocol::Test() {
+void Protocol::Picture(const char *) {
+  if (!HasImage()) return;
+  char line[64];
+  Text text(line, sizeof(line));
+  Send(text.Add("m-picture-[").Add(info_.input_bytes()).Add(']'));
+  for (int i = 0; i < info_.input_bytes();) {
+    char bytes[64];
+    size_t count = 0;
+    while (count < sizeof(bytes) && i < info_.input_bytes()) {
+      bytes[count++] = static_cast<char>(image_[i++] + 128);
+    }
+    BoardWrite(bytes, count);
+  }
+}
+
+void Protocol::Test(const char *) {
   inferred_ = false;
   if (!status_.ok()) return Fail(status_);
   const Status status = RunOn(info_.test_input);
   if (!status.ok()) return Fail(status);
   int32_t largest = 0;
-  const int8_t *output = runtime_.output();
-  for (int i = 0; i < info_.classes; ++i) {
+  const int8_t *output = runtime_.output(0);
+  for (int i = 0; i < info_.output_sizes[0]; ++i) {
     const int difference = output[i] - info_.test_output[i];
     if (difference > largest) largest = difference;
     if (-difference > largest) largest = -difference;
   }
   Candidate best[2];
-  TopK(output, info_.classes, 1, &best[0]);
-  TopK(info_.test_output, info_.classes, 1, &best[1]);
+  TopK(output, info_.output_sizes[0], 1, &best[0]);
+  TopK(info_.test_output, info_.output_sizes[0], 1, &best[1]);
   char line[64];
   Text text(line, sizeof(line));
   Send(text.Add("m-test-[").Add(largest).Add(best[0].index == best[1].index ? ",yes]" : ",no]"));
-  SendReady();
 }
 
 void Protocol::Fail(const char *reason) {
@@ -315,8 +404,7 @@ void Protocol::Fail(const char *reason) {
   Text text(line, sizeof(line));
   text.Add("e-[").Add(reason);
   SendPiece(text);
-  Text end(line, sizeof(line));
-  Send(end.Add(']'));
+  SendWord("]");
 }
 
 void Protocol::Fail(const Status &status) {

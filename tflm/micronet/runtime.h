@@ -13,11 +13,13 @@ namespace micronet {
 struct ModelInfo {
   const char *name;
   int height, width, channels;  // of the input, int8 = pixel - 128
-  int classes;                  // values of the output
+  int classes;                  // of scores, or kinds of points
+  int outputs;                  // how many tensors the model gives
+  const int32_t *output_sizes;  // values of each
   int32_t arena_bytes;          // as measured when the model was exported
   const char *const *labels;    // `classes` of them, or nullptr
   const int8_t *test_input;     // one image ...
-  const int8_t *test_output;    // ... and what the model answers to it
+  const int8_t *test_output;    // ... and what the model's first output answers to it
 
   int32_t input_bytes() const { return height * width * channels; }
 };
@@ -31,8 +33,8 @@ class Runtime {
   // int8 [height, width, channels]. Invoke may destroy it.
   virtual int8_t *input() = 0;
   virtual Status Invoke() = 0;
-  // int8 [classes], valid until the next use of input().
-  virtual const int8_t *output() const = 0;
+  // int8 [output_sizes[index]], valid until the next use of input().
+  virtual const int8_t *output(int index) const = 0;
   // Bytes of SRAM in use for tensors and what the runtime keeps beside them; 0 before Init.
   virtual int32_t arena_used() const = 0;
 

@@ -1,20 +1,23 @@
 """The firmware's loop on this machine, compiled C inside, over a pseudo-terminal, sanitized."""
 
+import dataclasses
 import json
 import os
 import pty
 import subprocess
 import sys
 import time
+import zlib
 
 import firmware_build
 import numpy as np
 import pytest
 import tiny_tflite
 from PIL import Image
+from running_firmware import Firmware, build_host
 
 from micronet_mcu.errors import UserError
-from micronet_mcu.firmware import BoardClient, BoardError, export_firmware, open_port
+from micronet_mcu.firmware import BoardClient, BoardError, open_port
 
 LABELS = ["circle", "square", "star", 'say "hi"', "Größe"]
 
@@ -26,33 +29,7 @@ def project(tmp_path_factory):
     tiny = tiny_tflite.TinyModel(4)
     y = tiny.conv(tiny.input((1, 16, 16, 3)), 4, (3, 3), (2, 2))
     model = tiny.build(tiny.dense(tiny.reshape(y, (1, 256)), 5))
-    export_firmware("host", model, folder, runtime="c", labels=LABELS, name="tiny")
-    sources = sorted([*folder.glob("src/*.c"), *folder.glob("src/*.cc")])
-    program = firmware_build.build(folder / "firmware", sources, [folder / "src"])
-    return folder, program
-
-
-class Firmware:
-    """A running firmware; `port` is its serial port's name."""
-
-    def __init__(self, program):
-        controller, self.line = pty.openpty()
-        self.port = os.ttyname(self.line)
-        # The line stays open here, so that a client may come and go.
-        self.errors = open(program.with_name("errors.txt"), "w+")  # noqa: SIM115
-        self.process = subprocess.Popen(
-            [program], stdin=controller, stdout=controller, stderr=self.errors
-        )
-        os.close(controller)
-
-    def stop(self):
-        assert self.process.poll() is None, "the firmware died"
-        self.process.terminate()
-        self.process.wait(10)
-        os.close(self.line)
-        self.errors.seek(0)
-        assert self.errors.read() == ""
-        self.errors.close()
+    return folder, build_host(model, folder, labels=LABELS, name="tiny")
 
 
 @pytest.fixture
@@ -124,7 +101,8 @@ def test_top_names_labels(board, images, answers):
 
 
 def test_the_camera_is_an_image_source(board):
-    assert board.command("camera") == []
+    (done,) = board.command("camera")
+    assert done == f"m-load-done-[{zlib.crc32(board.picture().tobytes()):08X}]"
     board.infer()
     first = board.results()
     board.command("camera")
@@ -155,7 +133,7 @@ def test_wrong_commands_are_answered_and_forgotten(board, images, answers, comma
     check(board, images[0], answers[0])
 
 
-@pytest.mark.parametrize("numbers", ["0 0", "1", "1 -1", "1 0 0", "-5 0", "9999999 0"])
+@pytest.mark.parametrize("numbers", ["0 0", "x", "1 -1", "1 0 0", "-5 0", "9999999 0"])
 def test_infer_wants_two_numbers(board, images, numbers):
     board.load(images[0])
     with pytest.raises(BoardError, match="infer takes two numbers"):
@@ -232,19 +210,55 @@ def test_garbage_neither_hangs_nor_corrupts(firmware, images, answers, seed):
         check(board, images[2], answers[2])
 
 
-def test_the_client_repeats_what_got_lost(firmware, images, answers, monkeypatch):
+@pytest.mark.parametrize("raw", [True, False])
+def test_the_client_repeats_what_got_lost(firmware, images, answers, monkeypatch, raw):
     with open_port(firmware.port) as port:
         board = BoardClient(port, timeout_s=20)
-        real, count = board.command, [0]
+        if not raw:  # as to a board that takes hexadecimal digits alone
+            board.model = dataclasses.replace(board.model, raw_bytes=0)
+        real, sent = board._write, []
 
-        def noisy(text):
-            count[0] += 1
-            # One digit of one piece changes on the way: the checksum tells.
-            return real(text[:-1] + "0" if count[0] == 5 and text[-1] != "0" else text)
+        def noisy(data):
+            sent.append(data)
+            # One byte of one piece changes on the way: the checksum tells.
+            real(data.replace(b"7", b"6") if len(sent) == 2 else data)
 
-        monkeypatch.setattr(board, "command", noisy)
+        monkeypatch.setattr(board, "_write", noisy)
         check(board, images[0], answers[0])
-        assert count[0] > 20
+        assert sum(data.startswith(b"db load") for data in sent) == 2
+
+
+def test_an_image_is_one_command_where_the_board_takes_raw_bytes(firmware, images, answers):
+    with open_port(firmware.port) as port:
+        board = BoardClient(port, timeout_s=20)
+        sent = []
+        real = board._write
+        board._write = lambda data: (sent.append(len(data)), real(data))
+        check(board, images[0], answers[0])
+        assert len(sent) == 4 and sum(sent) < images[0].size + 64  # load, raw, infer, output
+        np.testing.assert_array_equal(board.picture(), images[0])
+
+
+@pytest.mark.parametrize(
+    "command", ["db raw 8", "db load 768%db raw 0", "db load 768%db raw 4097", "db load 768%db raw"]
+)
+def test_raw_bytes_are_announced(board, command):
+    *first, last = command.split("%")
+    for text in first:
+        board.command(text)
+    with pytest.raises(BoardError, match="db raw takes the number"):
+        board.command(last)
+
+
+@pytest.mark.slow
+def test_raw_bytes_that_never_come_are_forgotten(firmware, images, answers):
+    with open_port(firmware.port) as port:
+        port.write(b"db load 768%db raw 768%" + bytes(700))
+    with open_port(firmware.port) as port:
+        board = BoardClient(port, timeout_s=20)
+        with pytest.raises(BoardError, match="no complete image"):
+            board.infer()
+        check(board, images[1], answers[1])
 
 
 def test_the_client_wants_the_models_image(board, images):
@@ -286,10 +300,10 @@ class Line:
 SESSION = {
     "name": b"m-name-dut-[tiny]\r\nm-ready\r\n",
     "profile": b"m-model-[tiny]\r\nm-input-[2,2,3]\r\nm-classes-[3]\r\nm-arena-[100,200]\r\n"
-    b"m-ready\r\n",
+    b"m-outputs-[3]\r\nm-answer-[classes]\r\nm-raw-[0]\r\nm-ready\r\n",
     "db": b"m-load-done-[C29BE1FE]\r\nm-ready\r\n",
     "infer": b"m-lap-us-5\r\nm-lap-us-25\r\nm-ready\r\n",
-    "results": b"m-results-[1,-2,3]\r\nm-ready\r\n",
+    "output": b"m-output-[1,-2,3]\r\nm-ready\r\n",
     "test": b"m-test-[0,yes]\r\nm-ready\r\n",
 }
 
@@ -312,9 +326,9 @@ def test_a_session_over_a_clean_line(monkeypatch):
         ("infer", "m-lap-us-5\nm-lap-us-x5"),
         ("infer", "m-lap-us-5\nm-lap-us-" + "9" * 5000),
         ("infer", "m-lap-us-5"),
-        ("results", "m-results-[1,2,]"),
-        ("results", "m-results-[1,2,128]"),
-        ("results", "m-results-[1,2]"),
+        ("output", "m-output-[1,2,]"),
+        ("output", "m-output-[1,2,128]"),
+        ("output", "m-output-[1,2]"),
         ("test", "m-test-[0]"),
         ("test", "m-test-[0,yes,no]"),
         ("test", "m-test-[,yes]"),

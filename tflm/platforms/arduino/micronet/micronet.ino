@@ -1,4 +1,5 @@
 // @NAME@: a MicroNet behind the serial line of an Arduino Nano 33 BLE Sense.
+#include <TensorFlowLite.h>  // first: by it arduino-cli finds the library  // @tflm-only@
 #include <Arduino_OV767X.h>  // @camera-only@
 
 #include "src/board.h"
@@ -9,8 +10,6 @@ namespace micronet {
 // The USB serial port ignores the baud rate.
 void BoardInit() {
   Serial.begin(115200);
-  while (!Serial) {  // the first words would be lost before somebody listens
-  }
   Camera.begin(QCIF, RGB565, 1, OV7675);  // @camera-only@
 }
 

@@ -1,1 +1,2 @@
-// A stub: nothing of it is used by name.
+// A stub: FreeRTOS's clock.
+#define pdMS_TO_TICKS(milliseconds) (milliseconds)
