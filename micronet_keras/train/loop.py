@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 
 import keras
 
-from micronet_keras.tasks.config import TrainConfig
 from micronet_keras.train import checkpoint
 from micronet_keras.train.average import WeightAverage
 from micronet_keras.train.optimizer import MomentumSGD, learning_rate_schedule
 from micronet_keras.train.run_folder import RunFolder, TensorBoardLog
 from micronet_mcu.errors import UserError
+from micronet_settings.training import TrainConfig
 
 
 def make_repeatable(config: TrainConfig) -> None:

@@ -11,13 +11,13 @@ import keras
 
 from micronet_keras.data import Source, hold_out_validation
 from micronet_keras.models import count_madds
-from micronet_keras.tasks.config import TrainConfig
 from micronet_keras.tasks.task import Examples, Task, model_input
 from micronet_keras.train.loop import run_training
 from micronet_keras.train.plot import plot_history
 from micronet_keras.train.run_folder import RunFolder
 from micronet_mcu.errors import UserError
 from micronet_mcu.locks import locked
+from micronet_settings.training import TrainConfig
 
 
 class TrainResult(NamedTuple):

@@ -30,6 +30,10 @@ _MARKS = {
 }
 
 
+# Platforms that `flash` knows; the others run where they are built.
+FLASHED = tuple(_MARKS)
+
+
 def flash(
     platform: str,
     project: str | os.PathLike[str],

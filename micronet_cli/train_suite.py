@@ -7,40 +7,32 @@ left alone. A suite is a small JSON file: one of the package by its name, or you
 Examples:
 
   # MicroNet against MobileNetV2, V3-Small and ShuffleNetV2 on photographs: days on two cores.
-  python scripts/benchmark.py --suite=classification --data_dir=/data/tfds
+  micronet train-suite --suite=classification --data_dir=/data/tfds
 
   # Two of its networks, one seed, for two hours; the same command another day goes on.
-  python scripts/benchmark.py --suite=classification --data_dir=/data/tfds \\
+  micronet train-suite --suite=classification --data_dir=/data/tfds \\
       --only=micronet_m2,mobilenet_v3_small_0.35 --seeds=0 --max_minutes=120
 
   # Two networks on the bundled dataset, in five minutes.
-  python scripts/benchmark.py --suite=quick
+  micronet train-suite --suite=quick
 
   # The tables of a page between its markers and the plots, from the result files alone.
-  python scripts/benchmark.py --report=docs/claims.md
+  micronet train-suite --report=docs/claims.md
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from micronet_keras import data
-from micronet_keras.benchmark import (
-    SUITES,
-    OutOfTime,
-    Run,
-    Runner,
-    Suite,
-    fill_page,
-    pair_table,
-    plot,
-    read_results,
-    read_suite,
-    table,
-)
-from micronet_mcu.cli import script
+from micronet_cli import script
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import check_writable, read_bytes, replacing
+
+if TYPE_CHECKING:
+    from micronet_keras.benchmark import Run, Suite
 
 _SUITE = flags.DEFINE_string("suite", "classification", "name of a suite, or a .json file")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
@@ -80,6 +72,8 @@ def chosen_runs(suite: Suite) -> list[Run]:
 
 def suites_with_results(folder: Path) -> list[tuple[Suite, list[dict]]]:
     """The package's suites and what there is of their results."""
+    from micronet_keras.benchmark import SUITES, read_results, read_suite
+
     suites = [read_suite(path.stem) for path in sorted(SUITES.glob("*.json"))]
     return [(suite, read_results(suite, folder / suite.name)) for suite in suites]
 
@@ -90,6 +84,8 @@ def report(page: Path, folder: Path) -> None:
     Raises:
         UserError: the page cannot be read or written, or has no markers.
     """
+    from micronet_keras.benchmark import fill_page, plot
+
     suites = suites_with_results(folder)
     text = fill_page(read_bytes(page).decode("utf-8"), suites)
     with replacing(page) as temporary:
@@ -105,6 +101,16 @@ def main(argv: list[str]) -> int:
     if _REPORT.value:
         report(Path(_REPORT.value), Path(_RESULTS.value))
         return 0
+    from micronet_keras import data
+    from micronet_keras.benchmark import (
+        OutOfTime,
+        Runner,
+        pair_table,
+        read_results,
+        read_suite,
+        table,
+    )
+
     suite = read_suite(_SUITE.value)
     runs = chosen_runs(suite)
     check_writable(_RESULTS.value, _OUT.value, inside=True)
@@ -139,7 +145,3 @@ def main(argv: list[str]) -> int:
 def run() -> None:
     """The console script."""
     script.run(main)
-
-
-if __name__ == "__main__":
-    run()

@@ -5,27 +5,20 @@ confusion_matrix.png and summary.json. Stopped, it goes on with the same command
 
 Example:
 
-  python scripts/demo.py --out=out/demo
+  micronet demo --out=out/demo
 """
 
 import json
 import shutil
 from pathlib import Path
 
-import keras
 from absl import flags
 
-from micronet_keras import data
-from micronet_keras.compare import compare
-from micronet_keras.deploy import write_files
-from micronet_keras.models import count_madds
-from micronet_keras.quantize import QuantizeConfig, QuantizedGraph, quantize
-from micronet_keras.tasks import CLASSIFICATION
-from micronet_keras.train import make_repeatable, train
-from micronet_mcu.cli import script
+from micronet_cli import script
 from micronet_mcu.files import check_writable, replacing
 from micronet_mcu.folders import Owner, claim
 from micronet_mcu.locks import locked
+from micronet_settings import RECIPES, QuantizeConfig
 
 _OUT = flags.DEFINE_string("out", "out/demo", "the folder to write")
 _DATA_DIR = flags.DEFINE_string("data_dir", "out/data", "where the drawn dataset is kept")
@@ -48,13 +41,16 @@ def main(argv: list[str]) -> None:
 
 
 def _demo(out: Path) -> None:
-    task = CLASSIFICATION
+    import keras
+
+    from micronet_keras.compare import compare
+    from micronet_keras.deploy import write_files
+    from micronet_keras.quantize import QuantizedGraph, quantize
+    from micronet_keras.train import train_network
+
     run = out / "train"
-    config = task.recipes["quick"]
-    make_repeatable(config.training)
-    source = data.load_dataset(task.dataset, _DATA_DIR.value)
-    model = task.build("m0", source, config)
-    train(task, model, source, config, run, settings={"model": "m0"})
+    config = RECIPES["classification"]["quick"]
+    trained = train_network("classification", "m0", config, run, data_dir=_DATA_DIR.value)
     for name, copy in (("best.keras", "model.keras"), ("curve.png", "training_curve.png")):
         with replacing(out / copy) as temporary:
             shutil.copyfile(run / name, temporary)
@@ -69,8 +65,8 @@ def _demo(out: Path) -> None:
     result = compare(run, flatbuffer)
     result.measured["int8"].draw(out / "confusion_matrix.png", "MicroNet-M0, int8 on TFLM")
     summary = {
-        "parameters": model.count_params(),
-        "madds": count_madds(model).total,
+        "parameters": trained.summary["parameters"],
+        "madds": trained.summary["madds"],
         **result.summary,
     }
     with replacing(out / "summary.json") as temporary:

@@ -1,4 +1,4 @@
-"""Frozen records of settings whose fields explain themselves, in Python as on the command line."""
+"""Flags of the command line made of the settings' dataclasses."""
 
 import dataclasses
 import typing
@@ -6,33 +6,16 @@ from typing import Any
 
 from absl import flags
 
+from micronet_cli.script import SETTINGS
 from micronet_mcu.errors import UserError
 
 
-def setting(default: Any, help_text: str, second: str | None = None) -> Any:
-    """A dataclass field with a default and the text that documentation and ``--help`` show.
-
-    `second` is the name of another field: on the command line "96x128" gives both.
-    """
-    return dataclasses.field(default=default, metadata={"help": help_text, "second": second})
-
-
-def documented(config: type) -> type:
-    """Class decorator: lists the fields of a dataclass in its docstring."""
-    lines = [f"        {f.name}: {f.metadata['help']}." for f in dataclasses.fields(config)]
-    config.__doc__ = (
-        (config.__doc__ or "").rstrip() + "\n\n    Attributes:\n" + "\n".join(lines) + "\n    "
-    )
-    return config
-
-
-def define_flags(config: type, module: str, when_absent: str | None = None) -> None:
+def define_flags(config: type, module: str) -> None:
     """Defines an absl flag for each field of a dataclass.
 
     Args:
         config: a dataclass whose fields were made with `setting`; bool, int, float or str.
         module: `__name__` of the command, whose --help then lists the flags.
-        when_absent: what a flag that is not given stands for; the field's default when None.
 
     A field that is a dataclass itself is left out: its fields have flags of their own. So is one
     whose flag another task has defined already.
@@ -46,7 +29,7 @@ def define_flags(config: type, module: str, when_absent: str | None = None) -> N
     for field in _plain_fields(config):
         if field.name in flags.FLAGS:
             continue
-        text = f"{field.metadata['help']}; {when_absent or repr(field.default)} when not given"
+        text = field.metadata["help"]
         kind = types[field.name]
         if kind is bool:
             flag = flags.BooleanFlag(field.name, None, text)
@@ -55,7 +38,7 @@ def define_flags(config: type, module: str, when_absent: str | None = None) -> N
             parser = _PairParser() if pair else parsers[kind]
             serializer = _PairSerializer() if pair else flags.ArgumentSerializer()
             flag = flags.Flag(parser, serializer, field.name, None, text)
-        flags.DEFINE_flag(flag, module_name=module)
+        flags.DEFINE_flag(flag, module_name=module + SETTINGS)
 
 
 def given_flags(*configs: type) -> dict[str, Any]:

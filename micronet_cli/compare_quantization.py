@@ -8,33 +8,35 @@ are there; stopped, the same command goes on.
 Examples:
 
   # All networks on CIFAR-10 at 96 pixels: days on two cores.
-  python scripts/compare_quantization.py --dataset=cifar10 --data_dir=/data/tfds --image_size=96
+  micronet compare-quantization --dataset=cifar10 --data_dir=/data/tfds --image_size=96
 
   # Two of them on the bundled dataset, to see that it runs.
-  python scripts/compare_quantization.py --only=micronet_m0,ds_cnn --image_size=32 --epochs=2 \\
+  micronet compare-quantization --only=micronet_m0,ds_cnn --image_size=32 --epochs=2 \\
       --limit=100 --engine=keras
 
-  # Into the file that `python scripts/figures.py` makes the table of.
-  python scripts/compare_quantization.py --results=benchmarks/readme.json
+  # Into the file that micronet figures makes the table of.
+  micronet compare-quantization --results=benchmarks/readme.json
 """
 
 from pathlib import Path
 
 from absl import flags
 
-from micronet_keras import data
-from micronet_keras.benchmark.published import render
-from micronet_keras.benchmark.quantization import compare_quantization
-from micronet_keras.benchmark.quantized_networks import NETWORKS
-from micronet_keras.benchmark.record import read_record
-from micronet_keras.quantize import ENGINES, QuantizeConfig
-from micronet_keras.settings import define_flags, given_flags
-from micronet_keras.tasks import CLASSIFICATION, ClassificationConfig, TrainConfig, replace
-from micronet_mcu.cli import script
+from micronet_cli import script
+from micronet_cli.setting_flags import define_flags, given_flags
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import check_writable
+from micronet_settings import (
+    ENGINES,
+    RECIPES,
+    ClassificationConfig,
+    QuantizeConfig,
+    TrainConfig,
+    flat,
+    replace,
+)
 
-_DATASET = flags.DEFINE_string("dataset", CLASSIFICATION.dataset, "TFDS name, or a folder")
+_DATASET = flags.DEFINE_string("dataset", "micronet_shapes", "TFDS name, or a folder")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
 _ONLY = flags.DEFINE_list("only", [], "networks to measure; all when not given")
 _RESULTS = flags.DEFINE_string("results", "out/quantization/results.json", "the figures, one JSON")
@@ -44,20 +46,27 @@ _ENGINE = flags.DEFINE_enum("engine", ENGINES[0], ENGINES, "what trains in QAT")
 _QAT_EPOCHS = flags.DEFINE_integer("qat_epochs", 1, "epochs of QAT", 1)
 _QAT_RATE = flags.DEFINE_float("qat_learning_rate", 1e-5, "learning rate of QAT", 0)
 for _config in (TrainConfig, ClassificationConfig):
-    define_flags(_config, __name__, when_absent="that of the preset quick")
+    define_flags(_config, __name__)
 
+_QUICK = RECIPES["classification"]["quick"]
 # What only says where things are, and which.
 _PLACES = ("only", "results", "out", "data_dir")
 
 
 def main(argv: list[str]) -> None:
     del argv
+    from micronet_keras import data
+    from micronet_keras.benchmark.published import render
+    from micronet_keras.benchmark.quantization import compare_quantization
+    from micronet_keras.benchmark.quantized_networks import NETWORKS
+    from micronet_keras.benchmark.record import read_record
+
     unknown = [name for name in _ONLY.value if name not in NETWORKS]
     if unknown:
         raise UserError(f"there is no network {unknown[0]!r}; choose among {', '.join(NETWORKS)}")
     try:
         given = given_flags(TrainConfig, ClassificationConfig)
-        config = replace(CLASSIFICATION.recipes["quick"], **given)
+        config = replace(_QUICK, **given)
         tuning = QuantizeConfig(
             epochs=_QAT_EPOCHS.value,
             learning_rate=_QAT_RATE.value,
@@ -97,4 +106,4 @@ def _command(name: str) -> str:
 
 
 def run() -> None:
-    script.run(main)
+    script.run(main, values=lambda: flat(_QUICK))

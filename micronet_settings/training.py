@@ -4,8 +4,8 @@ import dataclasses
 import math
 from typing import Any, TypeVar
 
-from micronet_keras.settings import documented, setting
 from micronet_mcu.errors import UserError
+from micronet_settings.fields import check_fields, documented, one_of, setting
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 ON_BAD = ("skip", "error")
@@ -98,18 +98,6 @@ class TrainConfig:
             hold_out=(self.hold_out == 0 or self.hold_out >= 2, "0, or 2 or more"),
             seed=(0 <= self.seed < 2**31, "0 to 2147483647"),
         )
-
-
-def check_fields(config: Any, **checks: tuple[bool, str]) -> None:
-    """Raises ValueError for the first field whose (fits, what is wanted) does not fit."""
-    for name, (fits, wanted) in checks.items():
-        if not fits:
-            raise ValueError(f"{name} must be {wanted}. Received: {getattr(config, name)!r}")
-
-
-def one_of(value: str, known: tuple[str, ...]) -> tuple[bool, str]:
-    """A check of `check_fields`."""
-    return value in known, f"one of {', '.join(known)}"
 
 
 def replace(config: Config, **values: Any) -> Config:

@@ -7,10 +7,10 @@ goes on with the same command.
 Examples:
 
   # On the bundled dataset, about an hour on two cores.
-  python scripts/compare_detectors.py --out=out/comparison
+  micronet compare-detectors --out=out/comparison
 
   # Smaller and quicker, to see that it runs.
-  python scripts/compare_detectors.py --image_size=64 --epochs=2 --out=out/comparison_small
+  micronet compare-detectors --image_size=64 --epochs=2 --out=out/comparison_small
 """
 
 import json
@@ -18,14 +18,12 @@ from pathlib import Path
 
 from absl import flags
 
-from micronet_keras import data
-from micronet_keras.benchmark.backbones import compare_backbones
-from micronet_keras.settings import define_flags, given_flags
-from micronet_keras.tasks import DETECTION, DetectionConfig, TrainConfig, replace
-from micronet_mcu.cli import script
+from micronet_cli import script
+from micronet_cli.setting_flags import define_flags, given_flags
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
 from micronet_mcu.folders import Owner, claim
+from micronet_settings import RECIPES, DetectionConfig, TrainConfig, flat, replace
 
 _DATASET = flags.DEFINE_string(
     "dataset", "micronet_shapes/multi", "a TFDS name with objects/bbox and objects/label"
@@ -34,19 +32,23 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets
 _OUT = flags.DEFINE_string("out", "out/comparison", "folder of the runs")
 _FORCE = flags.DEFINE_boolean("force", False, "discard the runs that are in --out")
 for _config in (TrainConfig, DetectionConfig):
-    define_flags(_config, __name__, when_absent="that of the preset quick")
+    define_flags(_config, __name__)
 
 
+_QUICK = RECIPES["detection"]["quick"]
 OWNER = Owner("compare_detectors", ("comparison.json",))
 
 
 def main(argv: list[str]) -> None:
     del argv
     try:
-        config = replace(DETECTION.recipes["quick"], **given_flags(TrainConfig, DetectionConfig))
+        config = replace(_QUICK, **given_flags(TrainConfig, DetectionConfig))
     except ValueError as error:
         raise UserError(str(error)) from error
     claim(_OUT.value, OWNER)
+    from micronet_keras import data
+    from micronet_keras.benchmark.backbones import compare_backbones
+
     source = data.load_dataset(_DATASET.value, _DATA_DIR.value, "boxes")
     rows = compare_backbones(source, config, _OUT.value, _FORCE.value)
     for name in rows[0]:
@@ -62,4 +64,4 @@ def _shown(value) -> str:
 
 
 def run() -> None:
-    script.run(main)
+    script.run(main, values=lambda: flat(_QUICK))

@@ -6,22 +6,20 @@ was made, and whether it is exact for one flatbuffer or of one training run.
 Examples:
 
   # What `make demo` left, and what its model costs on the emulated boards.
-  python scripts/figures.py --demo=out/demo
+  micronet figures --demo=out/demo
 
   # Another flatbuffer on the boards, under the name that the tables know it by.
-  python scripts/figures.py --boards=boards_m3 --model=m3.tflite --made_by="README, last example"
+  micronet figures --boards=boards_m3 --model=m3.tflite --made_by="README, last example"
 
   # Only the tables.
-  python scripts/figures.py
+  micronet figures
 """
 
 from pathlib import Path
 
 from absl import flags
 
-from micronet_keras.benchmark import published
-from micronet_keras.benchmark.record import read_record
-from micronet_mcu.cli import script
+from micronet_cli import script
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import check_writable, read_bytes, replacing
 
@@ -40,6 +38,9 @@ def main(argv: list[str]) -> None:
     check_writable(_FIGURES.value, *_PAGES.value)
     if _BOARDS.value and not (_MODEL.value and _MADE_BY.value):
         raise UserError("--boards needs --model and --made_by")
+    from micronet_keras.benchmark import published
+    from micronet_keras.benchmark.record import read_record
+
     pages = {page: read_bytes(Path(page)).decode("utf-8") for page in _PAGES.value}
     if _DEMO.value:
         published.update(_FIGURES.value, published.measure_demo(_DEMO.value))

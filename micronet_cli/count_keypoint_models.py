@@ -5,16 +5,12 @@ compares M3 (163.2M) with the latter (726.9M) at 256 x 192.
 
 Example:
 
-  python scripts/count_keypoint_models.py --height=128 --width=96
+  micronet count-keypoint-models --height=128 --width=96
 """
 
 from absl import flags
 
-from micronet_keras import models
-from micronet_keras.benchmark.keypoint_baseline import MobileNetV3SmallKeypoints
-from micronet_keras.models import MicroNetPoseEstimator
-from micronet_keras.tasks import NETWORKS
-from micronet_mcu.cli import script
+from micronet_cli import script
 from micronet_mcu.errors import UserError
 
 _HEIGHT = flags.DEFINE_integer("height", 256, "of the crop in pixels, a multiple of 32")
@@ -26,6 +22,10 @@ def main(argv: list[str]) -> None:
     shape = (_HEIGHT.value, _WIDTH.value, 3)
     if min(shape[:2]) < 32 or any(side % 32 for side in shape[:2]):
         raise UserError(f"--height and --width must be multiples of 32, not {shape[0]}, {shape[1]}")
+    from micronet_keras.benchmark.keypoint_baseline import MobileNetV3SmallKeypoints
+    from micronet_keras.models import MicroNetPoseEstimator
+    from micronet_keras.tasks import NETWORKS
+
     print(f"{'crop ' + str(shape[0]) + ' x ' + str(shape[1]):30} {'MAdds':>12} {'parameters':>11}")
     for name, build in NETWORKS.items():
         backbone = build(input_shape=shape, include_top=False)
@@ -35,6 +35,8 @@ def main(argv: list[str]) -> None:
 
 
 def _print(label: str, model) -> None:
+    from micronet_keras import models
+
     print(f"{label:30} {models.count_madds(model).total:12,} {model.count_params():11,}")
 
 

@@ -3,7 +3,7 @@
 The authors host the ImageNet checkpoints of M0 to M3; their README links them:
 https://github.com/liyunsheng13/micronet
 
-    python scripts/import_checkpoint.py --model=m0 --checkpoint=micronet-m0.pth
+    micronet import-checkpoint --model=m0 --checkpoint=micronet-m0.pth
 
 puts the weights where `MicroNetM0(weights="imagenet")` looks for them. With --output=model.keras a
 whole model is written instead. Needs torch: pip install "micronet-keras[torch]"
@@ -11,13 +11,13 @@ whole model is written instead. Needs torch: pip install "micronet-keras[torch]"
 
 from absl import flags
 
-from micronet_keras.models import CONFIGS, MicroNet, imagenet_path, load_pytorch_checkpoint
-from micronet_mcu.cli import script
+from micronet_cli import script
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import check_writable, refuse_existing, replacing
+from micronet_settings import NETWORKS
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("model", None, sorted(CONFIGS), "Which network the checkpoint is of.")
+flags.DEFINE_enum("model", None, NETWORKS, "Which network the checkpoint is of.")
 flags.DEFINE_string("checkpoint", None, "The .pth file.")
 flags.DEFINE_string(
     "output",
@@ -32,6 +32,8 @@ flags.mark_flags_as_required(["model", "checkpoint"])
 
 def main(argv):
     del argv
+    from micronet_keras.models import CONFIGS, MicroNet, imagenet_path, load_pytorch_checkpoint
+
     output = FLAGS.output or str(imagenet_path(FLAGS.model))
     if not output.endswith((".keras", ".weights.h5")):
         raise UserError(f"--output={output} must end in .keras or .weights.h5")

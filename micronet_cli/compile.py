@@ -1,6 +1,7 @@
 """Compiles an int8 .tflite to plain C: no interpreter, no heap, one static arena.
 
---out gets <name>.h and <name>.c (the calls, layer by layer), <name>_weights.c, the kernels that are
+MODEL is an int8 .tflite file, or the folder of a run, whose RUN/int8/model.tflite it is. --out
+(RUN/c, or out/c) gets <name>.h and <name>.c (the calls, layer by layer), <name>_weights.c, the kernels that are
 called, plan.txt (the memory plan) and plan.png (the same drawn: bytes over steps). The folder
 compiles by itself:
 
@@ -10,9 +11,10 @@ Dynamic Shift-Max is recognised and becomes one call; --nofuse compiles operator
 gives TensorFlow Lite Micro's results bit for bit. For two models in one program give each a --name
 and a folder of its own, and link every file of the kernels once.
 
-Example:
+Examples:
 
-  python scripts/compile.py --model=out/demo/model.tflite --out=out/c
+  micronet compile out/shapes
+  micronet compile model.tflite --out=out/c
 """
 
 import tempfile
@@ -20,15 +22,16 @@ from pathlib import Path
 
 from absl import flags
 
+from micronet_cli import script
+from micronet_cli.run_files import beside, flatbuffer_of, named_model
 from micronet_mcu import boards as board
-from micronet_mcu.cli import script
 from micronet_mcu.errors import UserError
 from micronet_mcu.folders import listing
 from micronet_mcu.to_c.compiler import Compiled, compile_model
 from micronet_mcu.to_c.report import plan_text
 
-_MODEL = flags.DEFINE_string("model", None, "the int8 .tflite", required=True)
-_OUT = flags.DEFINE_string("out", "out/c", "the folder to write")
+_MODEL = flags.DEFINE_string("model", None, "the same as MODEL")
+_OUT = flags.DEFINE_string("out", None, "the folder to write; RUN/c, or out/c for a file")
 _NAME = flags.DEFINE_string("name", "model", "of the files; prefix of C functions and macros")
 _FUSE = flags.DEFINE_boolean("fuse", True, "make one call of every Dynamic Shift-Max")
 _INT8_ENDS = flags.DEFINE_boolean(
@@ -38,10 +41,11 @@ _FORCE = flags.DEFINE_boolean("force", False, "replace --out when this command w
 
 
 def main(argv: list[str]) -> None:
-    del argv
+    given = named_model(argv, _MODEL.value, "MODEL.tflite or RUN")
+    out = beside(given, _OUT.value, "c", "out/c")
     compiled = compile_model(
-        _MODEL.value,
-        _OUT.value,
+        flatbuffer_of(given),
+        out,
         name=_NAME.value,
         fuse=_FUSE.value,
         int8_ends=_INT8_ENDS.value,
@@ -51,7 +55,7 @@ def main(argv: list[str]) -> None:
     print(plan_text(compiled.program))
     print(f"flash: {compiled.source.constant_bytes} bytes of weights and tables")
     print(f"       {_code(compiled)}")
-    print(f"{_OUT.value}: {listing(compiled.folder)}")
+    print(f"{out}: {listing(compiled.folder)}")
 
 
 def _code(compiled: Compiled) -> str:
@@ -74,4 +78,4 @@ def _code(compiled: Compiled) -> str:
 
 
 def run() -> None:
-    script.run(main)
+    script.run(main, positional="MODEL")

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from micronet_keras.settings import documented, setting
-from micronet_keras.tasks.config import ON_BAD, TrainConfig, check_fields, one_of
+from micronet_settings.fields import check_fields, documented, one_of, setting
+from micronet_settings.training import ON_BAD, TrainConfig
 
 
 @documented

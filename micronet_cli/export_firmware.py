@@ -3,10 +3,13 @@
 The project's README.md has the commands that build and flash it. TensorFlow Lite Micro is brought
 by the platform (a component, a module, a library); with --runtime=c it is not needed at all.
 
+MODEL is an int8 .tflite file, or the folder of a run, whose RUN/int8/model.tflite and class names
+are taken then. --output is RUN/<platform> when it is not given.
+
 Examples:
 
-  python scripts/export_firmware.py --platform=esp32s3 --model=model.tflite --output=out/esp32s3
-  python scripts/export_firmware.py --platform=pico --runtime=c --model=model.tflite --output=pico
+  micronet export out/shapes --platform=pico --runtime=c
+  micronet export model.tflite --platform=esp32s3 --output=out/esp32s3
 """
 
 import warnings
@@ -14,16 +17,18 @@ import warnings
 import numpy as np
 from absl import flags
 
-from micronet_mcu.cli import script
+from micronet_cli import script
+from micronet_cli.run_files import beside, flatbuffer_of, named_model, read_class_names
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import read_bytes
 from micronet_mcu.firmware import PLATFORMS, RUNTIMES, export_firmware
+from micronet_mcu.firmware.flash import FLASHED
 from micronet_mcu.to_tflm.forms import FUSE, TUNE
 from micronet_mcu.to_tflm.groups import FORMS
 
 _PLATFORM = flags.DEFINE_enum("platform", None, list(PLATFORMS), "the board's kind", required=True)
-_MODEL = flags.DEFINE_string("model", None, "int8 .tflite of builtin operators", required=True)
-_OUTPUT = flags.DEFINE_string("output", None, "the folder to write", required=True)
+_MODEL = flags.DEFINE_string("model", None, "the same as MODEL")
+_OUTPUT = flags.DEFINE_string("output", None, "the folder to write; RUN/<platform>")
 _RUNTIME = flags.DEFINE_enum(
     "runtime", "tflm", RUNTIMES, "TensorFlow Lite Micro, or the model compiled to C"
 )
@@ -43,7 +48,7 @@ _TUNE = flags.DEFINE_enum(
 _SOURCE = flags.DEFINE_enum(
     "image_source", "serial", ["serial", "camera"], "where images come from"
 )
-_LABELS = flags.DEFINE_string("labels", None, "text file, one class a line")
+_LABELS = flags.DEFINE_string("labels", None, "text file, one class a line; the run's own")
 _NAME = flags.DEFINE_string("name", "micronet", "what the firmware calls its model")
 _TEST_IMAGE = flags.DEFINE_string(
     "test_image", None, "picture for the built-in test (resized); noise without it"
@@ -56,15 +61,18 @@ _FORCE = flags.DEFINE_boolean(
 
 
 def main(argv: list[str]) -> None:
-    del argv
-    model = read_bytes(_MODEL.value)
-    labels = (
-        read_bytes(_LABELS.value).decode("utf-8", "replace").split("\n") if _LABELS.value else []
-    )
+    given = named_model(argv, _MODEL.value, "MODEL.tflite or RUN")
+    output = beside(given, _OUTPUT.value, _PLATFORM.value, "")
+    if not output:
+        raise UserError("name the folder to write: --output=FOLDER")
+    model = read_bytes(flatbuffer_of(given))
+    labels = read_class_names(given)
+    if _LABELS.value:
+        labels = read_bytes(_LABELS.value).decode("utf-8", "replace").split("\n")
     exported = export_firmware(
         _PLATFORM.value,
         model,
-        _OUTPUT.value,
+        output,
         runtime=_RUNTIME.value,
         fuse=_FUSE.value,
         groups=_GROUPS.value,
@@ -79,7 +87,9 @@ def main(argv: list[str]) -> None:
           f"{exported.arena_bytes} bytes of RAM for tensors")  # fmt: skip
     if exported.operators:
         print("operators: " + ", ".join(exported.operators))
-    print(f"next: {exported.folder / 'README.md'}")
+    print(f"next: {exported.folder / 'README.md'} says how to build it")
+    if _PLATFORM.value in FLASHED:
+        print(f"      {script.command('flash')} --platform={_PLATFORM.value} --project={output}")
 
 
 def _picture(path: str, model: bytes) -> np.ndarray:
@@ -106,4 +116,4 @@ def _picture(path: str, model: bytes) -> np.ndarray:
 
 
 def run() -> None:
-    script.run(main)
+    script.run(main, positional="MODEL")

@@ -1,5 +1,7 @@
 """Counts what an int8 .tflite, compiled to C, costs on Cortex-M4, M7 and M55.
 
+MODEL is the file, or the folder of a run, whose RUN/int8/model.tflite it is.
+
 The boards are emulated by QEMU: instructions are counted exactly, and are the same on every run;
 cycles are not. Printed per board: every operator's instructions, multiply-accumulates (MACs), SRAM
 in use while it runs, weights and tables; then the sums, with code, stack and variables.
@@ -7,9 +9,10 @@ in use while it runs, weights and tables; then the sums, with code, stack and va
 Needs arm-none-eabi-gcc and qemu-system-arm (Debian: gcc-arm-none-eabi,
 libnewlib-arm-none-eabi, qemu-system-arm).
 
-Example:
+Examples:
 
-  python scripts/benchmark_mcu.py out/demo/model.tflite --json=out/counts.json
+  micronet benchmark out/shapes
+  micronet benchmark out/demo/model.tflite --json=out/counts.json
 """
 
 import json
@@ -22,14 +25,14 @@ from typing import Any
 from absl import flags
 from tqdm import tqdm
 
+from micronet_cli import script
+from micronet_cli.run_files import flatbuffer_of, named_model
 from micronet_mcu import boards as board
 from micronet_mcu.boards.board_counts import BoardCost, count_on_board
-from micronet_mcu.cli import script
-from micronet_mcu.errors import UserError
 from micronet_mcu.files import check_writable, refuse_existing, replacing
 from micronet_mcu.to_c.compiler import compile_model
 
-_MODEL = flags.DEFINE_string("model", None, "the int8 .tflite; may stand without --model=")
+_MODEL = flags.DEFINE_string("model", None, "the same as MODEL")
 _BOARDS = flags.DEFINE_list("boards", list(board.BOARDS), "which boards")
 _FUSE = flags.DEFINE_boolean("fuse", True, "make one call of every Dynamic Shift-Max")
 _STEPS = flags.DEFINE_boolean("steps", True, "print every operator, not only the sums")
@@ -38,7 +41,7 @@ _FORCE = flags.DEFINE_boolean("force", False, "replace --json when it exists")
 
 
 def main(argv: list[str]) -> None:
-    model = _model(argv)
+    model = flatbuffer_of(named_model(argv, _MODEL.value, "MODEL.tflite or RUN"))
     chosen = [board.find(name) for name in _BOARDS.value]
     check_writable(_JSON.value)
     if _JSON.value:
@@ -54,13 +57,6 @@ def main(argv: list[str]) -> None:
     if _JSON.value:
         with replacing(_JSON.value, _FORCE.value) as temporary:
             temporary.write_text(json.dumps({"boards": _as_json(costs)}, indent=1) + "\n")
-
-
-def _model(argv: list[str]) -> str:
-    given = [*argv[1:], *([_MODEL.value] if _MODEL.value else [])]
-    if len(given) != 1:
-        raise UserError("name one model, as in: benchmark_mcu.py MODEL.tflite")
-    return given[0]
 
 
 def _table(name: str, cost: BoardCost) -> str:
@@ -98,4 +94,4 @@ def _as_json(costs: dict[str, BoardCost]) -> dict[str, Any]:
 
 
 def run() -> None:
-    script.run(main, positional="MODEL.tflite")
+    script.run(main, positional="MODEL")

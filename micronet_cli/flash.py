@@ -4,22 +4,20 @@ The tool must be installed: arduino-cli, idf.py, west or picotool. Ports are nev
 
 Examples:
 
-  python scripts/flash.py --platform=esp32s3 --project=out/esp32s3 --port=/dev/ttyUSB0
-  python scripts/flash.py --platform=pico --project=out/pico --dry_run
+  micronet flash --platform=esp32s3 --project=out/esp32s3 --port=/dev/ttyUSB0
+  micronet flash --platform=pico --project=out/pico --dry_run
 """
 
 import shlex
 
 from absl import flags
 
-from micronet_mcu.cli import script
+from micronet_cli import script
 from micronet_mcu.firmware.flash import flash
 from micronet_mcu.firmware.platforms import PLATFORMS
 
 _PLATFORM = flags.DEFINE_enum("platform", None, list(PLATFORMS), "the board's kind", required=True)
-_PROJECT = flags.DEFINE_string(
-    "project", None, "the folder that scripts/export_firmware.py wrote", required=True
-)
+_PROJECT = flags.DEFINE_string("project", None, "the folder that export wrote", required=True)
 _PORT = flags.DEFINE_string("port", None, "serial port, for arduino, esp32s3 and esp32cam")
 _BOARD = flags.DEFINE_string("board", None, "Zephyr's name of the board")
 _DRY_RUN = flags.DEFINE_boolean("dry_run", False, "print the commands, run nothing")

@@ -1,10 +1,12 @@
 """Sends a test set to a board through its serial port; reports accuracy and latency.
 
-The board runs a project of scripts/export_firmware.py, with a model for the dataset's classes.
+The board runs a project of `micronet export`. RUN is the folder that training wrote: dataset,
+classes and split are read from it. For a model without a run name its --dataset.
 
-Example:
+Examples:
 
-  python scripts/run_on_board.py --port=/dev/ttyACM0 --images=200 --json=out/board.json
+  micronet run-on-board out/shapes --port=/dev/ttyACM0 --images=200 --json=out/board.json
+  micronet run-on-board --dataset=./photos --port=/dev/ttyACM0
 """
 
 import json
@@ -14,8 +16,8 @@ import sys
 import numpy as np
 from absl import flags
 
-from micronet_keras.data import eval_batches, load_dataset
-from micronet_mcu.cli import script
+from micronet_cli import script
+from micronet_cli.run_files import dataset_line
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import check_writable, replacing
 from micronet_mcu.firmware import BoardClient, open_port
@@ -23,10 +25,10 @@ from micronet_mcu.firmware import BoardClient, open_port
 _PORT = flags.DEFINE_string("port", None, "the board's serial port", required=True)
 _BAUD = flags.DEFINE_integer("baud", 115200, "bits per second", lower_bound=300)
 _DATASET = flags.DEFINE_string(
-    "dataset", "micronet_shapes", "a TFDS name, or a folder with a sub-folder per class"
+    "dataset", None, "instead of the run's: a TFDS name, or a folder with a sub-folder per class"
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "where TFDS keeps its datasets")
-_SPLIT = flags.DEFINE_string("split", "test", "the split to send")
+_SPLIT = flags.DEFINE_string("split", None, "the split to send; the run's, or test")
 _IMAGES = flags.DEFINE_integer("images", 100, "at most so many images", lower_bound=1)
 _RUNS = flags.DEFINE_integer("runs", 1, "inferences per image, for the latency", lower_bound=1)
 _JSON = flags.DEFINE_string("json", None, "also write the report to this file")
@@ -34,9 +36,20 @@ _QUIET = flags.DEFINE_boolean("quiet", False, "no progress")
 
 
 def main(argv: list[str]) -> None:
-    del argv
     check_writable(_JSON.value)
-    source = load_dataset(_DATASET.value, _DATA_DIR.value)
+    if len(argv) != 2 and not _DATASET.value:
+        raise UserError("name the RUN that the board's model is of, or its --dataset")
+    from micronet_keras.data import load_dataset
+    from micronet_keras.train import read_run
+
+    split = _SPLIT.value or "test"
+    if len(argv) == 2:
+        run = read_run(argv[1])
+        source = run.source(run.load(_DATASET.value, _DATA_DIR.value))
+        split = _SPLIT.value or run.config.training.test_split
+    else:
+        source = load_dataset(_DATASET.value, _DATA_DIR.value)
+    print(f"{dataset_line(source.name, source.class_names)}; split: {split}", flush=True)
     with open_port(_PORT.value, _BAUD.value) as port:
         board = BoardClient(port)
         if board.model.classes != len(source.class_names):
@@ -44,7 +57,7 @@ def main(argv: list[str]) -> None:
                 f"the board's model has {board.model.classes} classes, {source.name} has "
                 f"{len(source.class_names)}; name the dataset that it was trained on"
             )
-        report = _measure(board, source)
+        report = _measure(board, source, split)
     print(
         f"{report['model']}: accuracy {report['accuracy']:.4f} on {report['images']} images, "
         f"latency {report['latency_ms']['mean']:.3f} ms "
@@ -56,11 +69,11 @@ def main(argv: list[str]) -> None:
             temporary.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def _measure(board: BoardClient, source) -> dict:
+def _measure(board: BoardClient, source, split: str) -> dict:
     correct, latencies = 0, []
     size = board.model.shape[:2]
-    total = min(_IMAGES.value, source.splits.get(_SPLIT.value, _IMAGES.value))
-    for image, label in _examples(source, size, total):
+    total = min(_IMAGES.value, source.splits.get(split, _IMAGES.value))
+    for image, label in _examples(source, split, size, total):
         board.load(image)
         latencies.append(1e3 * board.infer(runs=_RUNS.value))
         correct += int(np.argmax(board.results())) == label
@@ -82,9 +95,11 @@ def _measure(board: BoardClient, source) -> dict:
     }
 
 
-def _examples(source, size: tuple[int, int], total: int):
+def _examples(source, split: str, size: tuple[int, int], total: int):
+    from micronet_keras.data import eval_batches
+
     count = 0
-    for images, labels in eval_batches(source, _SPLIT.value, size, 16):
+    for images, labels in eval_batches(source, split, size, 16):
         for image, label in zip(np.asarray(images), np.asarray(labels), strict=True):
             if count == total:
                 return
@@ -93,4 +108,4 @@ def _examples(source, size: tuple[int, int], total: int):
 
 
 def run() -> None:
-    script.run(main)
+    script.run(main, positional="RUN")

@@ -1,6 +1,7 @@
 """Converts a quantized model to an int8 flatbuffer and to C sources for TensorFlow Lite Micro.
 
-It leaves in --out:
+RUN is the folder of a run that was quantized; or name the .npz file itself. It leaves in --out,
+RUN/int8 when that is not given:
   model.tflite     the flatbuffer
   model_data.h/.cc the same as a C array, with shapes, scales and zero points, labels, the arena
                    size that TFLM reported, and a test vector
@@ -9,7 +10,7 @@ It leaves in --out:
 By default the flatbuffer has builtin operators only and runs on any TFLM. --fuse makes one custom
 operator of every Dynamic Shift-Max, and of every dense layer that computes its coefficients;
 --fuse=all makes custom operators of all convolutions and dense layers. Then the firmware needs the
-operators in tflm/micronet and the kernels in tflm/kernels (scripts/export_firmware.py copies them
+operators in tflm/micronet and the kernels in tflm/kernels (micronet export copies them
 into a project), and desktop interpreters cannot run it.
 
 CONV_2D with groups is missing in some ports of TFLM (Arduino's library, ESP-NN). --groups=dense
@@ -19,18 +20,18 @@ another form, of builtin operators and with the same results.
 
 Examples:
 
-  python scripts/convert.py --model=out/shapes/qat.npz --out=out/shapes/int8
-  python scripts/convert.py --model=out/shapes/qat.npz --out=out/shapes/fused --fuse --tune=cmsis_nn
-  python scripts/convert.py --model=out/shapes/qat.npz --out=out/shapes/arduino --groups=dense
+  micronet convert out/shapes
+  micronet convert out/shapes/qat.npz --out=out/shapes/fused --fuse --tune=cmsis_nn
+  micronet convert out/shapes/qat.npz --out=out/shapes/arduino --groups=dense
 """
 
 from collections import Counter
+from pathlib import Path
 
 from absl import flags
 
-from micronet_keras.deploy import write_files
-from micronet_keras.quantize import QuantizedGraph
-from micronet_mcu.cli import script
+from micronet_cli import script
+from micronet_cli.run_files import beside, named_model, quantized_of
 from micronet_mcu.folders import Owner, check_folder, listing, replacing_folder
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_tflm.forms import FUSE, TUNE, check_forms
@@ -46,8 +47,10 @@ class _FuseParser(flags.EnumParser):
         return super().parse({"true": "activations", "false": "none"}.get(argument, argument))
 
 
-_MODEL = flags.DEFINE_string("model", None, "the .npz of scripts/quantize.py", required=True)
-_OUT = flags.DEFINE_string("out", "out/int8", "the folder to write")
+_MODEL = flags.DEFINE_string("model", None, "the same as RUN")
+_OUT = flags.DEFINE_string(
+    "out", None, "the folder to write; RUN/int8, or out/int8 where the model is a file"
+)
 _NAME = flags.DEFINE_string("name", "model", "names the files, and prefixes every C name")
 _FUSE = flags.DEFINE_flag(
     flags.Flag(
@@ -65,11 +68,17 @@ _FORCE = flags.DEFINE_boolean("force", False, "replace --out when this command w
 
 
 def main(argv: list[str]) -> None:
-    del argv
     check_forms(_FUSE.value, _GROUPS.value, _TUNE.value)
-    check_folder(_OUT.value, OWNER, _FORCE.value)
-    quantized = QuantizedGraph.load(_MODEL.value)
-    with replacing_folder(_OUT.value, OWNER, _FORCE.value) as folder:
+    given = named_model(argv, _MODEL.value, "RUN or .npz file")
+    out = beside(given, _OUT.value, "int8", "out/int8")
+    check_folder(out, OWNER, _FORCE.value)
+    file = quantized_of(given)
+    from micronet_keras.deploy import write_files
+    from micronet_keras.quantize import QuantizedGraph
+
+    quantized = QuantizedGraph.load(file)
+    print(f"{file}: {len(quantized.class_names)} classes: {', '.join(quantized.class_names[:8])}")
+    with replacing_folder(out, OWNER, _FORCE.value) as folder:
         made = write_files(
             folder,
             quantized,
@@ -82,8 +91,13 @@ def main(argv: list[str]) -> None:
     counts = ", ".join(f"{count} {name}" for name, count in operators.most_common())
     print(f"{len(made.flatbuffer)} bytes, {operators.total()} operators: {counts}")
     print(f"arena: {made.arena_bytes} bytes, as a 64-bit machine counts them")
-    print(f"{_OUT.value}: {listing(_OUT.value)}")
+    print(f"{out}: {listing(out)}")
+    if Path(given).is_dir() and not _OUT.value:
+        print(f"next: {script.command('evaluate')} {given}, {script.command('compile')} {given}")
+    else:
+        flatbuffer = Path(out, f"{_NAME.value}.tflite")
+        print(f"next: {script.command('compile')} {flatbuffer}")
 
 
 def run() -> None:
-    script.run(main)
+    script.run(main, positional="RUN")
