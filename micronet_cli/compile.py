@@ -1,9 +1,9 @@
 """Compiles an int8 .tflite to plain C: no interpreter, no heap, one static arena.
 
 MODEL is an int8 .tflite file, or the folder of a run, whose RUN/int8/model.tflite it is. --out
-(RUN/c, or out/c) gets <name>.h and <name>.c (the calls, layer by layer), <name>_weights.c, the kernels that are
-called, plan.txt (the memory plan) and plan.png (the same drawn: bytes over steps). The folder
-compiles by itself:
+(RUN/c, or out/c) gets <name>.h and <name>.c (the calls, layer by layer), <name>_weights.c, the
+kernels that are called, plan.txt (the memory plan) and plan.png (the same drawn: bytes over
+steps). The folder compiles by itself:
 
   cc -std=c99 -Wall -Wextra -c out/c/*.c
 

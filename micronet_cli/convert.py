@@ -32,12 +32,10 @@ from absl import flags
 
 from micronet_cli import script
 from micronet_cli.run_files import beside, named_model, quantized_of
-from micronet_mcu.folders import Owner, check_folder, listing, replacing_folder
+from micronet_mcu.folders import CONVERTED, check_folder, listing, replacing_folder
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.to_tflm.forms import FUSE, TUNE, check_forms
 from micronet_mcu.to_tflm.groups import FORMS
-
-OWNER = Owner("convert", ("*.tflite", "*_data.h", "*_data.cc", "*_detector.h", "op_resolver.h"))
 
 
 class _FuseParser(flags.EnumParser):
@@ -71,14 +69,14 @@ def main(argv: list[str]) -> None:
     check_forms(_FUSE.value, _GROUPS.value, _TUNE.value)
     given = named_model(argv, _MODEL.value, "RUN or .npz file")
     out = beside(given, _OUT.value, "int8", "out/int8")
-    check_folder(out, OWNER, _FORCE.value)
+    check_folder(out, CONVERTED, _FORCE.value)
     file = quantized_of(given)
     from micronet_keras.deploy import write_files
     from micronet_keras.quantize import QuantizedGraph
 
     quantized = QuantizedGraph.load(file)
     print(f"{file}: {len(quantized.class_names)} classes: {', '.join(quantized.class_names[:8])}")
-    with replacing_folder(out, OWNER, _FORCE.value) as folder:
+    with replacing_folder(out, CONVERTED, _FORCE.value) as folder:
         made = write_files(
             folder,
             quantized,

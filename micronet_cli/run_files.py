@@ -78,5 +78,5 @@ def _file_of(path: str, names: tuple[str, ...], maker: str) -> Path:
         if Path(path, name).is_file():
             return Path(path, name)
     raise UserError(
-        f"{path} has no {' or '.join(names)}; micronet {maker} makes it from a run, or name the file"
+        f"{path} has no {' or '.join(names)}; micronet {maker} makes it, or name another file"
     )

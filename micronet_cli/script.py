@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import re
 import shutil
 import sys
@@ -16,6 +15,7 @@ from typing import Any, TextIO
 from absl import app, flags, logging
 
 from micronet_cli.commands import COMMANDS
+from micronet_cli.quiet import without_notes
 from micronet_mcu.errors import Doubt, UserError
 
 # Flags made of a dataclass are registered under the module's name with this behind it.
@@ -38,8 +38,6 @@ def run(
     one line on standard error; 130 for Ctrl-C. A `Doubt` is one line there, too.
     """
     # Progress bars and results are for the user; what libraries note about themselves is not.
-    # TensorFlow's C++ side reads it when it is imported, which comes after the flags.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.set_verbosity(logging.ERROR)
     # A file's name may hold bytes that are no text; it is printed all the same.
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -137,15 +135,10 @@ def _help(module: ModuleType, positional: str | None, values: Mapping[str, Any])
     name = next(n for n, c in COMMANDS.items() if c.file == Path(module.__file__ or "").stem)
     usage = " ".join(["usage:", command(name), *([positional] if positional else []), "[flags]"])
     registered = flags.FLAGS.flags_by_module_dict()
-    own = [flag for flag in registered.get(module.__name__, [])]
+    own = list(registered.get(module.__name__, []))
     settings = [f for f in registered.get(module.__name__ + SETTINGS, []) if f.name in values]
-    lines = [
-        usage,
-        "",
-        as_called((module.__doc__ or "").strip()),
-        "",
-        "flags, and their values when not given:",
-    ]
+    text = as_called((module.__doc__ or "").strip())
+    lines = [usage, "", text, "", "flags, and their values when not given:"]
     for flag in [*own, *settings]:
         lines += _explained(flag, values.get(flag.name, flag.default))
     return "\n".join(lines)
@@ -181,7 +174,7 @@ def _guarded(
             hint = f"; one {positional} is enough" if positional else ""
             message = f"unexpected argument {argv[allowed]!r}{hint}; --help lists the flags"
             raise UserError(message)
-        with _doubts_in_one_line():
+        with without_notes(), _doubts_in_one_line():
             return main(argv)
     except UserError as error:
         _complain(str(error))

@@ -100,7 +100,7 @@ def _train(task, model, source, config, out_dir, settings, force, after_epoch) -
     if not steps_per_epoch:
         raise UserError(
             f"{examples[config.training.train_split].summary()}: fewer than the "
-            f"{config.training.batch_size} of one batch; lower --batch_size"
+            f"{config.training.batch_size} of one batch; lower `batch_size`"
         )
     run = RunFolder(out_dir)
     resume = run.open(run_settings(task, source, splits, config, settings), force)
@@ -150,7 +150,7 @@ def with_validation(source: Source, config: TrainConfig) -> Source:
     """
     if config.test_split and config.test_split not in source.splits:
         raise UserError(
-            f"dataset {source.name} has no split {config.test_split!r}; choose --test_split "
+            f"dataset {source.name} has no split {config.test_split!r}; choose `test_split` "
             f"among: {', '.join(source.splits)}"
         )
     return hold_out_validation(source, config.train_split, config.validation_split, config.hold_out)
