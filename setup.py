@@ -2,6 +2,7 @@
 
 The int8 side is a distribution of its own, in `distributions/micronet-mcu`: extras can add
 dependencies and never take any away, and it must install without TensorFlow.
+It brings the command `micronet`, too, whose sub-commands appear with what they need.
 """
 
 from pathlib import Path
@@ -11,9 +12,6 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION: dict[str, str] = {}
 exec((HERE / "micronet_mcu" / "version.py").read_text(encoding="utf-8"), VERSION)
-COMMANDS = sorted(
-    path.stem for path in (HERE / "micronet_keras" / "cli").glob("*.py") if path.stem != "__init__"
-)
 
 setup(
     name="micronet-keras",
@@ -24,7 +22,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=find_packages(include=["micronet_keras*"]),
+    packages=find_packages(include=["micronet_keras*", "micronet_settings"]),
     package_data={"micronet_keras": ["**/*"]},
     install_requires=[
         f"micronet-mcu=={VERSION['__version__']}",
@@ -40,10 +38,5 @@ setup(
     extras_require={
         "torch": ["torch>=2.6"],
         "jax": ["jax>=0.10"],
-    },
-    entry_points={
-        "console_scripts": [
-            f"micronet-{name.replace('_', '-')}=micronet_keras.cli.{name}:run" for name in COMMANDS
-        ]
     },
 )

@@ -6,9 +6,7 @@ import keras
 from keras import ops
 
 from micronet_keras.boxes import IGNORED, Coder, arithmetic
-
-CLASS_LOSSES = ("varifocal", "focal")
-BOX_LOSSES = ("giou", "ciou")
+from micronet_settings.detection import BOX_LOSSES, CLASS_LOSSES
 
 
 @keras.saving.register_keras_serializable("micronet_keras")

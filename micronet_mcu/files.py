@@ -90,7 +90,7 @@ def refuse_existing(path: str | os.PathLike, force: bool = False) -> None:
     """Raises UserError when `path` exists and `force` is not set."""
     if not force and os.path.exists(output_path(path)):
         raise UserError(
-            f"{_shown(path)} exists already; name another output or pass --force to replace it"
+            f"{_shown(path)} exists already; name another output or give `force=True` to replace it"
         )
 
 

@@ -30,6 +30,10 @@ class Owner:
     known: tuple[str, ...]
 
 
+# What conversion writes, whoever calls it.
+CONVERTED = Owner("convert", ("*.tflite", "*_data.h", "*_data.cc", "*_detector.h", "op_resolver.h"))
+
+
 def check_folder(path: str | os.PathLike, owner: Owner, force: bool = False) -> None:
     """Says before the work whether `replacing_folder` would take this folder.
 
@@ -137,13 +141,13 @@ def _foreign(path: str | os.PathLike, folder: Path, owner: Owner) -> list[str]:
         if marker["command"] == owner.command:
             return [name for name in there if name not in marker["files"]]
         raise UserError(
-            f"{path} was written by {marker['command']}, not by {owner.command}, so --force does "
+            f"{path} was written by {marker['command']}, not by {owner.command}, so `force=True` does "
             "not replace it; name another output"
         )
     strange = [name for name in there if not any(_matches(name, p) for p in owner.known)]
     if strange:
         raise UserError(
-            f"{path} was not written by {owner.command} (it holds {strange[0]}), so --force does "
+            f"{path} was not written by {owner.command} (it holds {strange[0]}), so `force=True` does "
             "not replace it; name another output"
         )
     return []

@@ -1,6 +1,6 @@
 """Trains networks by one recipe and compares them in float, after PTQ and after QAT."""
 
-from micronet_keras.cli.compare_quantization import run
+from micronet_cli.compare_quantization import run
 
 if __name__ == "__main__":
     run()

@@ -1,6 +1,6 @@
 """Compiles an int8 .tflite to plain C: no interpreter, no heap, one static arena."""
 
-from micronet_mcu.cli.compile import run
+from micronet_cli.compile import run
 
 if __name__ == "__main__":
     run()

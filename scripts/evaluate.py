@@ -1,6 +1,6 @@
 """Compares a Keras model with its int8 form on the real TensorFlow Lite Micro interpreter."""
 
-from micronet_keras.cli.evaluate import run
+from micronet_cli.evaluate import run
 
 if __name__ == "__main__":
     run()

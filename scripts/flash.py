@@ -1,6 +1,6 @@
 """Builds an exported firmware project and flashes it, with the platform's own tool."""
 
-from micronet_mcu.cli.flash import run
+from micronet_cli.flash import run
 
 if __name__ == "__main__":
     run()

@@ -1,6 +1,6 @@
 """Turns one of the authors' PyTorch checkpoints into a Keras file."""
 
-from micronet_keras.cli.import_checkpoint import run
+from micronet_cli.import_checkpoint import run
 
 if __name__ == "__main__":
     run()

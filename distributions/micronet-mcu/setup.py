@@ -1,4 +1,4 @@
-"""The distribution micronet-mcu: the package beside the root's, and the C sources as its data."""
+"""The distribution micronet-mcu: the int8 side, the command line, and the C sources as data."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 VERSION: dict[str, str] = {}
 exec((HERE / "micronet_mcu" / "version.py").read_text(encoding="utf-8"), VERSION)
-COMMANDS = ("benchmark_mcu", "compile", "export_firmware", "flash")
 
 setup(
     name="micronet-mcu",
@@ -18,7 +17,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=[*find_packages(include=["micronet_mcu*"]), "micronet_mcu.c"],
+    packages=[*find_packages(include=["micronet_mcu*", "micronet_cli"]), "micronet_mcu.c"],
     package_dir={"micronet_mcu.c": "tflm"},
     package_data={"micronet_mcu": ["py.typed", "boards/support/*"], "micronet_mcu.c": ["**/*"]},
     install_requires=[
@@ -31,9 +30,5 @@ setup(
         "tflite_micro==0.dev20261023182759",
         "tqdm",
     ],
-    entry_points={
-        "console_scripts": [
-            f"micronet-{name.replace('_', '-')}=micronet_mcu.cli.{name}:run" for name in COMMANDS
-        ]
-    },
+    entry_points={"console_scripts": ["micronet=micronet_cli.micronet:run"]},
 )

@@ -13,10 +13,10 @@ from micronet_keras.benchmark.record import environment, read_record, write_reco
 from micronet_keras.benchmark.suite import Run, Search, Suite
 from micronet_keras.models import count_madds, read_keras
 from micronet_keras.tasks import CLASSIFICATION, ClassificationConfig, replace
-from micronet_keras.tasks.config import flat
 from micronet_keras.train import make_repeatable, train, with_validation
 from micronet_keras.train.run_folder import RunFolder
 from micronet_mcu.errors import UserError
+from micronet_settings.training import flat
 
 
 class OutOfTime(Exception):  # noqa: N818 (nothing went wrong)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from micronet_keras.benchmark.networks import NETWORKS, VARIANTS
 from micronet_keras.tasks import ClassificationConfig, replace
-from micronet_keras.tasks.config import flat
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import read_json
+from micronet_settings.training import flat
 
 SUITES = Path(__file__).parent / "suites"
 

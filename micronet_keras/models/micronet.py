@@ -58,7 +58,7 @@ def MicroNet(  # noqa: N802 (named as the builders of keras.applications are)
         include_top: with the classifier. Without: the features of the last expansion after ReLU6,
             [batch, height / 32, width / 32, channels] for the published networks (rounded up).
         weights: None; a `.weights.h5` or `.keras` file; or "imagenet", the authors' checkpoint,
-            which `scripts/import_checkpoint.py` has converted.
+            which `micronet import-checkpoint` has converted.
         input_tensor: a Keras tensor to take instead of a new input, e.g. of a preprocessing layer.
         classes: of the classifier.
         pooling: without the classifier: "avg" or "max" for global pooling, [batch, channels].

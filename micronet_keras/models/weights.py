@@ -28,7 +28,7 @@ def imagenet_weights(size: str) -> Path:
         raise UserError(
             f"there are no ImageNet weights at {path}: fetch {AUTHORS_FILES}/{file} (linked in the "
             "README of github.com/liyunsheng13/micronet), then run "
-            f"python scripts/import_checkpoint.py --model={size} --checkpoint={file}"
+            f"micronet import-checkpoint --model={size} --checkpoint={file}"
         )
     return path
 

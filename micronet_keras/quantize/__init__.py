@@ -4,10 +4,11 @@ from micronet_keras.lower import check
 from micronet_keras.quantize.calibrate import calibrate, post_training_quantize
 from micronet_keras.quantize.fine_tune import fine_tune
 from micronet_keras.quantize.keras_qat import NativeQuantizeAwareModel
-from micronet_keras.quantize.qat import ENGINES, QuantizeAwareModel, quantize_aware
-from micronet_keras.quantize.quantize import QuantizeConfig, quantize
+from micronet_keras.quantize.qat import QuantizeAwareModel, quantize_aware
+from micronet_keras.quantize.quantize import quantize
 from micronet_keras.quantize.quantized_graph import QuantizedGraph
 from micronet_keras.quantize.to_tflite import convert
+from micronet_settings.quantization import ENGINES, QuantizeConfig
 
 __all__ = [
     "ENGINES",

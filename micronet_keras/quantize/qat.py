@@ -22,6 +22,7 @@ from micronet_keras.quantize.legacy_keras import tf_keras
 from micronet_keras.quantize.quantized_graph import QuantizedGraph, preprocess
 from micronet_keras.quantize.tf_keras_builder import TfKerasBuilder
 from micronet_mcu.errors import UserError
+from micronet_settings.quantization import ENGINES
 
 
 class QuantizeAwareModel(tf_keras.Model):
@@ -135,9 +136,6 @@ class QuantizeAwareModel(tf_keras.Model):
         )
         ranges = {name: quantizer.range() for name, quantizer in self.range_quantizers.items()}
         return with_ranges(graph, ranges, class_names, self.calibration)
-
-
-ENGINES = ("tfmot", "keras")
 
 
 def quantize_aware(

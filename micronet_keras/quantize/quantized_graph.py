@@ -106,14 +106,14 @@ class QuantizedGraph:
                 tuple(map(str, listing.get("doubts", ()))),
             )
         except FileNotFoundError as error:
-            raise UserError(f"{path}: no such file; scripts/quantize.py writes it") from error
+            raise UserError(f"{path}: no such file; micronet quantize writes it") from error
         except Exception as error:  # Of every kind, for a damaged archive, array or listing.
             other = _known_file(path)
             if other:
                 raise UserError(f"{path} is not a quantized graph but {other}") from error
             raise UserError(
                 f"{path} is not a quantized graph or is damaged ({error}); "
-                "write it again with scripts/quantize.py"
+                "write it again with micronet quantize"
             ) from error
 
 
@@ -161,7 +161,7 @@ def _known_file(path: str | os.PathLike) -> str:
                 return "a flatbuffer, which is what conversion makes"
         with zipfile.ZipFile(path) as archive:
             if "model.weights.h5" in archive.namelist():
-                return "a Keras model; quantize it first (scripts/quantize.py)"
+                return "a Keras model; quantize it first (micronet quantize)"
     return ""
 
 

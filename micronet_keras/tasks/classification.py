@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 from typing import Any
 
@@ -13,8 +12,6 @@ import tensorflow as tf
 from micronet_keras import data
 from micronet_keras.data.counts import counts_line
 from micronet_keras.losses import SmoothedCrossentropy
-from micronet_keras.settings import documented, setting
-from micronet_keras.tasks.config import TrainConfig, check_fields, one_of
 from micronet_keras.tasks.confusion import plot_confusion
 from micronet_keras.tasks.figures import accuracy, agreement, confusion_matrix, signal_to_noise
 from micronet_keras.tasks.networks import build_classifier
@@ -29,72 +26,12 @@ from micronet_keras.tasks.task import (
     progress,
 )
 from micronet_mcu.errors import UserError
+from micronet_settings.classification import RECIPES, ClassificationConfig
 
-CLASS_WEIGHTS = ("none", "balanced")
 # More are not read through for a line of text.
 _MOST_COUNTED = 200_000
 # Said where the largest class has so many times as many images as the smallest.
 _UNBALANCED = 3
-
-
-@documented
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ClassificationConfig:
-    """How a classifier is trained.
-
-    Raises:
-        ValueError: a field is out of its range.
-    """
-
-    training: TrainConfig = setting(TrainConfig(), "what every task has")
-    label_smoothing: float = setting(
-        0.0, "share of the target spread evenly over all classes, 0 to below 1"
-    )
-    dropout: float = setting(0.05, "dropout rate before the last layer, 0 to below 1")
-    min_scale: float = setting(
-        0.08, "smallest area of the random resized crop as a share of the image, above 0, up to 1"
-    )
-
-    class_weights: str = setting(
-        "none",
-        "none, or balanced: in the loss all classes weigh the same, however many images they have",
-    )
-
-    def __post_init__(self):
-        check_fields(
-            self,
-            class_weights=one_of(self.class_weights, CLASS_WEIGHTS),
-            label_smoothing=(0 <= self.label_smoothing < 1, "0 to below 1"),
-            dropout=(0 <= self.dropout < 1, "0 to below 1"),
-            min_scale=(0 < self.min_scale <= 1, "above 0, up to 1"),
-        )
-
-
-# M0-M3: the authors' training scripts (github liyunsheng13/micronet, scripts/train_micronet_m*.sh),
-# which the published ImageNet checkpoints come from; the crop scale is torchvision's default.
-# M0-M2 in the form for two GPUs; the one for four has batch_size 512 and learning_rate 0.2.
-_RECIPES = {
-    "m0": ClassificationConfig(dropout=0.05),
-    "m1": ClassificationConfig(dropout=0.05),
-    "m2": ClassificationConfig(dropout=0.1),
-    "m3": ClassificationConfig(
-        dropout=0.1,
-        training=TrainConfig(batch_size=512, learning_rate=0.2, weight_decay=4e-5, warmup_epochs=5),
-    ),
-    # Minutes instead of days: M0 on the bundled dataset, on a laptop's processor.
-    "quick": ClassificationConfig(
-        dropout=0.0,
-        min_scale=0.7,
-        training=TrainConfig(
-            image_size=96,
-            batch_size=32,
-            epochs=6,
-            learning_rate=0.3,
-            warmup_epochs=1,
-            weight_decay=3e-5,
-        ),
-    ),
-}
 
 
 class Classification(Task):
@@ -102,7 +39,7 @@ class Classification(Task):
 
     name = "classification"
     config = ClassificationConfig
-    recipes = _RECIPES
+    recipes = RECIPES
     dataset = data.DEFAULT_DATASET
     monitor = "accuracy"
     fine_tuning_metrics = ("accuracy",)

@@ -59,7 +59,7 @@ def transfer_weights(
     if head and not skip_head:
         raise UserError(
             f"{origin} is for {classes[0]} classes, the dataset has {classes[1]}; "
-            "--skip_head starts with a new last layer"
+            "`skip_head=True` starts with a new last layer"
         )
     for name, weights in ours.items():
         if name not in head:

@@ -5,6 +5,7 @@ from micronet_keras.train.loop import jit_compile, make_repeatable
 from micronet_keras.train.optimizer import MomentumSGD, learning_rate_schedule
 from micronet_keras.train.plot import plot_history
 from micronet_keras.train.run import Run, read_run
+from micronet_keras.train.start import train_network
 from micronet_keras.train.train import TrainResult, train, with_validation
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "plot_history",
     "read_run",
     "train",
+    "train_network",
     "with_validation",
 ]

@@ -58,7 +58,7 @@ def read_checkpoint(path: str | os.PathLike) -> tuple[list[np.ndarray], list[dic
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
             f"{path} is not a checkpoint of a training run, or is damaged ({reason}); "
-            "--force starts anew"
+            "`force=True` starts anew"
         ) from error
 
 
@@ -98,7 +98,7 @@ def restore(variables: list[keras.Variable], arrays: list[np.ndarray], path: Pat
     shapes = [tuple(variable.shape) for variable in variables]
     numbers = all(array.dtype.kind in "biuf" for array in arrays)
     if not numbers or shapes != [array.shape for array in arrays]:
-        raise UserError(f"{path} belongs to another model; name another output or pass --force")
+        raise UserError(f"{path} belongs to another model; name another output or give `force=True`")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 

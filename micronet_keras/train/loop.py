@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 
 import keras
 
-from micronet_keras.tasks.config import TrainConfig
 from micronet_keras.train import checkpoint
 from micronet_keras.train.average import WeightAverage
 from micronet_keras.train.optimizer import MomentumSGD, learning_rate_schedule
 from micronet_keras.train.run_folder import RunFolder, TensorBoardLog
 from micronet_mcu.errors import UserError
+from micronet_settings.training import TrainConfig
 
 
 def make_repeatable(config: TrainConfig) -> None:
@@ -107,7 +107,7 @@ def run_training(
         arrays, history = checkpoint.read_checkpoint(run.last)
         checkpoint.restore(variables, arrays, run.last)
         if len(history) > config.epochs or any(monitor not in row for row in history):
-            raise UserError(f"{run.last} holds the history of another run; --force starts anew")
+            raise UserError(f"{run.last} holds the history of another run; `force=True` starts anew")
     first_epoch = len(history)
     if first_epoch == config.epochs:
         return history
@@ -237,5 +237,5 @@ def _not_finite(run: RunFolder, what: str, epoch: int, step: int | None = None) 
     kept = f"{run.last} is from the epoch before" if run.last.exists() else "no epoch was finished"
     return UserError(
         f"training stopped in {where}: {what}; {kept}; "
-        "start anew with a lower --learning_rate or a longer warm-up"
+        "start anew with a lower `learning_rate` or a longer warm-up"
     )

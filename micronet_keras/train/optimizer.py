@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from micronet_keras.tasks.config import TrainConfig
+from micronet_settings.training import TrainConfig
 
 
 @keras.saving.register_keras_serializable("micronet_keras")

@@ -12,11 +12,11 @@ import keras
 from micronet_keras.data import Source, load_dataset
 from micronet_keras.models import read_keras
 from micronet_keras.tasks import TASKS
-from micronet_keras.tasks.config import from_json
 from micronet_keras.tasks.task import Task
 from micronet_keras.train.run_folder import RunFolder
 from micronet_keras.train.train import with_validation
 from micronet_mcu.errors import UserError
+from micronet_settings.training import from_json
 
 
 @dataclasses.dataclass(frozen=True)

@@ -120,7 +120,7 @@ class RunFolder:
         try:
             model.load_weights(self.best)
         except Exception as error:  # Of every kind, for a missing or damaged file.
-            raise UserError(f"{self.best} is missing or damaged; --force starts anew") from error
+            raise UserError(f"{self.best} is missing or damaged; `force=True` starts anew") from error
 
     def _is_ours(self) -> bool:
         """A run wrote this folder: the marker says so, or, before there were markers, a
@@ -141,10 +141,10 @@ class RunFolder:
         """
         if not self.config.is_file():
             raise UserError(f"{self.folder} is not the folder of a run: it has no config.json")
-        return read_json(self.config, _CONFIG, advice="train anew with --force")
+        return read_json(self.config, _CONFIG, advice="train anew with `force=True`")
 
     def _compare(self, settings: dict) -> None:
-        started_with = read_json(self.config, _CONFIG, advice="--force starts anew")
+        started_with = read_json(self.config, _CONFIG, advice="`force=True` starts anew")
         before, now = _flat(started_with), _flat(settings)
         names = [name for name in [*before, *now] if before.get(name) != now.get(name)]
         if names:
@@ -154,7 +154,7 @@ class RunFolder:
             )
             raise UserError(
                 f"{self.folder} holds a run with {differences}; "
-                "name another output, or pass --force to start anew there"
+                "name another output, or give `force=True` to start anew there"
             )
 
     def _clear(self) -> None:

@@ -11,13 +11,13 @@ import keras
 
 from micronet_keras.data import Source, hold_out_validation
 from micronet_keras.models import count_madds
-from micronet_keras.tasks.config import TrainConfig
 from micronet_keras.tasks.task import Examples, Task, model_input
 from micronet_keras.train.loop import run_training
 from micronet_keras.train.plot import plot_history
 from micronet_keras.train.run_folder import RunFolder
 from micronet_mcu.errors import UserError
 from micronet_mcu.locks import locked
+from micronet_settings.training import TrainConfig
 
 
 class TrainResult(NamedTuple):
@@ -100,7 +100,7 @@ def _train(task, model, source, config, out_dir, settings, force, after_epoch) -
     if not steps_per_epoch:
         raise UserError(
             f"{examples[config.training.train_split].summary()}: fewer than the "
-            f"{config.training.batch_size} of one batch; lower --batch_size"
+            f"{config.training.batch_size} of one batch; lower `batch_size`"
         )
     run = RunFolder(out_dir)
     resume = run.open(run_settings(task, source, splits, config, settings), force)
@@ -150,7 +150,7 @@ def with_validation(source: Source, config: TrainConfig) -> Source:
     """
     if config.test_split and config.test_split not in source.splits:
         raise UserError(
-            f"dataset {source.name} has no split {config.test_split!r}; choose --test_split "
+            f"dataset {source.name} has no split {config.test_split!r}; choose `test_split` "
             f"among: {', '.join(source.splits)}"
         )
     return hold_out_validation(source, config.train_split, config.validation_split, config.hold_out)

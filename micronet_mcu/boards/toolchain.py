@@ -16,6 +16,8 @@ SUPPORT = Path(__file__).parent / "support"
 
 _COMPILER = "arm-none-eabi-gcc"
 _INSTALL = "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi"
+# What counting on emulated boards needs, and how to get it on Debian.
+PROGRAMS = {_COMPILER: _INSTALL, "qemu-system-arm": "apt-get install qemu-system-arm"}
 _WARNINGS = ("-Wall", "-Wextra", "-Werror")
 _TIMEOUT_S = 300
 

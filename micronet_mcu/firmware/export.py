@@ -176,9 +176,9 @@ def _check(target: Platform, runtime, fuse, groups, tune, image_source, name) ->
     if runtime == "c":
         given = {"fuse": fuse != "all", "groups": groups is not None, "tune": tune != "none"}
         for what in (name for name, is_given in given.items() if is_given):
-            raise UserError(f"--{what} is for TFLM; leave it out with --runtime=c")
+            raise UserError(f"`{what}` is for TFLM; leave it out with `runtime=c`")
     if image_source == "camera" and not target.camera:
-        raise UserError(f"the template of {target.name} has no camera; use --image_source=serial")
+        raise UserError(f"the template of {target.name} has no camera; use `image_source=serial`")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
         raise UserError(f"the name {name!r} must be up to 64 letters, digits, '_', '.' and '-'")
     builtin_convolutions = runtime == "tflm" and fuse != "all"
@@ -186,8 +186,8 @@ def _check(target: Platform, runtime, fuse, groups, tune, image_source, name) ->
         return "native" if target.groups or not builtin_convolutions else "dense"
     if groups == "native" and builtin_convolutions and not target.groups:
         raise UserError(
-            f"TFLM on {target.name} cannot run convolutions with groups; use --groups=dense, "
-            "--groups=split or --fuse=all"
+            f"TFLM on {target.name} cannot run convolutions with groups; use `groups=dense`, "
+            "`groups=split` or `fuse=all`"
         )
     return groups
 

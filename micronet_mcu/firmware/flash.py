@@ -10,16 +10,16 @@ from pathlib import Path
 from micronet_mcu.errors import UserError
 from micronet_mcu.firmware.platforms import Platform, find_platform
 
-# Tool, where it comes from.
-_TOOLS = {
+# By template: the platform's tool, and where it comes from.
+TOOLS = {
     "arduino": ("arduino-cli", "https://arduino.github.io/arduino-cli/latest/installation/"),
     "esp_idf": ("idf.py", "install ESP-IDF and source its export.sh"),
     "zephyr": ("west", "pip install west; https://docs.zephyrproject.org/latest/develop/getting_started/"),
     "pico": ("picotool", "https://github.com/raspberrypi/picotool"),
 }  # fmt: skip
 # What some tools need to be told; the others find the one board that they can flash.
-_PORT = "name the board's serial port: --port=/dev/ttyACM0 (it is not guessed)"
-_BOARD = "name the board as Zephyr does: --board=...; west boards lists them"
+_PORT = "name the board's serial port: `port=/dev/ttyACM0` (it is not guessed)"
+_BOARD = "name the board as Zephyr does: `board=...`; west boards lists them"
 # A file of the project and what stands in it: no other platform's project passes for this one.
 _MARKS = {
     "arduino": ("micronet/sketch.yaml", "arduino:mbed_nano"),
@@ -36,6 +36,10 @@ _VARIABLES = {"pico": ("PICO_SDK_PATH",), "esp_idf": ("IDF_PATH",)}
 _NEEDS = {"PICO_SDK_PATH": "your copy of the Raspberry Pi Pico SDK",
           "PICO_TFLMICRO_PATH": "your copy of pico-tflmicro",
           "IDF_PATH": "ESP-IDF; its export.sh does it"}  # fmt: skip
+
+
+# Platforms that `flash` knows; the others run where they are built.
+FLASHED = tuple(_MARKS)
 
 
 def flash(
@@ -70,7 +74,7 @@ def flash(
     [['cmake', '-B', 'build'], ['cmake', '--build', 'build'], ['picotool', 'load', '-x', ...]]
     """
     target = find_platform(platform)
-    if target.template not in _TOOLS:
+    if target.template not in TOOLS:
         raise UserError(f"there is nothing to flash on {platform}; see the project's README")
     folder = Path(project)
     file, mark = _MARKS[platform]
@@ -81,12 +85,12 @@ def flash(
     if not found:
         raise UserError(
             f"{folder} is no {platform} project ({file} does not say {mark!r}); make one with "
-            f"scripts/export_firmware.py --platform={platform}"
+            f"micronet export --platform={platform}"
         )
     commands = _commands(target, port, board)
     if dry_run:
         return commands
-    tool, source = _TOOLS[target.template]
+    tool, source = TOOLS[target.template]
     for program in dict.fromkeys([tool, *(command[0] for command in commands)]):
         if shutil.which(program) is None:
             advice = source if program == tool else f"install {program}"

@@ -49,8 +49,8 @@ def check_forms(fuse: str, groups: str | None, tune: str) -> None:
     for what, given in (("groups", groups not in (None, "native")), ("tune", tune != "none")):
         if fuse == "all" and given:
             raise UserError(
-                f"--{what} is for TFLM's own convolutions, and --fuse=all leaves none to it; "
-                f"leave --{what} out, or take --fuse=activations"
+                f"`{what}` is for TFLM's own convolutions, and `fuse=all` leaves none to it; "
+                f"leave `{what}` out, or take `fuse=activations`"
             )
 
 

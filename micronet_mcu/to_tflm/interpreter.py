@@ -48,7 +48,7 @@ def refuse_custom_operators(model: Model) -> None:
     if custom:
         raise UserError(
             f"the model has custom operators ({', '.join(sorted(custom))}), which only firmware "
-            "has; give the one with builtin operators (scripts/convert.py without --fuse)"
+            "has; give the one with builtin operators (micronet convert without `fuse`)"
         )
 
 

@@ -6,9 +6,10 @@ import sys
 import pytest
 from absl import flags
 
-from micronet_keras.settings import define_flags, documented, given_flags, setting
-from micronet_mcu.cli import script
+from micronet_cli import script
+from micronet_cli.setting_flags import define_flags, given_flags
 from micronet_mcu.errors import UserError
+from micronet_settings.fields import documented, setting
 
 
 @documented
@@ -107,4 +108,4 @@ def test_settings_as_flags(monkeypatch):
 
 def test_settings_explain_themselves():
     assert "rate_for_test: how fast." in Config.__doc__
-    assert flags.FLAGS["rate_for_test"].help == "how fast; 0.5 when not given"
+    assert flags.FLAGS["rate_for_test"].help == "how fast"

@@ -126,7 +126,7 @@ def test_a_full_disk(tmp_path):
 def test_existing_results_are_kept_unless_forced(tmp_path):
     refuse_existing(tmp_path / "new")
     refuse_existing(tmp_path, force=True)
-    with pytest.raises(UserError, match="exists already; .* --force"):
+    with pytest.raises(UserError, match="exists already; .* `force=True`"):
         refuse_existing(tmp_path)
 
 

@@ -34,32 +34,32 @@ class Command:
 
 COMMANDS = {
     "compile": Command(
-        "micronet_mcu.cli.compile", "c",
+        "micronet_cli.compile", "c",
         lambda m, out: [f"--model={m / 'model.tflite'}", f"--out={out}"],
         (["--name=one"], ["--name=two"]),
     ),
     "export_firmware": Command(
-        "micronet_mcu.cli.export_firmware", "project",
+        "micronet_cli.export_firmware", "project",
         lambda m, out: ["--platform=host", "--runtime=c", f"--model={m / 'model.tflite'}",
                         f"--output={out}"],
         (["--name=one"], ["--name=two"]),
     ),
     "convert": Command(
-        "micronet_keras.cli.convert", "int8",
+        "micronet_cli.convert", "int8",
         lambda m, out: [f"--model={m / 'ptq.npz'}", f"--out={out}"],
         (["--name=one"], ["--name=two"]),
     ),
     "import_checkpoint": Command(
-        "micronet_keras.cli.import_checkpoint", "m0.keras",
+        "micronet_cli.import_checkpoint", "m0.keras",
         lambda m, out: ["--model=m0", f"--checkpoint={m / 'm0.pth'}", f"--output={out}"],
     ),
     "quantize": Command(
-        "micronet_keras.cli.quantize", "qat.npz",
+        "micronet_cli.quantize", "qat.npz",
         lambda m, out: [m / "run", f"--out={out}", "--epochs=3", "--batch_size=8"],
         unfinished=True,
     ),
     "train": Command(
-        "micronet_keras.cli.train", "trained",
+        "micronet_cli.train", "trained",
         lambda m, out: [f"--dataset={m / 'pictures'}", "--image_size=32", "--batch_size=8",
                         "--epochs=3", "--warmup_epochs=1", f"--out={out}"],
         unfinished=True,

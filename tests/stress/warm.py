@@ -18,10 +18,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # What a command imports only when it is needed.
 _MORE = {
-    "micronet_keras.cli.quantize": ("micronet_keras.quantize.qat", "tf_keras"),
-    "micronet_keras.cli.import_checkpoint": ("torch",),
-    "micronet_keras.cli.convert": ("micronet_keras.quantize.to_tflite",),
-    "micronet_mcu.cli.compile": ("matplotlib.figure", "matplotlib.backends.backend_agg"),
+    "micronet_cli.quantize": ("micronet_keras.quantize.qat", "tf_keras"),
+    "micronet_cli.import_checkpoint": ("micronet_keras", "torch"),
+    "micronet_cli.convert": ("micronet_keras.deploy",),
+    "micronet_cli.train": ("micronet_keras.train",),
+    "micronet_cli.compile": ("matplotlib.figure", "matplotlib.backends.backend_agg"),
 }
 
 
@@ -30,7 +31,7 @@ class Warm:
 
     Example:
 
-    >>> with Warm("micronet_mcu.cli.compile") as warm:
+    >>> with Warm("micronet_cli.compile") as warm:
     ...     child = warm.start(["--model=a.tflite", "--out=c"], log)
     ...     os.kill(child, signal.SIGKILL)
     ...     warm.wait()

@@ -13,8 +13,7 @@ class ScriptRunner:
 
     def __init__(self, name: str):
         self._known_flags = set(flags.FLAGS)
-        places = [ROOT / package / "cli" / f"{name}.py" for package in _PACKAGES]
-        (path,) = (place for place in places if place.is_file())
+        path = ROOT / "micronet_cli" / f"{name}.py"
         # Under a name of its own: another test may have loaded it, and its flags, before.
         spec = importlib.util.spec_from_file_location(f"script_{name}", path)
         self.module = importlib.util.module_from_spec(spec)
@@ -36,6 +35,3 @@ class ScriptRunner:
         """Takes the script's flags away again: another script may define the same names."""
         for name in set(flags.FLAGS) - self._known_flags:
             delattr(flags.FLAGS, name)
-
-
-_PACKAGES = ("micronet_keras", "micronet_mcu")

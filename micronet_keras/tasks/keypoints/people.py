@@ -11,11 +11,11 @@ from tqdm import tqdm
 
 from micronet_keras import data
 from micronet_keras.data.skeleton import Skeleton
-from micronet_keras.tasks.config import ON_BAD
 from micronet_keras.tasks.keypoints.coco import CocoKeypoints
 from micronet_keras.tasks.keypoints.skeleton import skeleton_of
 from micronet_keras.tasks.task import Examples
 from micronet_mcu.errors import UserError
+from micronet_settings.training import ON_BAD
 
 # A coordinate that no rounding explains.
 _SURELY_PIXELS = 2.0

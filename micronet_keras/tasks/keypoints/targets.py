@@ -10,10 +10,10 @@ from micronet_keras.data import shuffled_epochs
 from micronet_keras.data.decoding import decoded, refuse_bad_images
 from micronet_keras.data.skeleton import Skeleton
 from micronet_keras.models import HEATMAP_STRIDE
-from micronet_keras.tasks.keypoints.config import KeypointConfig
 from micronet_keras.tasks.keypoints.crop import crop_image, crop_matrix, into_crop
 from micronet_keras.tasks.keypoints.people import People, in_pixels
 from micronet_mcu.errors import UserError
+from micronet_settings.keypoints import KeypointConfig
 
 # Half-body crops need so many labelled keypoints, and so many of them in the half.
 _HALF_BODY_ALL, _HALF_BODY_HALF = 8, 3

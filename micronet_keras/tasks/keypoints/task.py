@@ -14,7 +14,6 @@ from micronet_keras.data.skeleton import Skeleton
 from micronet_keras.losses import HeatmapLoss
 from micronet_keras.metrics import KeypointAccuracy
 from micronet_keras.models import HEATMAP_STRIDE, MicroNetPoseEstimator
-from micronet_keras.tasks.keypoints.config import RECIPES, KeypointConfig
 from micronet_keras.tasks.keypoints.crop import into_image
 from micronet_keras.tasks.keypoints.oks import (
     annotations_of,
@@ -41,6 +40,7 @@ from micronet_keras.tasks.task import (
 from micronet_mcu.decode.keypoints import STEPS, decode, decode_int8
 from micronet_mcu.errors import UserError
 from micronet_mcu.runner import Int8Runner
+from micronet_settings.keypoints import RECIPES, KeypointConfig
 
 _PICTURES = 12
 

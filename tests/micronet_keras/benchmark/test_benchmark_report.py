@@ -122,4 +122,4 @@ def test_the_page_of_claims_says_what_the_result_files_say():
     pairs = [(suite, read_results(suite, RESULTS / suite.name)) for suite in suites]
     names = set(re.findall(r"<!-- (?:results|pairs): (\w+) -->", page))
     assert names <= {suite.name for suite in suites}
-    assert fill_page(page, pairs) == page, "run scripts/benchmark.py --report=docs/claims.md"
+    assert fill_page(page, pairs) == page, "run micronet train-suite --report=docs/claims.md"

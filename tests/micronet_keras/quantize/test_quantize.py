@@ -235,7 +235,7 @@ def test_saved_graph_is_the_same(quantized, tmp_path):
 
 
 def test_missing_and_foreign_files(tmp_path):
-    with pytest.raises(UserError, match="no such file; scripts/quantize.py writes it"):
+    with pytest.raises(UserError, match="no such file; micronet quantize writes it"):
         QuantizedGraph.load(tmp_path / "nothing.npz")
     (tmp_path / "text").write_text("hello")
     with pytest.raises(UserError, match="not a quantized graph"):

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from micronet_keras.tasks import CLASSIFICATION, TASKS, TrainConfig, replace, with_batch_size
-from micronet_keras.tasks.config import flat, from_json
 from micronet_mcu.errors import UserError
+from micronet_settings.training import flat, from_json
 
 RECIPES = CLASSIFICATION.recipes
 

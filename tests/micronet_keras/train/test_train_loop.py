@@ -293,7 +293,7 @@ def test_damaged_checkpoint_is_refused(uninterrupted, tmp_path, damage):
     elif damage == "no state":
         damage = good.best.read_bytes()
     run.last.write_bytes(damage)
-    with pytest.raises(UserError, match="last.keras is not a checkpoint .*--force"):
+    with pytest.raises(UserError, match="last.keras is not a checkpoint .*force=True"):
         train(tmp_path)
     assert run.last.read_bytes() == damage
 

@@ -36,7 +36,7 @@ def test_same_settings_resume(started):
     ],
 )
 def test_other_settings_are_refused_and_named(started, change, named):
-    with pytest.raises(UserError, match=named + ".*--force"):
+    with pytest.raises(UserError, match=named + ".*force=True"):
         RunFolder(started.folder).open(SETTINGS | change)
     assert started.last.read_bytes() == b"a checkpoint"
 
@@ -103,7 +103,7 @@ def test_runs_from_before_there_were_markers_go_on(started):
 def test_unreadable_settings_and_summaries_are_refused(started, content):
     started.config.write_text(content)
     started.summary.write_text(content)
-    with pytest.raises(UserError, match=r"config.json is not the settings .*--force starts anew"):
+    with pytest.raises(UserError, match=r"config.json is not the settings .*`force=True` starts anew"):
         started.open(SETTINGS)
     with pytest.raises(UserError, match=r"summary.json is not the summary .*remove it"):
         started.read_summary()

@@ -158,7 +158,7 @@ def test_the_arena_is_measured_with_the_custom_operators(model, images):
 
 
 def test_the_plain_interpreter_says_that_it_cannot(model):
-    with pytest.raises(UserError, match="MicroNetDYShiftMax.*without --fuse"):
+    with pytest.raises(UserError, match="MicroNetDYShiftMax.*without `fuse`"):
         Interpreter(fuse(model))
 
 

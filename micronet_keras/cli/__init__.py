@@ -1,1 +1,0 @@
-"""The commands of the Keras side; `scripts/` has a front door to each."""

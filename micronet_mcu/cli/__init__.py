@@ -1,1 +1,0 @@
-"""The commands of the int8 side, and what every command shares (`script`)."""
