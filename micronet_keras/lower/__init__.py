@@ -14,3 +14,7 @@ __all__ = [
     "lower",
     "register_lowering",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

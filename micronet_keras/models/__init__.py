@@ -61,3 +61,7 @@ __all__ = [
     "read_keras",
     "with_stem_stride",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -23,3 +23,7 @@ __all__ = [
     "quantize",
     "quantize_aware",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

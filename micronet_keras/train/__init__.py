@@ -20,3 +20,7 @@ __all__ = [
     "train",
     "with_validation",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
