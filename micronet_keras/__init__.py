@@ -15,7 +15,13 @@ from micronet_keras.models import (
     preprocess_input,
     profile,
 )
-from micronet_keras.quantize import convert, post_training_quantize, quantize_aware
+from micronet_keras.quantize import (
+    convert,
+    debug_quantization,
+    post_training_quantize,
+    quantize_aware,
+)
+from micronet_keras.report import report
 from micronet_mcu.version import __version__
 
 __all__ = [
@@ -30,6 +36,7 @@ __all__ = [
     "compare",
     "convert",
     "data",
+    "debug_quantization",
     "deploy",
     "layers",
     "load_pytorch_checkpoint",
@@ -42,6 +49,7 @@ __all__ = [
     "profile",
     "quantize",
     "quantize_aware",
+    "report",
     "tasks",
     "train",
 ]

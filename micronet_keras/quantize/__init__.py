@@ -2,6 +2,7 @@
 
 from micronet_keras.lower import check
 from micronet_keras.quantize.calibrate import calibrate, post_training_quantize
+from micronet_keras.quantize.debug import Diagnosis, debug_quantization
 from micronet_keras.quantize.fine_tune import fine_tune
 from micronet_keras.quantize.keras_qat import NativeQuantizeAwareModel
 from micronet_keras.quantize.qat import ENGINES, QuantizeAwareModel, quantize_aware
@@ -10,6 +11,7 @@ from micronet_keras.quantize.quantized_graph import QuantizedGraph
 from micronet_keras.quantize.to_tflite import convert
 
 __all__ = [
+    "Diagnosis",
     "ENGINES",
     "check",
     "convert",
@@ -18,6 +20,7 @@ __all__ = [
     "QuantizeConfig",
     "QuantizedGraph",
     "calibrate",
+    "debug_quantization",
     "fine_tune",
     "post_training_quantize",
     "quantize",
