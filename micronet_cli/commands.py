@@ -33,6 +33,7 @@ GROUPS = {
         Command("quantize", "quantize what was trained, with fine-tuning (QAT) or without (PTQ)"),
         Command("convert", "make the int8 flatbuffer and its C arrays"),
         Command("evaluate", "compare float, int8 and compiled C on a dataset"),
+        Command("report", "what there is to know about a run, as one HTML page"),
         Command("compile", "compile an int8 flatbuffer to plain C", keras=False),
         Command("benchmark", "count instructions, SRAM and flash on emulated boards", keras=False,
                 module="benchmark_mcu"),
@@ -43,6 +44,7 @@ GROUPS = {
     ),
     "Around it": (
         Command("doctor", "what is installed, what is missing and how to get it", keras=False),
+        Command("profile", "what every layer of a Keras model costs", module="profile_model"),
         Command("demo", "the whole way in one go, on a dataset that is drawn"),
         Command("import-checkpoint", "bring in the authors' ImageNet weights"),
     ),

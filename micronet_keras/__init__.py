@@ -1,6 +1,7 @@
 """MicroNet (ICCV 2021) in Keras, from images to an int8 model on a microcontroller."""
 
-from micronet_keras import layers, losses, metrics, models
+from micronet_keras import data, layers, losses, lower, metrics, models, quantize, tasks, train
+from micronet_keras.compare import compare
 from micronet_keras.deploy import deploy
 from micronet_keras.models import (
     MicroNet,
@@ -12,8 +13,15 @@ from micronet_keras.models import (
     MicroNetPoseEstimator,
     load_pytorch_checkpoint,
     preprocess_input,
+    profile,
 )
-from micronet_keras.quantize import convert, post_training_quantize, quantize_aware
+from micronet_keras.quantize import (
+    convert,
+    debug_quantization,
+    post_training_quantize,
+    quantize_aware,
+)
+from micronet_keras.report import report
 from micronet_mcu.version import __version__
 
 __all__ = [
@@ -25,16 +33,25 @@ __all__ = [
     "MicroNetObjectDetector",
     "MicroNetPoseEstimator",
     "__version__",
+    "compare",
     "convert",
+    "data",
+    "debug_quantization",
     "deploy",
     "layers",
     "load_pytorch_checkpoint",
     "losses",
+    "lower",
     "metrics",
     "models",
     "post_training_quantize",
     "preprocess_input",
+    "profile",
+    "quantize",
     "quantize_aware",
+    "report",
+    "tasks",
+    "train",
 ]
 
 

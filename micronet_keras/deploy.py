@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import html
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,21 +18,22 @@ from micronet_keras.quantize.fidelity import measured
 from micronet_keras.quantize.quantized_graph import as_quantized
 from micronet_keras.quantize.to_tflite import convert
 from micronet_keras.tasks import TASKS
-from micronet_mcu.boards import BoardCost, count_on_board, find
+from micronet_mcu.boards import Benchmark, BoardCost, count_on_board, find
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
 from micronet_mcu.folders import Owner, claim
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.image_input import ImageInput
 from micronet_mcu.runner import image_of
+from micronet_mcu.shown import Shown, Table, bytes_text
 from micronet_mcu.to_c.compiler import Compiled, compile_model
 from micronet_mcu.to_tflm.c_array import write_c_array
 from micronet_mcu.to_tflm.forms import Prepared, prepare_flatbuffer
 from micronet_mcu.to_tflm.op_resolver import write_op_resolver
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Report:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Report(Shown):
     """What `deploy` made and what it costs; prints as a table, in a notebook, too.
 
     Attributes:
@@ -62,29 +62,28 @@ class Report:
     files: tuple[str, ...]
     missing: str = ""
 
-    def rows(self) -> list[tuple[str, str]]:
-        """What it says, as pairs of a name and a text."""
+    def facts(self) -> list[tuple[str, str]]:
         tensor, decibels = self.image.tensor, self.quantized.signal_to_noise
         rows = [
             ("input", self.image.describe()),
             ("", f"scale {tensor.scale[0]:.6g}, zero point {tensor.zero_point[0]}"),
             ("int8 against float", "not measured" if decibels is None else f"{decibels:.1f} dB"),
             *(("", doubt) for doubt in self.quantized.doubts),
-            ("flatbuffer", _bytes(len(self.flatbuffer))),
-            ("on TFLM", f"{_bytes(self.arena_bytes)} of arena at most"),
+            ("flatbuffer", bytes_text(len(self.flatbuffer))),
+            ("on TFLM", f"{bytes_text(self.arena_bytes)} of arena at most"),
         ]
         if self.compiled is not None:
             arena, weights = self.compiled.program.arena.plan.size, self.compiled.source
-            constants = _bytes(weights.constant_bytes)
+            constants = bytes_text(weights.constant_bytes)
             if self.cost is None:
                 rows += [
-                    ("as plain C, SRAM", f"{_bytes(arena)} of arena"),
+                    ("as plain C, SRAM", f"{bytes_text(arena)} of arena"),
                     ("as plain C, flash", f"{constants} of weights and tables"),
                 ]
             else:
-                code = _bytes(self.cost.flash_code_bytes)
+                code = bytes_text(self.cost.flash_code_bytes)
                 rows += [
-                    ("as plain C, SRAM", f"{_bytes(self.cost.sram_bytes)} with the stack"),
+                    ("as plain C, SRAM", f"{bytes_text(self.cost.sram_bytes)} with the stack"),
                     ("as plain C, flash", f"{constants} of weights and tables, {code} of code"),
                     (f"on a {self.board}", f"{self.cost.instructions:,} instructions an image"),
                 ]
@@ -92,18 +91,10 @@ class Report:
             rows.append(("not counted", self.missing))
         return [*rows, (f"files in {self.folder}", ", ".join(self.files))]
 
-    def __str__(self) -> str:
-        rows = self.rows()
-        width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:{width}}  {text}" for name, text in rows)
-
-    def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
-            f"<td style='text-align:left'>{html.escape(text)}</td></tr>"
-            for name, text in self.rows()
-        )
-        return f"<table>{cells}</table>"
+    def tables(self) -> list[Table]:
+        if self.cost is None or self.board is None:
+            return []
+        return Benchmark({self.board: self.cost}).tables()
 
 
 def deploy(
@@ -130,9 +121,11 @@ def deploy(
             model; or what is quantized already: a `QuantizedGraph` or the ``.npz`` file of one.
         images: for a Keras model training images, some hundreds, as
             `micronet_keras.quantize.calibrate` takes them. For others they may be left out.
+            A `Source` or a tf.data set of Keras brings its `class_names` with it.
         folder: created when missing.
         name: a C identifier, of the files and their symbols.
-        class_names: what the outputs mean; those of the quantized graph when there are none here.
+        class_names: what the outputs mean; when there are none here, those of the images or of the
+            quantized graph.
         board: an emulated board on which the plain C is counted, where its tools are installed;
             None does not count.
         fuse, groups, tune: the form of the flatbuffer, see
@@ -168,7 +161,7 @@ def deploy(
     place = Path(folder)
     known = (f"{name}.tflite", f"{name}_data.h", f"{name}_data.cc", "op_resolver.h")
     claim(place, Owner("deploy", known))
-    quantized = _quantized(model, images, tuple(class_names))
+    quantized = _quantized(model, images, tuple(class_names or _names_of(images)))
     plain = convert(quantized)
     made = _write(place, quantized, plain, name, fuse, groups, tune)
     compiled, cost, missing = _compiled(plain, place / "c", name, board)
@@ -272,6 +265,11 @@ def _quantized(model: Any, images: Any, class_names: tuple[str, ...]) -> Quantiz
     return quantized
 
 
+def _names_of(images: Any) -> Iterable[str]:
+    """The class names that a dataset has: a `Source`, or a tf.data set of Keras."""
+    return getattr(images, "class_names", None) or ()
+
+
 def _compiled(
     flatbuffer: bytes, folder: Path, name: str, board: str | None
 ) -> tuple[Compiled | None, BoardCost | None, str]:
@@ -286,7 +284,3 @@ def _compiled(
         return compiled, count_on_board(compiled, find(board)), ""
     except UserError as error:
         return compiled, None, f"code, stack and instructions on a {board}: {error}"
-
-
-def _bytes(count: int) -> str:
-    return f"{count:,} bytes"

@@ -3,6 +3,7 @@
 Needs numpy, flatbuffers and the TFLM interpreter; neither Keras nor TensorFlow.
 """
 
+from micronet_mcu import boards, decode, firmware, tflite, to_c, to_tflm
 from micronet_mcu.boards import benchmark
 from micronet_mcu.firmware import export_firmware
 from micronet_mcu.graph.read import read_model
@@ -14,9 +15,15 @@ __all__ = [
     "Interpreter",
     "__version__",
     "benchmark",
+    "boards",
     "compile_model",
+    "decode",
     "export_firmware",
+    "firmware",
     "read_model",
+    "tflite",
+    "to_c",
+    "to_tflm",
 ]
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from micronet_mcu.batches import batches
 from micronet_mcu.errors import UserError
 from micronet_mcu.image_input import ImageInput
+from micronet_mcu.shown import Shown, size_text, some_of
 from micronet_mcu.tflite.model import Model, Tensor
 
 
-class Int8Runner(abc.ABC):
+class Int8Runner(Shown, abc.ABC):
     """An int8 model that can be run on this machine, image by image.
 
     Attributes:
@@ -27,6 +28,10 @@ class Int8Runner(abc.ABC):
     def output(self) -> Tensor:
         """The first of `outputs`."""
         return self.outputs[0]
+
+    def facts(self) -> list[tuple[str, str]]:
+        outputs = [size_text(tensor.shape[1:]) for tensor in self.outputs]
+        return [("input", ImageInput(self.input).describe()), ("outputs", some_of(outputs))]
 
     @abc.abstractmethod
     def invoke_all(self, image: np.ndarray) -> list[np.ndarray]:

@@ -22,3 +22,7 @@ __all__ = [
     "read_suite",
     "table",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -25,3 +25,7 @@ __all__ = [
     "iou",
     "pairwise_iou",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -25,3 +25,7 @@ __all__ = [
     "spread",
     "train_batches",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from micronet_keras.data.hold_out import hold_out_validation
 from micronet_keras.data.pipeline import eval_batches, train_batches
-from micronet_keras.data.sources import Source
+from micronet_keras.data.sources import Source, load_dataset
 
 # What the images may take when they are encoded, see `as_source`.
 _MOST_BYTES = 2**32
@@ -35,7 +37,8 @@ def as_source(
             tf.data.Dataset of (image or images, label or labels), as
             `keras.utils.image_dataset_from_directory` gives it; or a dictionary of splits, such
             as "train", "validation" and "test", of (images, labels) or tf.data sets. What is not
-            divided is, at random, 80 / 10 / 10 %.
+            divided is, at random, 80 / 10 / 10 %. A `Source` is returned as it is; the name of a
+            dataset, a folder and a TFDS builder are given to `load_dataset`.
         labels: whole numbers [n], or one-hot [n, classes]; None where `images` brings them.
         class_names: of the labels; those of the tf.data set, or the numbers, when None.
         name: of the dataset, in messages and in a run's config.json.
@@ -51,6 +54,10 @@ def as_source(
     >>> source.splits, source.class_names
     ({'train': 8, 'validation': 1, 'test': 1}, ['0', '1'])
     """
+    if isinstance(images, Source):
+        return images
+    if isinstance(images, str | os.PathLike | tfds.core.DatasetBuilder):
+        return load_dataset(images)
     given = images if isinstance(images, Mapping) else {"": images}
     parts = {split: _encoded(part, labels, split or name) for split, part in given.items()}
     names = class_names or next(
@@ -89,7 +96,7 @@ def as_source(
 
 
 def fit_arguments(
-    source: Source,
+    source: Any,
     image_size: int | tuple[int, int],
     batch_size: int,
     epochs: int,
@@ -102,8 +109,8 @@ def fit_arguments(
     """What Keras' `fit` takes to train on a dataset, augmented anew in every epoch.
 
     Args:
-        source: of `as_source` or `load_dataset`; a tenth of its training split is set aside where
-            it has no validation split.
+        source: of `as_source` or `load_dataset`, or what `as_source` takes alone; a tenth of its
+            training split is set aside where it has no validation split.
         image_size, batch_size, epochs, seed, min_scale, flip: as of `train_batches`.
         preprocess: of uint8 pixels [batch, height, width, 3], as the model takes them, e.g.
             `micronet_keras.preprocess_input`; None hands the pixels over.
@@ -127,7 +134,7 @@ def fit_arguments(
     >>> len(tiny.fit(**arguments, verbose=0).history["val_loss"])
     2
     """
-    source = hold_out_validation(source, "train", "validation", every=10)
+    source = hold_out_validation(as_source(source), "train", "validation", every=10)
     batches = train_batches(
         source, "train", image_size, batch_size, seed, epochs=epochs, min_scale=min_scale, flip=flip
     )

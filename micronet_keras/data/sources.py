@@ -20,12 +20,13 @@ from micronet_keras.data.folder import encoded_files, read_folder
 from micronet_keras.data.micronet_shapes import MicronetShapes
 from micronet_keras.data.skeleton import Skeleton
 from micronet_mcu.errors import UserError
+from micronet_mcu.shown import Shown, some_of
 
 DEFAULT_DATASET = MicronetShapes.name
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Source(Shown):
     """A dataset that can be read again and again.
 
     Attributes:
@@ -59,6 +60,15 @@ class Source:
     )
     bad_records: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict, repr=False)
     skeleton: Skeleton | None = None
+
+    def facts(self) -> list[tuple[str, str]]:
+        splits = ", ".join(f"{name} {count:,}" for name, count in self.splits.items())
+        return [
+            ("dataset", self.name),
+            ("classes", some_of(self.class_names)),
+            ("examples", splits),
+            *(("", note) for note in self.notes),
+        ]
 
     def raw(self, split: str) -> tf.data.Dataset:
         """The records of a split, always in the same order, images still encoded.
@@ -95,7 +105,7 @@ class Source:
 
 
 def load_dataset(
-    name: str = DEFAULT_DATASET,
+    name: str | os.PathLike | tfds.core.DatasetBuilder = DEFAULT_DATASET,
     data_dir: str | os.PathLike | None = None,
     annotations: str | None = None,
 ) -> Source:
@@ -106,7 +116,8 @@ def load_dataset(
             dataset with images (`cifar10`, `name/config`), or a folder with a sub-folder of images
             per class, optionally below `train`, `validation` and `test` folders, in any case and by
             their usual other names (`training`, `val`, `valid`, `testing`). Without those,
-            80 / 10 / 10 % of the images go to the three splits, by a hash of their names.
+            80 / 10 / 10 % of the images go to the three splits, by a hash of their names. Or a
+            builder of TensorFlow Datasets.
         data_dir: where TFDS keeps its datasets; its own default (~/tensorflow_datasets) when None.
         annotations: "boxes" or "keypoints": what a folder is read for in the place of classes. It
             holds images with COCO JSON, Pascal VOC XML or YOLO txt (keypoints: COCO JSON).
@@ -128,6 +139,15 @@ def load_dataset(
         raise ValueError(
             f"annotations must be None or one of {annotated.KINDS}. Received: {annotations!r}"
         )
+    if isinstance(name, tfds.core.DatasetBuilder):
+        _prepare(name, name.info.full_name)
+        return _tfds_source(name, name.info.full_name)
+    if not isinstance(name, str | os.PathLike):
+        raise UserError(
+            "a dataset is the name of one of TFDS, a folder or a TFDS builder; arrays and tf.data "
+            f"sets go into as_source(images, labels). Received: {type(name).__name__}"
+        )
+    name = os.fspath(name)
     if name.startswith((".", "~", "/")) or Path(name).is_absolute():
         return _folder_source(name, annotations)
     builder = _builder(name, data_dir)

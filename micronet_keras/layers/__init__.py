@@ -24,3 +24,7 @@ __all__ = [
     "PackLevels",
     "layer_madds",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

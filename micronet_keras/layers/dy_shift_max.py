@@ -101,7 +101,14 @@ class DYShiftMax(keras.layers.Layer):
     def shift(self, x):
         """x with its groups rolled by one and the channels inside each group rolled by one."""
         grouped = ops.reshape(x, (-1, self.groups, x.shape[-1] // self.groups))
-        return ops.reshape(ops.roll(grouped, (-1, -1), axis=(1, 2)), ops.shape(x))
+        for axis in (1, 2):
+            if grouped.shape[axis] == 1:
+                continue
+            # Not `ops.roll`, which TensorFlow Lite has no operator for; not by slices, whose
+            # gradients are padded and added.
+            first, rest = ops.split(grouped, [1], axis=axis)
+            grouped = ops.concatenate([rest, first], axis=axis)
+        return ops.reshape(grouped, ops.shape(x))
 
     def compute_output_shape(self, input_shape):
         self._check(input_shape)

@@ -31,6 +31,23 @@ class MAdds:
         )
 
 
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+_CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv1D,
+    keras.layers.SeparableConv2D,
+    *_TRANSPOSED,
+)
+
+
 def layer_madds(layer: keras.layers.Layer, input_shape: tuple, output_shape: tuple) -> MAdds:
     """Multiply-adds of one layer for one image; shapes include the batch axis.
 
@@ -44,9 +61,13 @@ def layer_madds(layer: keras.layers.Layer, input_shape: tuple, output_shape: tup
         return layer.count_madds(input_shape)
     if isinstance(layer, keras.layers.Dense):
         return MAdds(math.prod(output_shape[1:]) * layer.kernel.shape[0])
-    if not isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D):
+    if not isinstance(layer, _CONVOLUTIONS):
         return MAdds()
     if layer.data_format != "channels_last":
         raise ValueError(f"MAdds are counted for channels_last only. Received: {layer.name}")
-    # Holds with groups, too: the kernel of a grouped convolution is as thin as one group.
-    return MAdds(math.prod(output_shape[1:-1]) * math.prod(layer.kernel.shape))
+    # Every kernel meets every place; transposed, every place that is read. Holds with groups, too:
+    # the kernel of a grouped convolution is as thin as one group.
+    shape = input_shape if isinstance(layer, _TRANSPOSED) else output_shape
+    names = ("kernel", "depthwise_kernel", "pointwise_kernel")
+    kernels = [getattr(layer, name) for name in names if hasattr(layer, name)]
+    return MAdds(math.prod(shape[1:-1]) * sum(math.prod(kernel.shape) for kernel in kernels))

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from micronet_mcu.shown import Shown, size_text, some_of
+
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
 # (low, high) with low <= 0 <= high; either may be infinite.
@@ -384,7 +386,7 @@ class Flatten(Node):
         return (inputs[0][2],)
 
 
-class Graph:
+class Graph(Shown):
     """Nodes in the order of computation, and the names of the outputs.
 
     Attributes:
@@ -407,6 +409,15 @@ class Graph:
         self._shapes: dict[str, Shape] = {}
         self.outputs: list[str] = []
         self.packed_classes = packed_classes
+
+    def facts(self) -> list[tuple[str, str]]:
+        ends = [size_text(self.shape(name)) for name in self.outputs]
+        image = next((node for node in self if isinstance(node, Input)), None)
+        return [
+            ("input", size_text(image.shape) if image else "none yet"),
+            ("outputs", some_of(ends)),
+            ("nodes", str(len(self))),
+        ]
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self._nodes.values())

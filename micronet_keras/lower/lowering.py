@@ -171,11 +171,7 @@ def lower(model: keras.Model, normalization: str | None = "auto") -> Graph:
         raise ValueError(
             f"normalization must be one of {_NORMALIZATIONS}. Received: {normalization!r}"
         )
-    trace = _traced(model)
-    if trace.obstacles:
-        texts = "; ".join(map(str, trace.obstacles))
-        raise UserError(f"the model cannot be lowered: {texts}")
-    graph = folding.fold_backward(fold_permutations(fold_padding(trace.graph)))
+    graph = _folded(model)
     if normalization == "auto":
         normalization = _usual(graph)
     if normalization == "imagenet":
@@ -189,6 +185,29 @@ def lower(model: keras.Model, normalization: str | None = "auto") -> Graph:
     if normalization is not None:
         graph = folding.take_pixels(graph)
     return settled(fuse_bounds(folding.fold_forward(graph)))
+
+
+def normalization_of(model: keras.Model) -> str | None:
+    """What `lower` takes "auto" for: "imagenet", "pixels" or None.
+
+    Raises:
+        UserError: the model cannot be lowered.
+
+    Example:
+
+    >>> normalization_of(model)  # a MicroNet
+    'imagenet'
+    """
+    return _usual(_folded(model))
+
+
+def _folded(model: keras.Model) -> Graph:
+    """The graph before it is known what the model takes."""
+    trace = _traced(model)
+    if trace.obstacles:
+        texts = "; ".join(map(str, trace.obstacles))
+        raise UserError(f"the model cannot be lowered: {texts}")
+    return folding.fold_backward(fold_permutations(fold_padding(trace.graph)))
 
 
 def _usual(graph: Graph) -> str | None:

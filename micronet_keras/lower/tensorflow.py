@@ -37,6 +37,25 @@ def observe(graph: Graph, image: tf.Tensor) -> dict[str, tf.Tensor]:
     return builder.calibrated
 
 
+def run_with(
+    graph: Graph,
+    image: tf.Tensor,
+    chosen: tf.Tensor,
+    ranges: Mapping[str, Range],
+    kernels: Mapping[str, np.ndarray],
+) -> list[tf.Tensor]:
+    """`run` in float, but for one tensor.
+
+    Args:
+        graph, image: as of `run`.
+        chosen: its number, in a tf.function so that one trace serves all: first those of `ranges`
+            in their order, which are rounded, then those of `kernels`.
+        ranges: (low, high) by the tensor's name.
+        kernels: other weights, by the name that `emit` gives a builder.
+    """
+    return emit(graph, _ChangingOne(image, chosen, ranges, kernels))
+
+
 class _TensorFlowBuilder:
     """See `micronet_keras.lower.emit.Builder`."""
 
@@ -63,29 +82,38 @@ class _TensorFlowBuilder:
             low, high = max(low, clip[0]), min(high, clip[1])
         return tf.quantization.fake_quant_with_min_max_args(x, min=low, max=high)
 
+    def _kernel(self, name, kernel):
+        return _constant(kernel)
+
     def input(self, name, shape, fixed):
         return self._quantized(name, self._image, fixed=fixed)
 
     def conv(self, node, x):
         y = tf.nn.conv2d(
-            x, _constant(node.kernel), node.strides, node.padding.upper(), dilations=node.dilations
+            x,
+            self._kernel(node.name, node.kernel),
+            node.strides,
+            node.padding.upper(),
+            dilations=node.dilations,
         )
         return self._quantized(node.name, y + _constant(node.bias), node.clip)
 
     def conv_transpose(self, node, x):
         shape = (tf.shape(x)[0], *node.shape_of(tuple(x.shape[1:])))
         y = tf.nn.conv2d_transpose(
-            x, _constant(node.kernel), shape, node.strides, node.padding.upper()
+            x, self._kernel(node.name, node.kernel), shape, node.strides, node.padding.upper()
         )
         return self._quantized(node.name, y + _constant(node.bias))
 
     def depthwise(self, node, x):
         strides = [1, *node.strides, 1]
-        y = tf.nn.depthwise_conv2d(x, _constant(node.kernel), strides, node.padding.upper())
+        kernel = self._kernel(node.name, node.kernel)
+        y = tf.nn.depthwise_conv2d(x, kernel, strides, node.padding.upper())
         return self._quantized(node.name, y + _constant(node.bias), node.clip)
 
     def dense(self, name, x, kernel, bias, clip=None, fixed=None):
-        y = tf.matmul(tf.reshape(x, [-1, kernel.shape[0]]), _constant(kernel)) + _constant(bias)
+        y = tf.matmul(tf.reshape(x, [-1, kernel.shape[0]]), self._kernel(name, kernel))
+        y = y + _constant(bias)
         y = self._quantized(name, y, clip, fixed)
         return tf.reshape(y, [-1, 1, 1, kernel.shape[1]])
 
@@ -101,6 +129,31 @@ class _TensorFlowBuilder:
     def apply(self, name, function, *inputs, clip=None, fixed=None, **settings):
         y = FUNCTIONS[function](*inputs, **settings)
         return clip_by(clip)(y) if name is None else self._quantized(name, y, clip, fixed)
+
+
+class _ChangingOne(_TensorFlowBuilder):
+    """See `run_with`."""
+
+    def __init__(self, image, chosen, ranges, kernels):
+        super().__init__(image, None)
+        self._chosen, self._rounded, self._kernels = chosen, ranges, kernels
+        names = [*((name, "range") for name in ranges), *((name, "kernel") for name in kernels)]
+        self._places = {name: place for place, name in enumerate(names)}
+
+    def _quantized(self, name, x, clip=None, fixed=None):
+        x = super()._quantized(name, x, clip, fixed)
+        if name not in self._rounded:
+            return x
+        low, high = self._rounded[name]
+        rounded = tf.quantization.fake_quant_with_min_max_args(x, min=low, max=high)
+        return tf.where(self._chosen == self._places[name, "range"], rounded, x)
+
+    def _kernel(self, name, kernel):
+        own = super()._kernel(name, kernel)
+        if name not in self._kernels:
+            return own
+        other = _constant(self._kernels[name])
+        return tf.where(self._chosen == self._places[name, "kernel"], other, own)
 
 
 def scope_text(name: str) -> str:

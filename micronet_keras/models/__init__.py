@@ -21,6 +21,7 @@ from micronet_keras.models.pose_estimator import (
     MicroNetPoseEstimator,
     PoseHead,
 )
+from micronet_keras.models.profile import LayerProfile, Profile, profile
 from micronet_keras.models.pytorch import load_pytorch_checkpoint, load_state_dict
 from micronet_keras.models.shufflenet import ShuffleNetV2
 from micronet_keras.models.squeezenet import SqueezeNet
@@ -32,6 +33,7 @@ __all__ = [
     "DETECTION_HEADS",
     "DSCNN",
     "HEATMAP_STRIDE",
+    "LayerProfile",
     "LightHead",
     "MAdds",
     "MicroNet",
@@ -45,6 +47,7 @@ __all__ = [
     "MicroNetRow",
     "POSE_HEADS",
     "PoseHead",
+    "Profile",
     "ResNet8",
     "RetinaNetHead",
     "ShuffleNetV2",
@@ -57,7 +60,12 @@ __all__ = [
     "load_state_dict",
     "load_weights_file",
     "preprocess_input",
+    "profile",
     "pyramid_outputs",
     "read_keras",
     "with_stem_stride",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

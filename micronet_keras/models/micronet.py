@@ -23,7 +23,7 @@ SMALLEST_SIZE = 32
 
 
 def MicroNet(  # noqa: N802 (named as the builders of keras.applications are)
-    config: MicroNetConfig,
+    config: MicroNetConfig | str,
     input_shape: tuple[int | None, int | None, int] | None = None,
     include_top: bool = True,
     weights: str | os.PathLike | None = None,
@@ -51,8 +51,8 @@ def MicroNet(  # noqa: N802 (named as the builders of keras.applications are)
     `backbone/micronet.py`.
 
     Args:
-        config: rows, stem and head: one of `CONFIGS` or your own. `MicroNetM0` ... `MicroNetM3`
-            have theirs, and take the other arguments.
+        config: rows, stem and head: one of `CONFIGS`, its name ("m0" to "m3"), or your own.
+            `MicroNetM0` ... `MicroNetM3` have theirs, and take the other arguments.
         input_shape: (height, width, channels), (224, 224, 3) unless given. Sides are at least 32 or
             None for any size.
         include_top: with the classifier. Without: the features of the last expansion after ReLU6,
@@ -72,10 +72,11 @@ def MicroNet(  # noqa: N802 (named as the builders of keras.applications are)
 
     Example:
 
-    >>> model = MicroNet(CONFIGS["m0"], input_shape=(96, 96, 3), classes=10)
+    >>> model = MicroNet("m0", input_shape=(96, 96, 3), classes=10)
     >>> model.output_shape
     (None, 10)
     """
+    config = _config(config)
     checks.positive_int("classes", classes)
     if pooling not in (None, "avg", "max"):
         raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: {pooling=}")
@@ -103,6 +104,15 @@ def MicroNet(  # noqa: N802 (named as the builders of keras.applications are)
     if weights is not None and size is None:
         load_weights_file(model, weights)
     return model
+
+
+def _config(given: MicroNetConfig | str) -> MicroNetConfig:
+    config = CONFIGS.get(given) if isinstance(given, str) else given
+    if not isinstance(config, MicroNetConfig):
+        raise ValueError(
+            f"`config` must be a MicroNetConfig or one of {', '.join(CONFIGS)}. Received: {given!r}"
+        )
+    return config
 
 
 _Options = ParamSpec("_Options")

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from micronet_keras.data import Source, eval_batches, spread
 from micronet_keras.lower import lower
 from micronet_keras.lower.emit import Range
 from micronet_keras.lower.graph import Graph
 from micronet_keras.lower.tensorflow import observe
 from micronet_keras.quantize.fidelity import measured
 from micronet_keras.quantize.quantized_graph import QuantizedGraph, prepare
-from micronet_mcu.batches import batches
+from micronet_mcu.batches import BATCH_SIZE, batches
 from micronet_mcu.errors import Doubt
 from micronet_mcu.image_input import pixel_doubt
 
 # On so many of the images the int8 model is compared with the float one.
 _COMPARED = 8
+# So many of a dataset's images are enough for the ranges.
+_OF_A_SOURCE = 512
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,6 +56,7 @@ def calibrate(graph: Graph, images: Any) -> dict[str, Range]:
             labels, a tuple (images, labels), a function that yields ``[batch]`` as TensorFlow
             Lite's representative_dataset; see `micronet_mcu.batches.batches`. They are pixels, 0 to
             255, of any type (or what the model takes, when it was lowered without normalization).
+            Or a `micronet_keras.data.Source`, of whose training split some hundreds are taken.
 
     Returns:
         (low, high) by tensor name; low <= 0 <= high, and low < high.
@@ -87,7 +91,7 @@ def look_at(graph: Graph, images: Any) -> Calibration:
     seen: dict[str, list[np.ndarray]] = {}
     kept: list[np.ndarray] = []
     watched = _Watched()
-    for batch in batches(images, graph.input.shape):
+    for batch in batches_of(images, graph):
         watched.look(batch)
         kept += list(batch[: _COMPARED - len(kept)].astype(np.float32))
         for name, ends in extremes(prepare(graph, batch)).items():
@@ -153,12 +157,21 @@ def with_ranges(
     return measured(quantized, seen.images)
 
 
-def few_of(images: Any, graph: Graph) -> np.ndarray:
-    """The first images, as many as are looked at for `QuantizedGraph.signal_to_noise`."""
+def batches_of(images: Any, graph: Graph) -> Iterator[np.ndarray]:
+    """Images in any form that `calibrate` takes, batch by batch."""
+    if isinstance(images, Source):
+        split = "train" if "train" in images.splits else next(iter(images.splits))
+        few = spread(images, split, _OF_A_SOURCE)
+        images = eval_batches(few, split, graph.input.shape[:2], BATCH_SIZE)
+    return batches(images, graph.input.shape)
+
+
+def few_of(images: Any, graph: Graph, count: int = _COMPARED) -> np.ndarray:
+    """The first images; as many as are looked at for `QuantizedGraph.signal_to_noise`."""
     kept: list[np.ndarray] = []
-    for batch in batches(images, graph.input.shape):
-        kept += list(batch[: _COMPARED - len(kept)].astype(np.float32))
-        if len(kept) == _COMPARED:
+    for batch in batches_of(images, graph):
+        kept += list(batch[: count - len(kept)].astype(np.float32))
+        if len(kept) == count:
             break
     return np.stack(kept)
 

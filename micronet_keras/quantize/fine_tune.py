@@ -45,9 +45,8 @@ def fine_tune(
         validation: (pixels, targets) batches, evaluated before the first and after each epoch.
         steps_per_epoch: batches of an epoch.
         epochs: epochs in all.
-        learning_rate: at the start; it falls to 0. With the batch norms folded, a channel whose
-            inputs vary widely has a small kernel and large gradients: ten times as much already
-            harms.
+        learning_rate: at the start; it falls to 0. See `micronet_keras.quantize.usual` for why it
+            is so small.
         backup: a folder for the state after each epoch, for the caller to remove when the result
             is safe.
         verbose: as of ``keras.Model.fit``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from micronet_keras.lower.emit import TRAINED, Range, emit, with_weights
 from micronet_keras.lower.graph import Graph
+from micronet_keras.quantize import usual
 from micronet_keras.quantize.calibrate import Calibration, with_ranges
 from micronet_keras.quantize.keras_builder import KerasBuilder, RoundedRange, Weighted
 from micronet_keras.quantize.quantized_graph import (
@@ -19,6 +20,7 @@ from micronet_keras.quantize.quantized_graph import (
     preprocess,
     unpack_graph,
 )
+from micronet_keras.train.loop import jit_compile
 
 
 @keras.saving.register_keras_serializable("micronet_keras")
@@ -52,6 +54,11 @@ class NativeQuantizeAwareModel(keras.Model):
     library = keras
     # A loaded model has none, and its quantized graph no `signal_to_noise`.
     calibration: Calibration | None = None
+    # Gives loss and metrics of the model that was quantized. A function, for Keras would track
+    # them as parts of this model.
+    usual: Callable[[], tuple[Any, Any]] = staticmethod(lambda: (None, None))
+    # Whether `compile` chose the optimizer, whose rate then falls.
+    decays = False
 
     def __init__(
         self,
@@ -68,6 +75,38 @@ class NativeQuantizeAwareModel(keras.Model):
         if output_names is not None:
             self.output_names = list(output_names)
         self.template = graph
+
+    def compile(self, optimizer=None, loss=None, loss_weights=None, metrics=None, **kwargs):
+        """Like ``keras.Model.compile``; without arguments it takes what works.
+
+        Args:
+            optimizer: as there. None is SGD with momentum 0.9 and a learning rate of 1e-5 that
+                falls to 0 along a cosine in every `fit`.
+            loss: as there. None is that of the model that was quantized, with its metrics.
+            loss_weights, metrics, kwargs: as there.
+
+        Warns:
+            Doubt: the learning rate is above 1e-4, which makes most models worse.
+
+        Raises:
+            UserError: neither an optimizer nor a loss is given, and the model had none.
+        """
+        self.decays = optimizer is None
+        if loss is None:
+            loss, usual_metrics = self.usual()
+            metrics = usual_metrics if metrics is None else metrics
+        if optimizer is None:
+            usual.require_loss(loss)
+            optimizer = usual.optimizer(keras)
+            kwargs.setdefault("jit_compile", jit_compile())
+        super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
+        usual.warn_of_large_rate(self.optimizer)
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        """Like ``keras.Model.fit``."""
+        if self.decays:
+            callbacks = [*(callbacks or []), usual.decay(keras)]
+        return super().fit(*args, callbacks=callbacks, **kwargs)
 
     def preprocess(self, images: Any) -> Any:
         """Whole pixel values [n, height, width, channels] -> what this model takes.

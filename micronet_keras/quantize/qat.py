@@ -6,7 +6,7 @@ model is fine-tuned. The native engine (`keras_qat`) builds it in Keras 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -15,7 +15,7 @@ import tensorflow as tf
 from micronet_keras.lower import lower
 from micronet_keras.lower.emit import emit, with_weights
 from micronet_keras.lower.graph import Graph
-from micronet_keras.quantize import to_tf_keras
+from micronet_keras.quantize import to_tf_keras, usual
 from micronet_keras.quantize.calibrate import Calibration, look_at, with_ranges
 from micronet_keras.quantize.keras_qat import NativeQuantizeAwareModel
 from micronet_keras.quantize.legacy_keras import tf_keras
@@ -46,6 +46,11 @@ class QuantizeAwareModel(tf_keras.Model):
 
     library = tf_keras
     calibration: Calibration | None = None
+    # Gives loss and metrics of the model that was quantized. A function, for Keras would track
+    # them as parts of this model.
+    usual: Callable[[], tuple[Any, Any]] = staticmethod(lambda: (None, None))
+    # Whether `compile` chose the optimizer, whose rate then falls.
+    decays = False
 
     def __init__(
         self,
@@ -63,7 +68,7 @@ class QuantizeAwareModel(tf_keras.Model):
 
     def compile(
         self,
-        optimizer: Any = "sgd",
+        optimizer: Any = None,
         loss: Any = None,
         *,
         metrics: Any = None,
@@ -71,18 +76,31 @@ class QuantizeAwareModel(tf_keras.Model):
         loss_weights: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Like ``keras.Model.compile``.
+        """Like ``keras.Model.compile``; without arguments it takes what works.
 
         Args:
-            optimizer, loss: as there.
+            optimizer: as there. None is SGD with momentum 0.9 and a learning rate of 1e-5 that
+                falls to 0 along a cosine in every `fit`.
+            loss: as there. None is that of the model that was quantized, with its metrics.
             metrics, weighted_metrics, loss_weights, kwargs: as there, and by name, for the two
                 Keras order them differently.
 
+        Warns:
+            Doubt: the learning rate is above 1e-4, which makes most models worse.
+
         Raises:
+            UserError: neither an optimizer nor a loss is given, and the model had none.
             ValueError: something of Keras 3 that neither has an equal in tf_keras nor can be called
                 by it, or a name that neither Keras knows.
         """
         kwargs.setdefault("jit_compile", False)
+        self.decays = optimizer is None
+        if loss is None:
+            loss, usual_metrics = self.usual()
+            metrics = usual_metrics if metrics is None else metrics
+        if optimizer is None:
+            usual.require_loss(loss)
+            optimizer = usual.optimizer(tf_keras)
         super().compile(
             to_tf_keras.optimizer(optimizer),
             to_tf_keras.losses(loss),
@@ -91,6 +109,7 @@ class QuantizeAwareModel(tf_keras.Model):
             loss_weights=loss_weights,
             **kwargs,
         )
+        usual.warn_of_large_rate(self.optimizer)
 
     def fit(self, *args, callbacks=None, **kwargs):
         """Like ``keras.Model.fit``.
@@ -98,11 +117,12 @@ class QuantizeAwareModel(tf_keras.Model):
         Raises:
             ValueError: a Keras 3 callback; tf_keras cannot call it.
         """
-        foreign = [
-            type(c).__name__ for c in callbacks or [] if isinstance(c, keras.callbacks.Callback)
-        ]
+        callbacks = list(callbacks or [])
+        foreign = [type(c).__name__ for c in callbacks if isinstance(c, keras.callbacks.Callback)]
         if foreign:
             raise ValueError(f"Callbacks must be of tf_keras.callbacks. Received: {foreign}")
+        if self.decays:
+            callbacks.append(usual.decay(tf_keras))
         return super().fit(*args, callbacks=callbacks, **kwargs)
 
     def save(self, filepath, *args, **kwargs):
@@ -161,9 +181,10 @@ def quantize_aware(
 
     Example:
 
-    >>> qat = quantize_aware(model, calibration=[images], engine="keras")
     >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    >>> qat.compile("sgd", loss, metrics=["accuracy"], jit_compile=False)
+    >>> model.compile("adam", loss, metrics=["accuracy"])
+    >>> qat = quantize_aware(model, calibration=[images], engine="keras")
+    >>> qat.compile()  # the model's loss, SGD at 1e-5
     >>> history = qat.fit(qat.preprocess(images), labels, verbose=0)
     >>> quantized = qat.quantized_graph()
     """
@@ -188,4 +209,6 @@ def quantize_aware(
             outputs = [builder.pack(outputs, graph.packed_classes)]
         qat = QuantizeAwareModel(graph, builder, outputs, names)
     qat.calibration = seen
+    loss_and_metrics = usual.loss_and_metrics(model)
+    qat.usual = lambda: loss_and_metrics
     return qat

@@ -64,8 +64,7 @@ def quantize(
     >>> quantized.class_names
     ('green', 'red')
     """
-    if not isinstance(run, Run):
-        run = read_run(run, tasks)
+    run = read_run(run, tasks)
     task, source, model = run.task, run.source(source), run.model()
     settings = _fine_tuning(run, config)
     task.check(model, source, settings)

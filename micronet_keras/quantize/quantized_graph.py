@@ -20,6 +20,7 @@ from micronet_keras.lower.graph import RELU6, Graph, Node
 from micronet_mcu.errors import UserError
 from micronet_mcu.files import replacing
 from micronet_mcu.image_input import check_pixels
+from micronet_mcu.shown import Shown, some_of
 
 _NODE_TYPES = {
     kind.__name__: kind
@@ -28,8 +29,8 @@ _NODE_TYPES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class QuantizedGraph:
+@dataclasses.dataclass(frozen=True, repr=False)
+class QuantizedGraph(Shown):
     """What quantization leaves and conversion takes.
 
     Attributes:
@@ -51,6 +52,17 @@ class QuantizedGraph:
     task: str = ""
     signal_to_noise: float | None = None
     doubts: tuple[str, ...] = ()
+
+    def facts(self) -> list[tuple[str, str]]:
+        decibels = self.signal_to_noise
+        return [
+            *self.graph.facts(),
+            ("ranges", f"of {len(self.ranges)} tensors"),
+            *([("classes", some_of(self.class_names))] if self.class_names else []),
+            *([("task", self.task)] if self.task else []),
+            ("int8 against float", "not measured" if decibels is None else f"{decibels:.1f} dB"),
+            *(("", doubt) for doubt in self.doubts),
+        ]
 
     def save(self, path: str | os.PathLike, force: bool = True) -> None:
         """Writes one ``.npz`` file; without `force` no other is replaced.

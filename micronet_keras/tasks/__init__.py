@@ -33,3 +33,7 @@ __all__ = [
     "transfer_weights",
     "with_batch_size",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -13,15 +13,18 @@ from micronet_mcu.files import replacing
 
 
 def plot_confusion(
-    path: str | os.PathLike, title: str, *, counts: np.ndarray, class_names: Sequence[str]
-) -> None:
-    """Draws a confusion matrix as PNG.
+    path: str | os.PathLike | None, title: str, *, counts: np.ndarray, class_names: Sequence[str]
+) -> Figure:
+    """Draws a confusion matrix.
 
     Args:
-        path: where the picture goes.
+        path: where the picture goes, as PNG; None writes none.
         title: the line above.
         counts: [true class, predicted class], as `confusion_matrix` counts.
         class_names: names of the classes; beyond 30 classes only the colours are drawn.
+
+    Returns:
+        The figure, which a notebook shows.
 
     Raises:
         UserError: the file cannot be written.
@@ -41,5 +44,7 @@ def plot_confusion(
         for row, column in zip(*np.nonzero(counts), strict=True):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, counts[row, column], ha="center", va="center", color=colour)
-    with replacing(path) as temporary:
-        figure.savefig(temporary)
+    if path is not None:
+        with replacing(path) as temporary:
+            figure.savefig(temporary)
+    return figure

@@ -22,3 +22,7 @@ __all__ = [
     "train_network",
     "with_validation",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -11,18 +12,21 @@ from micronet_mcu.files import replacing
 
 def plot_history(
     history: Sequence[dict],
-    path: str | os.PathLike,
+    path: str | os.PathLike | None = None,
     title: str = "",
     metric: str = "accuracy",
-) -> None:
-    """Draws loss and metric over the epochs, the best epoch marked, into a PNG file.
+) -> Figure:
+    """Draws loss and metric over the epochs, the best epoch marked.
 
     Args:
         history: one row per epoch with `epoch`, `loss`, the metric, and both with `val_` in front,
             as `train_classifier` returns them.
-        path: of the PNG file; replaced when it exists.
+        path: of a PNG file; replaced when it exists. None writes none.
         title: shown above the panels.
         metric: name of a share from 0 to 1, higher is better.
+
+    Returns:
+        The figure, which a notebook shows.
 
     Raises:
         UserError: the file cannot be written.
@@ -30,6 +34,7 @@ def plot_history(
     epochs = [row["epoch"] for row in history]
     best = max(history, key=lambda row: row[f"val_{metric}"])
     figure = Figure(figsize=(11, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
     figure.suptitle(title)
     loss_panel, metric_panel = figure.subplots(1, 2)
     marker = "o" if len(epochs) <= 40 else None
@@ -49,5 +54,7 @@ def plot_history(
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.grid(alpha=0.3)
         panel.legend(loc=corner)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    if path is not None:
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=120)
+    return figure

@@ -17,10 +17,11 @@ from micronet_keras.train.run_folder import RunFolder
 from micronet_keras.train.train import with_validation
 from micronet_mcu.errors import UserError
 from micronet_settings.training import from_json
+from micronet_mcu.shown import Shown, size_text, some_of
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Run(Shown):
     """What a training run was: nothing about it has to be said, or guessed, again.
 
     Attributes:
@@ -37,6 +38,17 @@ class Run:
     dataset: str
     data_dir: str | None
     class_names: list[str]
+
+    def facts(self) -> list[tuple[str, str]]:
+        training = self.config.training
+        return [
+            ("folder", str(self.folder.folder)),
+            ("task", self.task.name),
+            ("dataset", self.dataset),
+            ("classes", some_of(self.class_names)),
+            ("images", size_text((*training.size, 3))),
+            ("epochs", str(training.epochs)),
+        ]
 
     def model(self) -> keras.Model:
         """The model of the best epoch.
@@ -75,11 +87,11 @@ class Run:
         return with_validation(source, self.config.training)
 
 
-def read_run(folder: str | os.PathLike, tasks: Mapping[str, Task] = TASKS) -> Run:
+def read_run(folder: str | os.PathLike | Run, tasks: Mapping[str, Task] = TASKS) -> Run:
     """Reads a run's config.json.
 
     Args:
-        folder: what `train` wrote to.
+        folder: what `train` wrote to. What is a `Run` already is returned as it is.
         tasks: the tasks that are known, by name.
 
     Raises:
@@ -90,6 +102,13 @@ def read_run(folder: str | os.PathLike, tasks: Mapping[str, Task] = TASKS) -> Ru
     >>> read_run("out/m0").task.name
     'classification'
     """
+    if isinstance(folder, Run):
+        return folder
+    if not isinstance(folder, str | os.PathLike):
+        raise UserError(
+            "a run is the folder that train wrote, or what read_run returned. "
+            f"Received: {type(folder).__name__}"
+        )
     files = RunFolder(folder)
     stored = files.read_settings()
     task = tasks.get(str(stored.get("task")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
@@ -18,9 +18,11 @@ from micronet_keras.train.run_folder import RunFolder
 from micronet_mcu.errors import UserError
 from micronet_mcu.locks import locked
 from micronet_settings.training import TrainConfig
+from micronet_mcu.shown import Shown, Table
 
 
-class TrainResult(NamedTuple):
+@dataclasses.dataclass(frozen=True, repr=False)
+class TrainResult(Shown):
     """What `train` returns.
 
     Attributes:
@@ -32,6 +34,13 @@ class TrainResult(NamedTuple):
     history: list[dict]
     summary: dict
     trained: bool
+
+    def facts(self) -> list[tuple[str, str]]:
+        return [(name.replace("_", " "), f"{value}") for name, value in self.summary.items()]
+
+    def tables(self) -> list[Table]:
+        columns = tuple(self.history[0]) if self.history else ()
+        return [Table(columns, [tuple(row.values()) for row in self.history])] if columns else []
 
 
 def train(

@@ -1,15 +1,26 @@
 """Emulated Cortex-M boards: building for them, running on them, counting instructions."""
 
-from micronet_mcu.boards.board_counts import BoardCost, StepCost, benchmark, count_on_board
+from micronet_mcu.boards.board_counts import (
+    Benchmark,
+    BoardCost,
+    StepCost,
+    benchmark,
+    count_on_board,
+)
 from micronet_mcu.boards.boards import BOARDS, Board, find
+from micronet_mcu.boards.devices import DEVICES, Device, Fit
 from micronet_mcu.boards.emulator import Run, run
 from micronet_mcu.boards.toolchain import SUPPORT, Footprint, build, footprint, symbol_sizes
 
 __all__ = [
     "BOARDS",
+    "DEVICES",
     "SUPPORT",
+    "Benchmark",
     "Board",
     "BoardCost",
+    "Device",
+    "Fit",
     "Footprint",
     "Run",
     "StepCost",
@@ -21,3 +32,7 @@ __all__ = [
     "run",
     "symbol_sizes",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,18 +1,20 @@
 """Counts what a compiled network costs on the emulated boards: instructions, SRAM, flash."""
 
-import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from micronet_mcu.boards import emulator, toolchain
 from micronet_mcu.boards.boards import BOARDS, Board, find
+from micronet_mcu.boards.devices import DEVICES, Device, Fit, fits_table
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph.kernels import KERNELS, files_of
+from micronet_mcu.shown import Shown, Table, bytes_text, some_of
 from micronet_mcu.to_c.compiler import Compiled, compile_model, flat_name
 
 # The network as a program of its own; its self-test says whether the board computes as the host.
@@ -74,8 +76,8 @@ class StepCost:
     flash_data_bytes: int
 
 
-@dataclass(frozen=True)
-class BoardCost:
+@dataclass(frozen=True, repr=False)
+class BoardCost(Shown):
     """A network on a board. `sram_bytes` is the arena, other variables and the deepest stack;
     `kernel_bytes` the size of every kernel's code: the function, its parts and the helpers in its
     files, which kernels in the same file may share."""
@@ -88,6 +90,72 @@ class BoardCost:
     flash_data_bytes: int
     steps: list[StepCost]
     kernel_bytes: dict[str, int]
+
+    def facts(self) -> list[tuple[str, str]]:
+        each = self.instructions / max(self.macs, 1)
+        return [
+            ("instructions", f"{self.instructions:,}, {each:.2f} per multiply-accumulate"),
+            ("SRAM", f"{bytes_text(self.sram_bytes)}, {self.stack_bytes:,} of them stack"),
+            (
+                "flash",
+                f"{bytes_text(self.flash_code_bytes)} of code, "
+                f"{bytes_text(self.flash_data_bytes)} of weights and tables",
+            ),
+        ]
+
+    def tables(self) -> list[Table]:
+        head = ("operator", "kernel", "instructions", "MACs", "SRAM", "data")
+        rows = [
+            (
+                step.op,
+                step.kernel.removeprefix("micronet_"),
+                step.instructions,
+                step.macs,
+                step.sram_bytes,
+                step.flash_data_bytes,
+            )
+            for step in self.steps
+        ]
+        return [Table(head, rows)]
+
+
+class Benchmark(Mapping[str, BoardCost], Shown):
+    """What a model costs on emulated boards, by their names, and which boards it fits on.
+
+    Attributes:
+        fits: the model on each of `micronet_mcu.boards.DEVICES`.
+    """
+
+    def __init__(self, costs: Mapping[str, BoardCost]):
+        self._costs = dict(costs)
+        self.fits = [self._fit(device) for device in DEVICES]
+
+    def __getitem__(self, name: str) -> BoardCost:
+        return self._costs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._costs)
+
+    def __len__(self) -> int:
+        return len(self._costs)
+
+    def facts(self) -> list[tuple[str, str]]:
+        boards = [fit.device.name for fit in self.fits if fit.fits]
+        counted = [(f"on a {name}", f"{c.instructions:,} instructions") for name, c in self.items()]
+        return [*counted, ("fits on", some_of(boards) or "none of the boards that are known")]
+
+    def tables(self) -> list[Table]:
+        return [fits_table(self.fits)]
+
+    def _fit(self, device: Device) -> Fit:
+        own = self._costs.get(device.core)
+        costs = list(self._costs.values()) if own is None else [own]
+        return Fit(
+            device,
+            max(cost.sram_bytes for cost in costs),
+            max(cost.flash_code_bytes + cost.flash_data_bytes for cost in costs),
+            None if own is None else own.instructions,
+        )
 
 
 def count_on_board(
@@ -153,37 +221,44 @@ def _kernel_bytes(compiled: Compiled, board: Board, flags: tuple[str, ...]) -> d
 
 
 def benchmark(
-    model: str | os.PathLike[str] | bytes,
-    names: Sequence[str] = tuple(BOARDS),
+    model: Any,
+    names: str | Sequence[str] = tuple(BOARDS),
     *,
     fuse: bool = True,
-) -> dict[str, BoardCost]:
-    """Compiles a flatbuffer and counts what it costs on emulated boards.
+) -> Benchmark:
+    """Compiles a flatbuffer, counts what it costs on emulated boards, and says where it fits.
 
     Args:
         model: a `.tflite` file or its bytes, as `compile_model` takes it.
-        names: of the boards, keys of `BOARDS`.
+        names: of the emulated boards, keys of `BOARDS`.
         fuse: make one kernel call of every DY-ShiftMax.
 
     Returns:
-        The cost by the board's name.
+        The cost by the emulated board's name. It prints, in a notebook, too, as a table of boards
+        that one can buy with what is left of their memory.
 
     Raises:
         UserError: as `compile_model` and `count_on_board`, or there is no such board.
 
     Example:
 
-    >>> cost = benchmark("model.tflite", ["cortex-m4"])["cortex-m4"]
-    >>> cost.instructions > cost.macs
+    >>> counted = benchmark("model.tflite", ["cortex-m4"])
+    >>> counted["cortex-m4"].instructions > counted["cortex-m4"].macs
     True
+    >>> [fit.device.name for fit in counted.fits if fit.fits][:1]
+    ['Arduino Nano 33 BLE Sense']
     """
-    chosen = [find(name) for name in names]
+    chosen = [find(name) for name in ([names] if isinstance(names, str) else names)]
+    if not chosen:
+        raise UserError(f"name a board to count on; there are {', '.join(BOARDS)}")
     with tempfile.TemporaryDirectory() as folder:
         compiled = compile_model(model, Path(folder) / "c", fuse=fuse)
-        return {
-            board.name: count_on_board(compiled, board)
-            for board in tqdm(chosen, unit="board", disable=None, leave=False)
-        }
+        return Benchmark(
+            {
+                board.name: count_on_board(compiled, board)
+                for board in tqdm(chosen, unit="board", disable=None, leave=False)
+            }
+        )
 
 
 def _run(

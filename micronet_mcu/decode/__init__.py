@@ -14,3 +14,7 @@ __all__ = [
     "detector_header",
     "suppress",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -17,3 +17,7 @@ __all__ = [
     "flash",
     "open_port",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from micronet_mcu.graph.kernels import KERNELS
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.image_input import ImageInput
 from micronet_mcu.tflite.model import Model
+from micronet_mcu.shown import Shown, bytes_text, some_of
+from micronet_mcu.tflite.reader import flatbuffer_bytes
 from micronet_mcu.to_c import host
 from micronet_mcu.to_c.compiler import compile_model, copy_kernels
 from micronet_mcu.to_tflm.c_array import example_arrays, example_declarations, write_c_array
@@ -45,8 +48,8 @@ _RUNTIME = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Exported:
+@dataclass(frozen=True, repr=False)
+class Exported(Shown):
     """What `export_firmware` wrote.
 
     Attributes:
@@ -61,10 +64,18 @@ class Exported:
     arena_bytes: int
     model_bytes: int
 
+    def facts(self) -> list[tuple[str, str]]:
+        return [
+            ("project", str(self.folder)),
+            ("operators of TFLM", some_of(self.operators) or "none, the model is plain C"),
+            ("SRAM", f"{bytes_text(self.arena_bytes)} for tensors"),
+            ("flash", f"{bytes_text(self.model_bytes)} of model"),
+        ]
+
 
 def export_firmware(
     platform: str,
-    model: bytes,
+    model: Any,
     folder: str | os.PathLike[str],
     *,
     runtime: str = "tflm",
@@ -81,8 +92,8 @@ def export_firmware(
 
     Args:
         platform: one of `PLATFORMS`.
-        model: bytes of an int8 ``.tflite`` file of builtin operators: image in, and out one vector
-            of scores, a detector's scores and boxes, or the heatmaps of keypoints.
+        model: an int8 ``.tflite`` file of builtin operators, or its bytes: image in, and out one
+            vector of scores, a detector's scores and boxes, or the heatmaps of keypoints.
         folder: the project to be written.
         runtime: "tflm", which the user's tool chain brings, or "c": the model compiled to plain C.
         fuse: for TFLM alone, as are `groups` and `tune`: "none" keeps builtin operators,
@@ -104,11 +115,12 @@ def export_firmware(
 
     Example:
 
-    >>> exported = export_firmware("esp32s3", Path("model.tflite").read_bytes(), "out/esp32s3")
+    >>> exported = export_firmware("esp32s3", "model.tflite", "out/esp32s3")
     >>> exported.operators[:2], (exported.folder / "main" / "main.cc").exists()
     (['ADD', 'AVERAGE_POOL_2D'], True)
     """
     target = find_platform(platform)
+    model = flatbuffer_bytes(model)
     groups = _check(target, runtime, fuse, groups, tune, image_source, name)
     owner = _owner(target)
     check_folder(folder, owner, force)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from micronet_mcu.graph.program import Call, Step
 from micronet_mcu.graph.value import Value
+from micronet_mcu.shown import Shown, size_text, some_of
 
 
 class Unsupported(Exception):
@@ -88,8 +89,8 @@ class Foreign(Node):
         return (self.output, *self.more)
 
 
-@dataclass(frozen=True, eq=False)
-class Graph:
+@dataclass(frozen=True, eq=False, repr=False)
+class Graph(Shown):
     """Nodes in a runnable order, from the inputs to the outputs; `name` is for messages.
 
     Example:
@@ -105,6 +106,14 @@ class Graph:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     name: str = "model"
+
+    def facts(self) -> list[tuple[str, str]]:
+        return [
+            ("name", self.name),
+            ("inputs", some_of([size_text(value.shape) for value in self.inputs])),
+            ("outputs", some_of([size_text(value.shape) for value in self.outputs])),
+            ("nodes", f"{len(self.nodes)}: {some_of(sorted({node.kind for node in self.nodes}))}"),
+        ]
 
     def consumers(self, value: Value) -> list[Node]:
         """The nodes that read a value or a view of it."""

@@ -1,7 +1,7 @@
 """From a file to a checked model, and from the model to the int8 graph."""
 
 import contextlib
-import os
+from typing import Any
 
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph.demands import Misfit, demand
@@ -15,7 +15,7 @@ from micronet_mcu.tflite.model import Model, Operator
 from micronet_mcu.tflite.reader import parse_model
 
 
-def read_model(source: str | os.PathLike[str] | bytes) -> Model:
+def read_model(source: Any) -> Model:
     """Reads and validates a `.tflite` file.
 
     Whatever passes may be handed to an interpreter: offsets and lengths lie inside the file,
@@ -23,7 +23,7 @@ def read_model(source: str | os.PathLike[str] | bytes) -> Model:
     order, and the operators that this package knows have tensors whose shapes fit together.
 
     Args:
-        source: a path, or the file's bytes.
+        source: a path, the file's bytes, or another form of `flatbuffer_bytes`.
 
     Returns:
         The model as plain frozen dataclasses; constants are views of the bytes, not copies.

@@ -1,10 +1,13 @@
 """A TensorFlow Lite model as plain dataclasses; `parse_model` makes them."""
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from micronet_mcu.shown import Shown, bytes_text, size_text, some_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +67,8 @@ class Operator:
         return self.custom_name or self.name
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
+@dataclass(frozen=True, eq=False, repr=False)
+class Model(Shown):
     """A model with one subgraph; `operators` are in an order that can be run; `name` is that of
     its file, for messages."""
 
@@ -75,8 +78,22 @@ class Model:
     outputs: tuple[int, ...]
     description: str
     nbytes: int
-    raw: bytes = field(repr=False)
+    raw: bytes
     name: str = "model"
+
+    def facts(self) -> list[tuple[str, str]]:
+        def ends(indices: tuple[int, ...]) -> str:
+            tensors = [self.tensors[index] for index in indices]
+            return some_of([f"{size_text(t.shape)} {t.dtype.name}" for t in tensors])
+
+        titles = Counter(operator.title for operator in self.operators)
+        return [
+            ("name", self.name),
+            ("inputs", ends(self.inputs)),
+            ("outputs", ends(self.outputs)),
+            ("operators", f"{len(self.operators)}: {some_of(sorted(titles))}"),
+            ("size", bytes_text(self.nbytes)),
+        ]
 
     def shapes(self, operator: Operator) -> str:
         """The operator for an error message: name, index, shapes in and out."""

@@ -67,7 +67,35 @@ class _Corrupt(Exception):
     """The file breaks a rule of the format; the message says which."""
 
 
-def parse_model(source: str | os.PathLike[str] | bytes) -> Model:
+def flatbuffer_bytes(source: Any) -> bytes:
+    """The bytes of a flatbuffer in any form that people have it in.
+
+    Args:
+        source: a path, the bytes, what `read_model` returned, or anything with bytes in its
+            attribute `flatbuffer`, as what `micronet_keras.deploy` returns.
+
+    Raises:
+        UserError: it is nothing of that, or there is no such file.
+
+    Example:
+
+    >>> flatbuffer_bytes("model.tflite") == Path("model.tflite").read_bytes()
+    True
+    """
+    if isinstance(source, Model):
+        return source.raw
+    source = getattr(source, "flatbuffer", source)
+    if isinstance(source, _BYTES):
+        return bytes(source)
+    if isinstance(source, str | os.PathLike):
+        return _load(Path(source))
+    raise UserError(
+        "a flatbuffer is the path of a .tflite file, or its bytes as micronet_keras.convert "
+        f"returns them. Received: {type(source).__name__}"
+    )
+
+
+def parse_model(source: Any) -> Model:
     """Reads a `.tflite` file and checks its structure.
 
     Offsets and lengths lie inside the file, indices are in range, constants are as long as their
@@ -75,7 +103,7 @@ def parse_model(source: str | os.PathLike[str] | bytes) -> Model:
     looked at: use `micronet_mcu.read_model` for a model that is to be run.
 
     Args:
-        source: a path, or the file's bytes.
+        source: as of `flatbuffer_bytes`.
 
     Returns:
         The model as plain frozen dataclasses; constants are views of the bytes, not copies.
@@ -85,7 +113,7 @@ def parse_model(source: str | os.PathLike[str] | bytes) -> Model:
             is not supported (several subgraphs, sparse or string tensors, recurrent state, ...).
     """
     name = source_name(source)
-    raw = bytes(source) if isinstance(source, _BYTES) else _load(Path(source))
+    raw = flatbuffer_bytes(source)
     try:
         return _Reader(raw, name).model()
     except _Beyond as problem:
@@ -99,9 +127,9 @@ def parse_model(source: str | os.PathLike[str] | bytes) -> Model:
         ) from None
 
 
-def source_name(source: str | os.PathLike[str] | bytes) -> str:
+def source_name(source: Any) -> str:
     """What messages call it: the path, or "model"."""
-    return "model" if isinstance(source, _BYTES) else str(source)
+    return str(source) if isinstance(source, str | os.PathLike) else "model"
 
 
 def _load(path: Path) -> bytes:

@@ -5,3 +5,7 @@ from micronet_mcu.to_c.picture import draw_plan
 from micronet_mcu.to_c.report import plan_text
 
 __all__ = ["Compiled", "compile_model", "draw_plan", "plan", "plan_text"]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from micronet_mcu.c_sources import c_sources
 from micronet_mcu.csource import check_prefix
@@ -14,6 +15,7 @@ from micronet_mcu.graph import passes
 from micronet_mcu.graph.kernels import Kernel, files_of
 from micronet_mcu.graph.read import graph_of, read_model
 from micronet_mcu.graph.steps import steps_of
+from micronet_mcu.shown import Shown, bytes_text, some_of
 from micronet_mcu.tflite.model import Model
 from micronet_mcu.to_c import emit, host
 from micronet_mcu.to_c.memory import plan_arena
@@ -25,8 +27,8 @@ from micronet_mcu.to_c.report import plan_text
 OWNER = Owner("compile", ("model.[ch]", "micronet_*.[ch]", "plan.txt", "plan.png"))
 
 
-@dataclass(frozen=True, eq=False)
-class Compiled:
+@dataclass(frozen=True, eq=False, repr=False)
+class Compiled(Shown):
     """What `compile_model` made.
 
     Attributes:
@@ -41,9 +43,16 @@ class Compiled:
     name: str
     source: emit.Source
 
+    def facts(self) -> list[tuple[str, str]]:
+        return [
+            *self.program.facts(),
+            ("flash", f"{bytes_text(self.source.constant_bytes)} of weights and tables"),
+            (f"files in {self.folder}", some_of(sorted(self.source.files))),
+        ]
+
 
 def compile_model(
-    source: str | os.PathLike | bytes,
+    source: Any,
     folder: str | os.PathLike,
     *,
     name: str = "model",
@@ -61,8 +70,9 @@ def compile_model(
     five times.
 
     Args:
-        source: a `.tflite` file or its bytes; int8 inside, its inputs and outputs int8, uint8 or
-            float32, batch 1. In C they are of these types.
+        source: a `.tflite` file or its bytes, see `micronet_mcu.tflite.flatbuffer_bytes`; int8
+            inside, its inputs and outputs int8, uint8 or float32, batch 1. In C they are of these
+            types.
         folder: where to write; must not exist, unless `force`.
         name: of the files, and prefix of the C functions and, in capitals, of the macros.
         fuse: make one kernel call of every DY-ShiftMax.
@@ -85,7 +95,7 @@ def compile_model(
     check_name(name)
     check_folder(folder, OWNER, force)
     model = read_model(source)
-    origin = "a flatbuffer" if isinstance(source, bytes) else Path(source).name
+    origin = Path(source).name if isinstance(source, str | os.PathLike) else "a flatbuffer"
     program = plan(model, fuse=fuse, int8_ends=int8_ends, origin=origin)
     with replacing_folder(folder, OWNER, force) as temporary:
         written = _write(program, temporary, name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,9 +32,9 @@ class Source:
         step_constants: for every step the names of the constants that no step before it has used.
     """
 
-    files: dict[str, str]
+    files: dict[str, str] = field(repr=False)
     constant_bytes: int
-    step_constants: list[list[str]]
+    step_constants: list[list[str]] = field(repr=False)
 
 
 def source(program: Program, name: str, expected: np.ndarray | None) -> Source:

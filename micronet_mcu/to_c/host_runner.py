@@ -1,12 +1,11 @@
 """A flatbuffer compiled to C and run on this machine, as a board would answer."""
 
 import contextlib
-import os
 import subprocess
 import tempfile
 import weakref
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -33,7 +32,7 @@ class HostRunner(Int8Runner):
     (8, 4)
     """
 
-    def __init__(self, model: str | os.PathLike | bytes, fuse: bool = True):
+    def __init__(self, model: Any, fuse: bool = True):
         parsed = read_model(model)
         self.input = image_of(parsed)
         self.outputs = [parsed.tensors[index] for index in parsed.outputs]

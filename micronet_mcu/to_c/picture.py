@@ -1,13 +1,14 @@
 """The memory plan as a picture: bytes over steps, one bar a buffer."""
 
 import os
+from typing import Any
 
 from micronet_mcu.files import replacing
 from micronet_mcu.to_c.program import Program
 
 
-def draw_plan(program: Program, path: str | os.PathLike) -> None:
-    """Writes a PNG.
+def draw_plan(program: Program, path: str | os.PathLike | None = None) -> Any:
+    """Draws the plan; returns the figure, and writes it as PNG where there is a path.
 
     Every buffer is a rectangle from its first to its last step, as high as it is large, at its
     place in the arena. Hatched are outputs that grow into a used-up input.
@@ -45,5 +46,7 @@ def draw_plan(program: Program, path: str | os.PathLike) -> None:
     axes.set_xlabel("step")
     axes.set_ylabel("bytes of the arena")
     axes.set_title(f"{program.origin}: {plan.size} bytes of SRAM, {steps} steps")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    if path is not None:
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=110)
+    return figure

@@ -7,6 +7,7 @@ from micronet_mcu.csource import unique_identifiers
 from micronet_mcu.graph.graph import Graph
 from micronet_mcu.graph.program import Step
 from micronet_mcu.graph.value import Value
+from micronet_mcu.shown import Shown, bytes_text, size_text, some_of
 from micronet_mcu.tflite.model import readable_name
 from micronet_mcu.to_c.memory import Arena
 
@@ -43,8 +44,8 @@ class End:
         return self.name.replace("put", "", 1)
 
 
-@dataclass(frozen=True, eq=False)
-class Program:
+@dataclass(frozen=True, eq=False, repr=False)
+class Program(Shown):
     """Steps and their places in the arena.
 
     Attributes:
@@ -59,6 +60,16 @@ class Program:
     outputs: tuple[End, ...]
     steps: list[Step]
     arena: Arena
+
+    def facts(self) -> list[tuple[str, str]]:
+        macs = sum(step.macs for step in self.steps)
+        return [
+            ("from", self.origin),
+            ("inputs", some_of([size_text(end.value.shape) for end in self.inputs])),
+            ("outputs", some_of([size_text(end.value.shape) for end in self.outputs])),
+            ("calls of kernels", f"{len(self.steps)}, {macs:,} multiply-accumulates"),
+            ("arena", bytes_text(self.arena.plan.size)),
+        ]
 
     @property
     def ends(self) -> tuple[End, ...]:

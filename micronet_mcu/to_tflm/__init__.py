@@ -17,3 +17,7 @@ __all__ = [
     "write_c_array",
     "write_op_resolver",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,11 +15,12 @@ from micronet_mcu.files import replacing
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.image_input import ImageInput
 from micronet_mcu.tflite.model import Tensor
+from micronet_mcu.tflite.reader import flatbuffer_bytes
 
 
 def write_c_array(
     folder: str | os.PathLike,
-    model: bytes,
+    model: Any,
     arena_bytes: int,
     test_input: np.ndarray,
     test_output: np.ndarray,
@@ -34,7 +36,7 @@ def write_c_array(
 
     Args:
         folder: where the two files go; created when missing, existing ones are replaced.
-        model: bytes of a ``.tflite`` file with one int8 input and int8 outputs.
+        model: a ``.tflite`` file, or its bytes, with one int8 input and int8 outputs.
         arena_bytes: what TFLM needs, see `micronet_mcu.to_tflm.measure_arena`.
         test_input, test_output: int8, what TFLM answers to that image.
         class_names: what the last axis of the (first) output means; none, or one for each place.
@@ -48,6 +50,7 @@ def write_c_array(
             vector does not match, `name` is no identifier, or the files cannot be written.
     """
     csource.check_prefix(name, "name of the C arrays")
+    model = flatbuffer_bytes(model)
     parsed = read_model(model)
     source = parsed.tensors[parsed.inputs[0]]
     targets = [parsed.tensors[index] for index in parsed.outputs]

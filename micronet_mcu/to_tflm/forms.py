@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph.read import read_model
+from micronet_mcu.shown import Shown, bytes_text, size_text, some_of
+from micronet_mcu.tflite.reader import flatbuffer_bytes
 from micronet_mcu.to_tflm.cmsis_nn import tune_for_cmsis_nn
 from micronet_mcu.to_tflm.fused_arena import measure_fused_arena
 from micronet_mcu.to_tflm.fused_ops import fuse as fuse_model
@@ -21,8 +24,8 @@ FUSE = ("none", "activations", "all")
 TUNE = ("none", "cmsis_nn")
 
 
-@dataclass(frozen=True, eq=False)
-class Prepared:
+@dataclass(frozen=True, eq=False, repr=False)
+class Prepared(Shown):
     """What `prepare_flatbuffer` made.
 
     Attributes:
@@ -34,6 +37,13 @@ class Prepared:
     flatbuffer: bytes
     arena_bytes: int
     outputs: list[np.ndarray]
+
+    def facts(self) -> list[tuple[str, str]]:
+        return [
+            ("flatbuffer", bytes_text(len(self.flatbuffer))),
+            ("on TFLM", f"{bytes_text(self.arena_bytes)} of arena at most"),
+            ("outputs", some_of([size_text(output.shape) for output in self.outputs])),
+        ]
 
 
 def check_forms(fuse: str, groups: str | None, tune: str) -> None:
@@ -55,7 +65,7 @@ def check_forms(fuse: str, groups: str | None, tune: str) -> None:
 
 
 def prepare_flatbuffer(
-    model: bytes,
+    model: Any,
     image: np.ndarray,
     fuse: str = "none",
     groups: str | None = None,
@@ -64,7 +74,7 @@ def prepare_flatbuffer(
     """Gives a model the form that a board's TFLM is to run.
 
     Args:
-        model: bytes of an int8 ``.tflite`` file of builtin operators.
+        model: an int8 ``.tflite`` file of builtin operators, or its bytes.
         image: int8, of the input's shape: the test image.
         fuse: "none" keeps builtin operators; "activations" makes one custom operator of every
             DY-ShiftMax and one of every dense layer of its coefficients; "all" makes custom
@@ -83,6 +93,7 @@ def prepare_flatbuffer(
     True
     """
     check_forms(fuse, groups, tune)
+    model = flatbuffer_bytes(model)
     refuse_custom_operators(read_model(model))
     if tune == "cmsis_nn":
         model = tune_for_cmsis_nn(model)

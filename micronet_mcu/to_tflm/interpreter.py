@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tflite_micro.python.tflite_micro import runtime
@@ -13,15 +14,19 @@ from tflite_micro.python.tflite_micro import runtime
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.runner import Int8Runner, image_of
+from micronet_mcu.shown import bytes_text
 from micronet_mcu.tflite.model import Model
+from micronet_mcu.tflite.reader import flatbuffer_bytes
 
 _PROBE = Path(__file__).with_name("arena_probe.py")
 _GENEROUS_ARENA = 256 * 2**20
 _STEP = 1024
 
 
-def measure_arena(model: bytes) -> int:
+def measure_arena(model: Any) -> int:
     """The arena in bytes that TFLM needs for `model`, as this machine counts it.
+
+    `model` is a ``.tflite`` file or its bytes.
 
     TFLM reports what it allocated; the size is then verified by running in an arena of that size.
     On a 32-bit board pointers are half as long, so the model fits there too.
@@ -29,6 +34,7 @@ def measure_arena(model: bytes) -> int:
     Raises:
         UserError: TFLM cannot run the model; the message carries TFLM's own words.
     """
+    model = flatbuffer_bytes(model)
     report = _probe(model, _GENEROUS_ARENA)
     found = re.search(r"Arena allocation total (\d+) bytes", report.stdout + report.stderr)
     if report.returncode or not found:
@@ -56,7 +62,8 @@ class Interpreter(Int8Runner):
     """An int8 model on TensorFlow Lite Micro.
 
     Args:
-        model: bytes of a ``.tflite`` file with one input; an image.
+        model: a ``.tflite`` file with one input, an image: its path or its bytes, see
+            `micronet_mcu.tflite.flatbuffer_bytes`.
 
     Attributes:
         input: the tensor of the image.
@@ -69,18 +76,21 @@ class Interpreter(Int8Runner):
 
     Example:
 
-    >>> interpreter = Interpreter(Path("model.tflite").read_bytes())
+    >>> interpreter = Interpreter("model.tflite")
     >>> interpreter.predict(images).shape  # images: uint8 [8, height, width, 3]
     (8, 4)
     """
 
-    def __init__(self, model: bytes):
+    def __init__(self, model: Any):
         parsed = read_model(model)
         refuse_custom_operators(parsed)
         self.input = image_of(parsed)
         self.outputs = [parsed.tensors[index] for index in parsed.outputs]
-        self.arena_bytes = measure_arena(model)
-        self._interpreter = runtime.Interpreter.from_bytes(model, arena_size=self.arena_bytes)
+        self.arena_bytes = measure_arena(parsed)
+        self._interpreter = runtime.Interpreter.from_bytes(parsed.raw, arena_size=self.arena_bytes)
+
+    def facts(self) -> list[tuple[str, str]]:
+        return [*super().facts(), ("arena", bytes_text(self.arena_bytes))]
 
     def invoke_all(self, image: np.ndarray) -> list[np.ndarray]:
         """Runs one image: int8 [1, height, width, channels] -> all int8 outputs."""

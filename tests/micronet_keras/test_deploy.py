@@ -53,7 +53,7 @@ def test_all_files_are_there_and_of_one_model(report):
 
 
 def test_the_report_says_what_it_costs(report):
-    rows = dict(report.rows())
+    rows = dict(report.facts())
     assert rows["input"] == "16 x 16 x 3 pixels, 0 to 255, stored as pixel - 128"
     assert rows["int8 against float"] == f"{report.quantized.signal_to_noise:.1f} dB"
     assert rows["flatbuffer"] == f"{len(report.flatbuffer):,} bytes"
@@ -67,14 +67,14 @@ def test_the_report_says_what_it_costs(report):
 def test_in_a_notebook_it_is_a_table(report):
     doubtful = dataclasses.replace(report.quantized, doubts=("a < b",))
     page = dataclasses.replace(report, quantized=doubtful)._repr_html_()
-    assert page.startswith("<table>") and page.count("<tr>") == len(report.rows()) + 1
+    assert page.startswith("<table>") and page.count("<tr>") == len(report.facts()) + 1
     assert "a &lt; b" in page and "a < b" not in page
 
 
 def test_instructions_are_counted_where_the_tools_are(report, tmp_path):
     optional.require("arm-none-eabi-gcc", "qemu-system-arm")
     counted = deploy(report.quantized, None, tmp_path / "m4")
-    rows = dict(counted.rows())
+    rows = dict(counted.facts())
     assert counted.cost.instructions > 8 * 8 * 8 * 27
     assert rows["on a cortex-m4"] == f"{counted.cost.instructions:,} instructions an image"
     assert "of code" in rows["as plain C, flash"] and "with the stack" in rows["as plain C, SRAM"]
@@ -93,7 +93,7 @@ def test_what_is_missing_is_said_in_a_word(report, tmp_path, monkeypatch, what, 
 
     monkeypatch.setitem(deploy.__globals__, what, lacking)
     found = deploy(report.quantized, None, tmp_path / "out")
-    assert dict(found.rows())["not counted"] == says
+    assert dict(found.facts())["not counted"] == says
     assert (found.compiled is None) == ("c/*.[ch]" not in found.files) == (what == "compile_model")
 
 

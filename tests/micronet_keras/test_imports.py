@@ -1,5 +1,7 @@
 """What importing the packages brings, and what it leaves alone."""
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 
@@ -40,10 +42,27 @@ print({m for m in ("tensorflow", "keras", "tf_keras", "micronet_keras") if m in 
     assert run(code) == "set()"
 
 
-@pytest.mark.parametrize("package", [micronet_keras, micronet_mcu])
+PACKAGES = [
+    importlib.import_module(found.name)
+    for root in (micronet_keras, micronet_mcu)
+    for found in [
+        pkgutil.ModuleInfo(None, root.__name__, True),
+        *pkgutil.iter_modules(root.__path__, f"{root.__name__}."),
+    ]
+    # Behind the commands there is nothing to be called, and the int8 graph is for the compiler.
+    if found.ispkg and found.name.split(".")[-1] not in ("cli", "graph")
+]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
 def test_dir_is_the_public_face(package):
     assert dir(package) == sorted(package.__all__)
     assert all(getattr(package, name) is not None for name in package.__all__)
+
+
+def test_packages_are_there_without_a_second_import():
+    assert micronet_keras.data.load_dataset and micronet_keras.quantize.QuantizedGraph
+    assert micronet_mcu.to_tflm.Interpreter is micronet_mcu.Interpreter
 
 
 LOAD = "print(keras.saving.load_model({path!r}).name)"

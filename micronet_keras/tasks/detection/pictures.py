@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from micronet_keras.tasks.detection.ap import GroundTruth
 from micronet_mcu.decode.detection import Detections
@@ -17,7 +18,7 @@ _COLOURS = (
     "#008080", "#f032e6", "#9a6324", "#808000", "#000075",
 )  # fmt: skip
 _GAP = 6
-_TITLE = 20
+_TITLE, _HEAD, _FONT = 28, 22, 14
 _SMALLEST_SIDE = 256
 
 
@@ -36,7 +37,7 @@ def plot_detections(
 
     Args:
         path: of the PNG; replaced when it exists.
-        title: above the pictures, which are pairs: the truth on the left.
+        title: above the pictures, which are pairs with "truth" and "found" above each.
         images: uint8 [n, height, width, 3].
         truth, found: boxes in pixels of these images (float form).
         class_names: of the labels.
@@ -53,10 +54,12 @@ def plot_detections(
         )
     zoom = -(-_SMALLEST_SIDE // min(images.shape[1:3]))
     height, width = (side * zoom + _GAP for side in images.shape[1:3])
-    rows = -(-len(images) // columns)
-    size = (columns * (2 * width + _GAP), _TITLE + rows * height)
+    rows, columns = -(-len(images) // columns), min(columns, len(images))
+    size = (columns * (2 * width + _GAP), _TITLE + rows * (height + _HEAD))
     sheet = Image.new("RGB", size, "white")
-    ImageDraw.Draw(sheet).text((4, 4), f"{title} (left: truth, right: found)", fill="black")
+    font = ImageFont.load_default(_FONT)
+    write = partial(ImageDraw.Draw(sheet).text, font=font, fill="black")
+    write((4, 4), title)
     for i, (image, objects, detections) in enumerate(zip(images, truth, found, strict=True)):
         texts = [class_names[label] for label in objects.labels]
         left = _draw(image, zoom, objects.boxes, objects.labels, texts)
@@ -67,9 +70,10 @@ def plot_detections(
             for label, score in zip(detections.labels[kept], detections.scores[kept], strict=True)
         ]
         right = _draw(image, zoom, detections.boxes[kept], detections.labels[kept], texts)
-        x, y = i % columns * (2 * width + _GAP), _TITLE + i // columns * height
-        sheet.paste(left, (x, y))
-        sheet.paste(right, (x + width, y))
+        x, y = i % columns * (2 * width + _GAP), _TITLE + i // columns * (height + _HEAD)
+        for name, picture, at in (("truth", left, x), ("found", right, x + width)):
+            write((at + 2, y + 2), name)
+            sheet.paste(picture, (at, y + _HEAD))
     with replacing(path) as temporary:
         sheet.save(temporary, "PNG")
 
@@ -83,7 +87,12 @@ def _draw(image: np.ndarray, zoom: int, boxes, labels, texts) -> Image.Image:
         top, left, bottom, right = (round(float(edge) * zoom) for edge in box)
         right, bottom = max(right - 1, left), max(bottom - 1, top)
         draw.rectangle((left, top, right, bottom), outline=colour, width=2)
-        where = draw.textbbox((left + 2, top + 1), text)
+        # Inside of the picture, also where the box begins at its right or lower edge.
+        font = ImageFont.load_default(_FONT)
+        length, high = map(round, draw.textbbox((0, 0), text, font=font)[2:])
+        left = max(min(left, picture.width - length - 4), 0)
+        top = max(min(top, picture.height - high - 4), 0)
+        where = draw.textbbox((left + 2, top + 1), text, font=font)
         draw.rectangle((where[0] - 1, where[1] - 1, where[2] + 1, where[3] + 1), fill=colour)
-        draw.text((left + 2, top + 1), text, fill="white")
+        draw.text((left + 2, top + 1), text, font=font, fill="white")
     return picture

@@ -40,6 +40,12 @@ def test_bundled(tfds_dir):
     assert [r["image"].numpy() for r in records] == [r["image"].numpy() for r in again]
 
 
+def test_a_builder_of_tfds_is_a_dataset(tfds_dir):
+    source = load_dataset(MicronetShapes(data_dir=tfds_dir))
+    assert source.splits == load_dataset(data_dir=tfds_dir).splits
+    assert len(list(source.raw("test"))) == 10
+
+
 def test_unknown_split(tfds_dir):
     with pytest.raises(UserError, match="no split 'val'; it has: .*validation"):
         load_dataset(data_dir=tfds_dir).raw("val")
