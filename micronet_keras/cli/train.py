@@ -33,16 +33,22 @@ Examples:
   python scripts/train.py --task=keypoints --model=m3 --preset=coco --dataset=coco_keypoints \\
       --data_dir=/data/tfds --test_split=validation --out=out/coco_pose
 
+  # On the accelerators of two machines, with JAX; docs/scale.md has more.
+  KERAS_BACKEND=jax python scripts/train.py --out=out/m3 --distribution=data_parallel \\
+      --coordinator=10.0.0.1:7000 --processes=2 --process=0   # on the other one --process=1
+
 Presets: m0, m1, m2, m3 are the authors' for ImageNet (600 epochs), quick suits small datasets
 and is there for every task; coco is for keypoints.
 """
 
+import contextlib
 from typing import Any
 
 import keras
 from absl import flags
 
 from micronet_keras import data
+from micronet_keras.distribution import joined, process_index
 from micronet_keras.settings import define_flags, given_flags
 from micronet_keras.tasks import NETWORKS, TASKS, TrainConfig, replace, with_batch_size
 from micronet_keras.train import make_repeatable, train
@@ -78,6 +84,14 @@ _SCALE = flags.DEFINE_boolean(
     False,
     "scale the preset's learning rate in proportion to --batch_size (it is not scaled unasked)",
 )
+_DISTRIBUTION = flags.DEFINE_enum(
+    "distribution", "none", ["none", "data_parallel"],
+    "data_parallel: all devices, and all processes that the next three flags, or JAX, know of; "
+    "needs KERAS_BACKEND=jax",
+)  # fmt: skip
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, a free port there")
+_PROCESSES = flags.DEFINE_integer("processes", None, "how many there are", lower_bound=1)
+_PROCESS = flags.DEFINE_integer("process", None, "which one this is, from 0", lower_bound=0)
 _FORCE = flags.DEFINE_boolean("force", False, "discard the run that is in --out and start anew")
 
 define_flags(TrainConfig, __name__, when_absent="the preset's")
@@ -115,10 +129,27 @@ def config_from_flags() -> Any:
 def main(argv: list[str]) -> None:
     del argv
     config = config_from_flags()
+    with _distribution():
+        _train(config)
+
+
+def _distribution() -> contextlib.AbstractContextManager[None]:
+    processes = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    if _DISTRIBUTION.value == "data_parallel":
+        return joined(*processes)
+    if any(value is not None for value in processes):
+        raise UserError(
+            "--coordinator, --processes and --process are for --distribution=data_parallel"
+        )
+    return contextlib.nullcontext()
+
+
+def _train(config: Any) -> None:
     task = TASKS[_TASK.value]
-    check_writable(_OUT.value, inside=True)
-    with locked(_OUT.value):
-        pass  # Said at once when another process is at it, not after reading the data.
+    if process_index() == 0:
+        check_writable(_OUT.value, inside=True)
+        with locked(_OUT.value):
+            pass  # Said at once when another process is at it, not after reading the data.
     source = data.load_dataset(_DATASET.value or task.dataset, _DATA_DIR.value, task.annotations)
     policy = keras.config.dtype_policy()
     make_repeatable(config.training)

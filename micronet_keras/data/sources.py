@@ -18,6 +18,7 @@ from micronet_keras.data import annotated
 from micronet_keras.data.decoding import BadImages
 from micronet_keras.data.folder import encoded_files, read_folder
 from micronet_keras.data.micronet_shapes import MicronetShapes
+from micronet_keras.data.part import Part
 from micronet_keras.data.skeleton import Skeleton
 from micronet_mcu.errors import UserError
 
@@ -42,6 +43,7 @@ class Source:
             nothing is saved by that.
         bad_records: by split, one line for each annotation that could not even be read.
         skeleton: of the objects' keypoints, where the dataset says it; COCO's persons else.
+        part: the rows of every training batch that this process makes; all of them by default.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Source:
     )
     bad_records: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict, repr=False)
     skeleton: Skeleton | None = None
+    part: Part = Part()
 
     def raw(self, split: str) -> tf.data.Dataset:
         """The records of a split, always in the same order, images still encoded.

@@ -13,6 +13,7 @@ import tensorflow as tf
 from micronet_keras import data
 from micronet_keras.data.counts import counts_line
 from micronet_keras.losses import SmoothedCrossentropy
+from micronet_keras.metrics import LabelAccuracy
 from micronet_keras.settings import documented, setting
 from micronet_keras.tasks.config import TrainConfig, check_fields, one_of
 from micronet_keras.tasks.confusion import plot_confusion
@@ -192,7 +193,7 @@ class Classification(Task):
 
     def metrics(self, model: keras.Model) -> list[keras.metrics.Metric]:
         del model
-        return [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+        return [LabelAccuracy()]
 
     def measure(
         self,
