@@ -36,10 +36,15 @@ Examples:
   micronet train --task=keypoints --model=m3 --preset=coco --dataset=coco_keypoints \\
       --data_dir=/data/tfds --test_split=validation --out=out/coco_pose
 
+  # On the accelerators of two machines, with JAX; docs/scale.md has more.
+  KERAS_BACKEND=jax micronet train --out=out/m3 --distribution=data_parallel \\
+      --coordinator=10.0.0.1:7000 --processes=2 --process=0   # on the other one --process=1
+
 Presets: m0, m1, m2, m3 are the authors' for ImageNet (600 epochs), quick suits small datasets
 and is there for every task; coco is for keypoints. --preset=m3 --help shows that preset's values.
 """
 
+import contextlib
 from typing import Any
 
 from absl import flags
@@ -86,6 +91,14 @@ _SCALE = flags.DEFINE_boolean(
     False,
     "scale the preset's learning rate in proportion to --batch_size (it is not scaled unasked)",
 )
+_DISTRIBUTION = flags.DEFINE_enum(
+    "distribution", "none", ["none", "data_parallel"],
+    "data_parallel: all devices, and all processes that the next three flags, or JAX, know of; "
+    "needs KERAS_BACKEND=jax",
+)  # fmt: skip
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, a free port there")
+_PROCESSES = flags.DEFINE_integer("processes", None, "how many there are", lower_bound=1)
+_PROCESS = flags.DEFINE_integer("process", None, "which one this is, from 0", lower_bound=0)
 _FORCE = flags.DEFINE_boolean("force", False, "discard the run that is in --out and start anew")
 
 define_flags(TrainConfig, __name__)
@@ -124,15 +137,23 @@ def _recipe() -> Any:
     return recipes[_PRESET.value]
 
 
-def main(argv: list[str]) -> None:
-    del argv
-    config = config_from_flags()
-    check_writable(_OUT.value, inside=True)
-    with locked(_OUT.value):
-        pass  # Said at once when another process is at it, not after reading the data.
+def _distribution() -> contextlib.AbstractContextManager[None]:
+    from micronet_keras.distribution import joined
+
+    processes = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    if _DISTRIBUTION.value == "data_parallel":
+        return joined(*processes)
+    if any(value is not None for value in processes):
+        raise UserError(
+            "--coordinator, --processes and --process are for --distribution=data_parallel"
+        )
+    return contextlib.nullcontext()
+
+
+def _train(config: Any):
     from micronet_keras.train import train_network
 
-    result = train_network(
+    return train_network(
         _TASK.value,
         _MODEL.value,
         config,
@@ -143,10 +164,23 @@ def main(argv: list[str]) -> None:
         skip_head=_SKIP_HEAD.value,
         force=_FORCE.value,
     )
-    if not result.trained:
-        print(f"{_OUT.value} is finished, nothing was done; --force starts anew")
-    script.print_figures(result.summary)
-    print(f"next: {script.command('quantize')} {_OUT.value}")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    config = config_from_flags()
+    from micronet_keras.distribution import process_index
+
+    with _distribution():
+        if process_index() == 0:
+            check_writable(_OUT.value, inside=True)
+            with locked(_OUT.value):
+                pass  # Said at once when another process is at it, not after reading the data.
+        result = _train(config)
+        if not result.trained:
+            print(f"{_OUT.value} is finished, nothing was done; --force starts anew")
+        script.print_figures(result.summary)
+        print(f"next: {script.command('quantize')} {_OUT.value}")
 
 
 def run() -> None:

@@ -9,6 +9,31 @@ from micronet_keras.boxes import Coder, arithmetic
 
 
 @keras.saving.register_keras_serializable("micronet_keras")
+class LabelAccuracy(keras.metrics.SparseCategoricalAccuracy):
+    """Share of the labels that have the highest score; a label below 0 is of no example.
+
+    y_true [batch], y_pred [batch, classes].
+
+    Example:
+
+    >>> metric = LabelAccuracy()
+    >>> metric.update_state([1, 0, -1], [[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
+    >>> float(metric.result())
+    0.5
+    """
+
+    def __init__(self, name: str = "accuracy", **kwargs):
+        super().__init__(name=name, **kwargs)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        labels = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        counted = ops.cast(labels >= 0, "float32")
+        if sample_weight is not None:
+            counted = counted * ops.cast(sample_weight, "float32")
+        super().update_state(ops.maximum(labels, 0), y_pred, sample_weight=counted)
+
+
+@keras.saving.register_keras_serializable("micronet_keras")
 class BestMatch(keras.metrics.Mean):
     """How well the objects are found: mean of the best score x IoU that any place gives for each.
 

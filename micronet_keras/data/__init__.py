@@ -5,6 +5,7 @@ from micronet_keras.data.decoding import BadImages
 from micronet_keras.data.hold_out import hold_out_validation, spread
 from micronet_keras.data.micronet_shapes import MicronetShapes, ShapesConfig
 from micronet_keras.data.notebook import as_source, fit_arguments
+from micronet_keras.data.part import Part
 from micronet_keras.data.pipeline import eval_batches, shuffled_epochs, train_batches
 from micronet_keras.data.sources import DEFAULT_DATASET, Source, load_dataset
 
@@ -12,6 +13,7 @@ __all__ = [
     "DEFAULT_DATASET",
     "BadImages",
     "MicronetShapes",
+    "Part",
     "ShapesConfig",
     "Source",
     "as_source",

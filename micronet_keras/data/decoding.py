@@ -130,6 +130,27 @@ def decoded(records: tf.data.Dataset, bad_images: BadImages) -> tf.data.Dataset:
     return images.filter(lambda record: tf.size(record["image"]) > 0)
 
 
+def decoded_with_stand_in(places: tf.data.Dataset, bad_images: BadImages) -> tf.data.Dataset:
+    """(place, record with its image decoded) of (place, (record, its stand-in)), in order.
+
+    A record whose image does not decode is noted, and its stand-in takes its place. Where that one
+    is bad, too, the place stays empty: the image has no pixels.
+    """
+
+    def decode(place, pair):
+        record, stand_in = pair
+        image = decode_rgb(record["image"])
+
+        def other():
+            note = [record["record"], tf.shape(image)[1] > 0]
+            with tf.control_dependencies([tf.numpy_function(bad_images.add, note, [])]):
+                return {**stand_in, "image": decode_rgb(stand_in["image"])}
+
+        return place, tf.cond(tf.size(image) > 0, lambda: {**record, "image": image}, other)
+
+    return places.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+
 def refuse_bad_images(records: tf.data.Dataset, where: str) -> None:
     """Decodes everything once.
 

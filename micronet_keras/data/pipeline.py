@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from micronet_keras.data.decoding import decoded, refuse_bad_images
+from micronet_keras.data.decoding import decoded, decoded_with_stand_in, refuse_bad_images
 from micronet_keras.data.sources import Source
 from micronet_mcu.errors import UserError
 
@@ -55,7 +55,8 @@ def train_batches(
         cache_bytes: decoded images are kept in memory when the split takes less than this.
 
     Returns:
-        tf.data.Dataset of (uint8 [batch_size, height, width, 3] RGB, int32 [batch_size]).
+        tf.data.Dataset of (uint8 [batch_size, height, width, 3] RGB, int32 [batch_size]); of the
+        rows in `source.part` alone where that is not all.
 
     Raises:
         UserError: no such split, no labels, too few images, bad images when they are refused.
@@ -89,16 +90,17 @@ def train_batches(
         return image, tf.cast(record["label"], tf.int32)
 
     dataset = shuffled_epochs(
-        source, split, records, steps * batch_size, seed, first_epoch, epochs, cache_bytes
+        source, split, records, batch_size, seed, first_epoch, epochs, cache_bytes
     ).map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.batch(batch_size // source.part.count, drop_remainder=True)
+    return dataset.prefetch(tf.data.AUTOTUNE)
 
 
 def shuffled_epochs(
     source: Source,
     split: str,
     records: tf.data.Dataset,
-    take: int,
+    batch_size: int,
     seed: int,
     first_epoch: int,
     epochs: int,
@@ -109,10 +111,14 @@ def shuffled_epochs(
     An epoch's order is a pure function of (seed, epoch). A record whose image does not decode is
     noted in `source.bad_images`; its place is taken by another.
 
+    Where `source.part` is not all, only its places are handed over. Of a split that is not kept in
+    memory nothing else is decoded, so that nobody knows of another one's bad images: there the
+    record before a bad one takes its place, too.
+
     Args:
         source, split: where the records come from.
         records: dicts with `image` (encoded) and `record`, and whatever else training needs.
-        take: records per epoch, at most as many as there are.
+        batch_size: records of a batch; an epoch has whole batches.
         seed, first_epoch, epochs, cache_bytes: as in `train_batches`.
 
     Returns:
@@ -123,6 +129,7 @@ def shuffled_epochs(
         records = decoded(records, source.bad_images).cache()
     count = source.splits[split]
     buffer = count if in_memory else min(count, _SHUFFLE_BUFFER)
+    part, take = source.part, count // batch_size * batch_size
 
     def one_epoch(epoch):
         # Within this traced function it sets the function's own seed, so that the order does not
@@ -130,13 +137,35 @@ def shuffled_epochs(
         # TensorFlow would ask for its value here.
         tf.random.set_seed(2 * seed + 1)
         order = records.shuffle(buffer, seed=epoch, reshuffle_each_iteration=False)
+        if part.count > 1 and not in_memory:
+            places = _with_record_before(order).take(take).enumerate()
+            places = places.filter(lambda place, pair: part.holds(place, batch_size))
+            mine = decoded_with_stand_in(places, source.bad_images)
+            return mine.map(lambda place, record: (epoch, place, record))
         if not in_memory:
             order = decoded(order, source.bad_images)
         # Another round is only begun when bad images left places free.
         order = tf.data.Dataset.range(count).flat_map(lambda _: order).take(take)
-        return order.enumerate().map(lambda place, record: (epoch, place, record))
+        places = order.enumerate()
+        if part.count > 1:
+            places = places.filter(lambda place, record: part.holds(place, batch_size))
+        return places.map(lambda place, record: (epoch, place, record))
 
     return tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
+
+
+def _with_record_before(records: tf.data.Dataset) -> tf.data.Dataset:
+    """(record, the one before it) for every record; the first one's is itself."""
+    first = tf.nest.map_structure(
+        lambda spec: tf.zeros(spec.shape, spec.dtype), records.element_spec
+    )
+
+    def step(state, record):
+        begun, before = state
+        before = tf.cond(begun, lambda: before, lambda: record)
+        return (True, record), (record, before)
+
+    return records.scan((False, first), step)
 
 
 def eval_batches(

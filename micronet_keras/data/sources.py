@@ -18,6 +18,7 @@ from micronet_keras.data import annotated
 from micronet_keras.data.decoding import BadImages
 from micronet_keras.data.folder import encoded_files, read_folder
 from micronet_keras.data.micronet_shapes import MicronetShapes
+from micronet_keras.data.part import Part
 from micronet_keras.data.skeleton import Skeleton
 from micronet_mcu.errors import UserError
 from micronet_mcu.shown import Shown, some_of
@@ -43,6 +44,7 @@ class Source(Shown):
             nothing is saved by that.
         bad_records: by split, one line for each annotation that could not even be read.
         skeleton: of the objects' keypoints, where the dataset says it; COCO's persons else.
+        part: the rows of every training batch that this process makes; all of them by default.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Source(Shown):
     )
     bad_records: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict, repr=False)
     skeleton: Skeleton | None = None
+    part: Part = Part()
 
     def facts(self) -> list[tuple[str, str]]:
         splits = ", ".join(f"{name} {count:,}" for name, count in self.splits.items())

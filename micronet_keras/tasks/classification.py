@@ -12,6 +12,7 @@ import tensorflow as tf
 from micronet_keras import data
 from micronet_keras.data.counts import counts_line
 from micronet_keras.losses import SmoothedCrossentropy
+from micronet_keras.metrics import LabelAccuracy
 from micronet_keras.tasks.confusion import plot_confusion
 from micronet_keras.tasks.figures import accuracy, agreement, confusion_matrix, signal_to_noise
 from micronet_keras.tasks.networks import build_classifier
@@ -129,7 +130,7 @@ class Classification(Task):
 
     def metrics(self, model: keras.Model) -> list[keras.metrics.Metric]:
         del model
-        return [keras.metrics.SparseCategoricalAccuracy("accuracy")]
+        return [LabelAccuracy()]
 
     def measure(
         self,

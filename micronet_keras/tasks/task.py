@@ -14,6 +14,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from micronet_keras.data import Source
+from micronet_keras.distribution import spread_outputs
 from micronet_keras.models import preprocess_input
 from micronet_mcu.errors import UserError
 from micronet_mcu.runner import Int8Runner
@@ -80,6 +81,8 @@ class Task(abc.ABC):
         fine_tuning_metrics: names of metrics of quantization-aware training; with
             "accuracy" the best epoch is that of the highest, else that of the lowest loss.
         annotations: what a folder is read for, as `load_dataset` takes it; None for classes.
+        padding: a target of this value everywhere is of no example; the metrics leave it out. With
+            it a batch that must be divided is filled up.
     """
 
     name: ClassVar[str]
@@ -89,6 +92,7 @@ class Task(abc.ABC):
     monitor: ClassVar[str]
     fine_tuning_metrics: ClassVar[tuple[str, ...]] = ()
     annotations: ClassVar[str | None] = None
+    padding: ClassVar[float] = -1
 
     @abc.abstractmethod
     def class_names(self, source: Source) -> list[str]:
@@ -145,7 +149,8 @@ class Task(abc.ABC):
     ) -> tf.data.Dataset:
         """(pixels uint8 [b, height, width, 3], targets as `loss` takes them) batches.
 
-        Those of training may have weights [b] of the examples as a third part.
+        Those of training may have weights [b] of the examples as a third part, and hold the rows
+        of `examples.source.part` alone.
 
         Args:
             examples: of `examples`.
@@ -214,6 +219,8 @@ def float_outputs(runner: Runner, config: Any) -> Callable[[np.ndarray], np.ndar
     """A model's (first) output in float for uint8 [b, height, width, 3], whatever its form."""
     if isinstance(runner, Int8Runner):
         return runner.predict
+    if keras.distribution.distribution():
+        return spread_outputs(runner, lambda pixels: model_input(pixels, config))
 
     def predict(pixels):
         # Not `predict`, which would compile with XLA, several times slower on a CPU.

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 import keras
 from keras import ops
 
-from micronet_mcu.errors import UserError
-
 
 class WeightAverage(keras.callbacks.Callback):
     """Keeps a running average of all floating-point weights and evaluates with it.
@@ -19,15 +17,10 @@ class WeightAverage(keras.callbacks.Callback):
 
     Args:
         decay: per step, 0 to below 1, e.g. 0.9999.
-
-    Raises:
-        UserError: on the JAX backend, where a callback does not see the weights between steps.
     """
 
     def __init__(self, decay: float):
         super().__init__()
-        if keras.backend.backend() == "jax":
-            raise UserError("ema needs the TensorFlow or torch backend; set ema to 0 on JAX")
         self.decay = decay
 
     def build(self, model: keras.Model) -> None:
@@ -46,6 +39,8 @@ class WeightAverage(keras.callbacks.Callback):
 
             # Hundreds of small assignments, every step: a graph makes them cheap.
             self._step = tf.function(self._update, jit_compile=False)
+        if keras.backend.backend() == "jax":
+            self._step = self._step_of_jax()
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -70,15 +65,39 @@ class WeightAverage(keras.callbacks.Callback):
     def on_test_end(self, logs=None):
         self._swap()
 
+    def _step_of_jax(self):
+        import jax
+
+        @jax.jit
+        def moved(averages, weights, updates):
+            return [
+                average + ops.cast(self._rate(updates), average.dtype) * (weight - average)
+                for average, weight in zip(averages, weights, strict=True)
+            ], updates + 1
+
+        def step():
+            # `fit` keeps the weights to itself between steps, unless it is asked.
+            self.model.jax_state_sync()
+            averages = [average.value for average in self._averages]
+            weights = [weight.value for weight in self._weights]
+            values, updates = moved(averages, weights, self._updates.value)
+            for variable, value in zip(self.variables, [*values, updates], strict=True):
+                variable.assign(value)
+
+        return step
+
+    def _rate(self, updates):
+        updates = ops.cast(updates, "float32")
+        return 1.0 - ops.minimum(self.decay, (1.0 + updates) / (10.0 + updates))
+
     def _update(self):
-        updates = ops.cast(self._updates.value, "float32")
-        rate = 1.0 - ops.minimum(self.decay, (1.0 + updates) / (10.0 + updates))
+        rate = self._rate(self._updates.value)
         for average, weight in zip(self._averages, self._weights, strict=True):
             average.assign_add(ops.cast(rate, average.dtype) * (weight.value - average.value))
         self._updates.assign_add(1)
 
     def _swap(self):
         for average, weight in zip(self._averages, self._weights, strict=True):
-            kept = ops.convert_to_numpy(weight.value).copy()
+            kept = ops.copy(weight.value)
             weight.assign(average.value)
             average.assign(kept)

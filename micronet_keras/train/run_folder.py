@@ -28,6 +28,9 @@ class RunFolder:
     | `tensorboard/` | the same numbers for TensorBoard |
     | `curve.png`, `predictions.png` | of the finished run: the epochs, and what the model says |
     | `summary.json` | figures of the finished run |
+
+    Attributes:
+        files: those that a run is read back from, and the pictures, as paths.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -40,7 +43,7 @@ class RunFolder:
         self.curve = self.folder / "curve.png"
         self.predictions = self.folder / "predictions.png"
         self.summary = self.folder / "summary.json"
-        self._files = (
+        self.files = (
             self.last, self.best, self.history, self.curve, self.predictions, self.summary,
             self.config,
         )  # fmt: skip
@@ -63,7 +66,7 @@ class RunFolder:
         self._force = force
         check_writable(self.folder, inside=True)
         if not self._is_ours():
-            for path in (*self._files, self.tensorboard):
+            for path in (*self.files, self.tensorboard):
                 if os.path.lexists(path):
                     raise UserError(
                         f"{path} exists, and nothing says that a training run wrote it (no "
@@ -161,7 +164,7 @@ class RunFolder:
         # The configuration goes last: while it is there, the folder is known to be ours.
         try:
             remove_log(self.tensorboard)
-            for path in self._files:
+            for path in self.files:
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise UserError(f"cannot remove {error.filename}: {error.strerror}") from error

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable
 from typing import Any
 
 import keras
+import tensorflow as tf
 
-from micronet_keras.data import Source, hold_out_validation
+from micronet_keras.data import Part, Source, hold_out_validation
+from micronet_keras.distribution import (
+    check_spread,
+    copied_files,
+    devices_in_use,
+    process_count,
+    process_index,
+)
 from micronet_keras.models import count_madds
 from micronet_keras.tasks.task import Examples, Task, model_input
 from micronet_keras.train.loop import run_training
 from micronet_keras.train.plot import plot_history
 from micronet_keras.train.run_folder import RunFolder
 from micronet_mcu.errors import UserError
+from micronet_mcu.folders import MARKER
 from micronet_mcu.locks import locked
 from micronet_settings.training import TrainConfig
 from micronet_mcu.shown import Shown, Table
@@ -72,13 +82,18 @@ def train(
         force: discard an earlier run in `out_dir`.
         after_epoch: is given the history when an epoch has been saved.
 
+    Where `keras.distribution` is set (`DataParallel`, on JAX, before the model is built) the run is
+    spread over its devices and processes, each of which makes this call; see docs/scale.md. The
+    result is the same up to rounding, and only process 0 writes to `out_dir`.
+
     Returns:
         `TrainResult(history, summary, trained)`; the summary has the test split's figures.
 
     Raises:
         UserError: the model does not fit images or classes; the dataset has no such split or too
             few examples; the folder holds a run with other settings, cannot be written or is in
-            use by another process; the loss is not finite any more.
+            use by another process; the loss is not finite any more; `keras.distribution` is not
+            for this, or a batch cannot be divided among its devices.
 
     Example:
 
@@ -94,16 +109,26 @@ def train(
     >>> 0 <= result.summary["test_accuracy"] <= 1
     True
     """
-    with locked(out_dir):
-        return _train(task, model, source, config, out_dir, settings, force, after_epoch)
+    with contextlib.ExitStack() as stack:
+        devices = stack.enter_context(devices_in_use())
+        _check_divisible(config.training.batch_size, devices)
+        check_spread(model.variables)
+        if process_index() == 0:
+            stack.enter_context(locked(out_dir))
+        run = RunFolder(out_dir)
+        kept = [] if force else [MARKER, *(path.name for path in run.files)]
+        run = RunFolder(stack.enter_context(copied_files(run.folder, kept)))
+        return _train(task, model, source, config, run, devices, settings, force, after_epoch)
 
 
-def _train(task, model, source, config, out_dir, settings, force, after_epoch) -> TrainResult:
+def _train(task, model, source, config, run, devices, settings, force, after_epoch) -> TrainResult:
     task.check(model, source, config)
     for note in source.notes:
         print(note, flush=True)
     splits = source.splits
     source = with_validation(source, config.training)
+    part = Part(process_index(), process_count())
+    source = dataclasses.replace(source, part=part)
     examples = find_examples(task, source, config)
     steps_per_epoch = len(examples[config.training.train_split]) // config.training.batch_size
     if not steps_per_epoch:
@@ -111,7 +136,6 @@ def _train(task, model, source, config, out_dir, settings, force, after_epoch) -
             f"{examples[config.training.train_split].summary()}: fewer than the "
             f"{config.training.batch_size} of one batch; lower `batch_size`"
         )
-    run = RunFolder(out_dir)
     resume = run.open(run_settings(task, source, splits, config, settings), force)
     train_examples = examples[config.training.train_split]
     if contents := task.contents(train_examples):
@@ -121,12 +145,10 @@ def _train(task, model, source, config, out_dir, settings, force, after_epoch) -
         loss=task.loss(model, config),
         metrics=task.metrics(model),
         monitor=f"val_{task.monitor}",
-        train_data=lambda first_epoch: task.batches(
-            examples[config.training.train_split], config, training=True, first_epoch=first_epoch
-        ),
+        train_data=lambda first_epoch: _training_batches(task, train_examples, config, first_epoch),
         steps_per_epoch=steps_per_epoch,
-        validation_data=task.batches(
-            examples[config.training.validation_split], config, training=False
+        validation_data=_validation_batches(
+            task, examples[config.training.validation_split], config, devices
         ),
         config=config.training,
         run=run,
@@ -149,6 +171,53 @@ def _train(task, model, source, config, out_dir, settings, force, after_epoch) -
     plot_history(history, run.curve, title=title, metric=task.monitor)
     run.write_summary(summary)
     return TrainResult(history, summary, trained=True)
+
+
+def _check_divisible(batch_size: int, devices: int) -> None:
+    if devices and batch_size % devices:
+        raise UserError(
+            f"a batch of {batch_size} cannot be divided among {devices} devices; choose a "
+            "--batch_size that can"
+        )
+
+
+def _training_batches(task, examples, config, first_epoch):
+    batches = task.batches(examples, config, training=True, first_epoch=first_epoch)
+    wanted = config.training.batch_size // examples.source.part.count
+    made = batches.element_spec[0].shape[0]
+    if examples.source.part.count > 1 and made != wanted:
+        raise ValueError(
+            f"the training batches of task {task.name} must be the rows of source.part, {wanted}. "
+            f"Received: {made}"
+        )
+    return batches
+
+
+def _validation_batches(task, examples, config, devices):
+    """Those of the task; where devices share them, all of one size, the last one filled up.
+
+    What fills it up has weight 0. Keras divides the loss by all rows of an epoch, so that the
+    others weigh a little more than 1: the sum is that of the examples, each counted once. The
+    metrics know what is no example by its targets.
+    """
+    batches = task.batches(examples, config, training=False)
+    if not devices:
+        return batches
+    size = config.training.batch_size
+    weight = -(-len(examples) // size) * size / len(examples)
+
+    def filled(pixels, targets):
+        count = tf.shape(pixels)[0]
+
+        def fill(tensor, value):
+            rows = [[0, size - count]] + [[0, 0]] * (tensor.shape.rank - 1)
+            full = tf.pad(tensor, rows, constant_values=tf.cast(value, tensor.dtype))
+            return tf.ensure_shape(full, (size, *tensor.shape[1:]))
+
+        weights = fill(tf.fill((count,), tf.constant(weight, tf.float32)), 0)
+        return fill(pixels, 0), fill(targets, task.padding), weights
+
+    return examples.source.part.of(batches.map(filled), size).prefetch(tf.data.AUTOTUNE)
 
 
 def with_validation(source: Source, config: TrainConfig) -> Source:

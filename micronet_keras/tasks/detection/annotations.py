@@ -32,12 +32,14 @@ class AnnotationReport:
         images, objects: how many there are, bad ones included.
         problems: one line for each bad object: record, number of the object, what is wrong.
         counts: good objects by class, in the order of the classes.
+        most: objects of the image that has most, bad ones included.
     """
 
     images: int
     objects: int
     problems: tuple[str, ...]
     counts: dict[str, int]
+    most: int
 
     def summary(self) -> str:
         """One line for the user, empty when every annotation is fine."""
@@ -121,12 +123,12 @@ def check_annotations(source: Source, split: str, on_bad_annotation: str) -> Ann
         _, labels, _, problem = read_objects(record, classes)
         return record["record"], labels, problem, largest
 
-    images = objects = beyond = 0
+    images = objects = most = beyond = 0
     largest = 0.0
     problems = list(source.bad_records.get(split, ()))
     counts = np.zeros(classes, np.int64)
     for record, labels, found, furthest in source.raw(split).map(judged).as_numpy_iterator():
-        images, objects = images + 1, objects + len(found)
+        images, objects, most = images + 1, objects + len(found), max(most, len(found))
         problems += [
             f"{record.decode(errors='replace')} object {i}: {_PROBLEMS[kind]}"
             for i, kind in enumerate(found)
@@ -137,7 +139,7 @@ def check_annotations(source: Source, split: str, on_bad_annotation: str) -> Ann
             beyond += int((found >= 0).sum())
             largest = max(largest, float(furthest))
     named = dict(zip(source.object_class_names, map(int, counts), strict=True))
-    report = AnnotationReport(images, objects, tuple(problems), named)
+    report = AnnotationReport(images, objects, tuple(problems), named, most)
     where = f"dataset {source.name!r}, split {split!r}"
     if beyond * 2 > objects:
         raise UserError(

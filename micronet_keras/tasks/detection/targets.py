@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import tensorflow as tf
 
-from micronet_keras.data import Source, shuffled_epochs
+from micronet_keras.data import Part, Source, shuffled_epochs
 from micronet_keras.data.decoding import decoded, refuse_bad_images
 from micronet_keras.tasks.detection import augment
 from micronet_keras.tasks.detection.annotations import read_objects, require_objects
@@ -29,6 +31,7 @@ def train_batches(
     flip: bool = True,
     mosaic: float = 0.0,
     on_bad_image: str = "skip",
+    most_objects: int | None = None,
 ) -> tf.data.Dataset:
     """Shuffled, augmented batches of the epochs first_epoch .. epochs - 1, one after the other.
 
@@ -42,11 +45,12 @@ def train_batches(
             image's longer side: below 1 it crops, above 1 it shrinks the image.
         flip: whether images are mirrored, left to right.
         mosaic: share of the images that are put together from four.
+        most_objects: of an image; all batches then have the same shape.
 
     Returns:
         tf.data.Dataset of uint8 [batch_size, height, width, 3] RGB and float32
         [batch_size, n, 5]: (top, left, bottom, right) in pixels and the class, -1 for padding; n
-        is at least 1 and differs between batches.
+        is at least 1 and differs between batches. Of the rows in `source.part` alone.
 
     Raises:
         UserError: no such split, no boxes, too few images, bad images when they are refused.
@@ -77,6 +81,8 @@ def train_batches(
             f"batch of {batch_size}; choose a smaller batch"
         )
     classes = len(source.object_class_names)
+    # Batches are made as a whole: images of a mosaic come from all of it.
+    whole = dataclasses.replace(source, part=Part())
 
     def augmented(epoch, place, record):
         number = epoch * 2**32 + place
@@ -94,12 +100,12 @@ def train_batches(
         # Never an empty axis: reductions over no objects at all would have no result.
         return image, tf.concat([rows, [[0.0, 0.0, 0.0, 0.0, -1.0]]], axis=0), number
 
-    dataset = shuffled_epochs(
-        source, split, records, steps * batch_size, seed, first_epoch, epochs
-    ).map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = shuffled_epochs(whole, split, records, batch_size, seed, first_epoch, epochs).map(
+        augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
     dataset = dataset.padded_batch(
         batch_size,
-        ((*image_size, 3), (None, 5), ()),
+        ((*image_size, 3), (_rows(most_objects), 5), ()),
         padding_values=(tf.constant(0, tf.uint8), -1.0, tf.constant(0, tf.int64)),
         drop_remainder=True,
     )
@@ -110,7 +116,13 @@ def train_batches(
         key = (tf.constant(seed, tf.int64) + 2**40, numbers[0])
         return augment.mosaic(images, objects, key, VISIBLE_SHARE, mosaic)
 
-    return dataset.map(finished, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.map(finished, num_parallel_calls=tf.data.AUTOTUNE)
+    return source.part.of(dataset, batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def _rows(most_objects: int | None) -> int | None:
+    # One more: there is always a row of padding.
+    return None if most_objects is None else most_objects + 1
 
 
 def eval_batches(
@@ -120,6 +132,7 @@ def eval_batches(
     batch_size: int,
     *,
     on_bad_image: str = "skip",
+    most_objects: int | None = None,
 ) -> tf.data.Dataset:
     """All images of a split in their order, whole, scaled to fit and padded at their ends.
 
@@ -154,7 +167,7 @@ def eval_batches(
     images = records.map(prepared, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     batches = images.padded_batch(
         batch_size,
-        ((*image_size, 3), (None, 7)),
+        ((*image_size, 3), (_rows(most_objects), 7)),
         padding_values=(tf.constant(0, tf.uint8), -1.0),
     )
     return batches.prefetch(tf.data.AUTOTUNE)

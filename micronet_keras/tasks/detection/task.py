@@ -43,6 +43,17 @@ from micronet_settings.detection import RECIPES, DetectionConfig
 _PICTURES = 12
 
 
+@dataclasses.dataclass(frozen=True)
+class Scenes(Examples):
+    """The pictures of a split.
+
+    Attributes:
+        most_objects: of one of them.
+    """
+
+    most_objects: int = dataclasses.field(kw_only=True)
+
+
 class Detection(Task):
     """Boxes with classes; see `Task`. A prediction is the `Detections` in an image."""
 
@@ -81,22 +92,24 @@ class Detection(Task):
                 f"for each level. Received: outputs of shapes {shapes}"
             )
 
-    def examples(self, source: Source, split: str, config: DetectionConfig) -> Examples:
-        found = super().examples(source, split, config)
+    def examples(self, source: Source, split: str, config: DetectionConfig) -> Scenes:
         report = check_annotations(source, split, config.on_bad_annotation)
         counted = counts_line(report.counts, "objects")
-        return dataclasses.replace(found, problems=report.summary(), counted=counted)
+        count = super().examples(source, split, config).count
+        return Scenes(source, split, count, report.summary(), counted, most_objects=report.most)
 
     def batches(
         self,
-        examples: Examples,
+        examples: Scenes,
         config: DetectionConfig,
         *,
         training: bool,
         first_epoch: int = 0,
     ) -> tf.data.Dataset:
+        # JAX compiles a step anew for every shape.
+        most = examples.most_objects if keras.backend.backend() == "jax" else None
         if not training:
-            return self._whole(examples, config).map(as_targets)
+            return self._whole(examples, config, most).map(as_targets)
         settings = config.training
         return train_batches(
             examples.source,
@@ -111,6 +124,7 @@ class Detection(Task):
             flip=settings.flip,
             mosaic=config.mosaic,
             on_bad_image=settings.on_bad_image,
+            most_objects=most,
         )
 
     def loss(self, model: keras.Model, config: DetectionConfig) -> keras.losses.Loss:
@@ -172,13 +186,16 @@ class Detection(Task):
         decoder = Int8Decoder(outputs, model.tensors[model.inputs[0]].shape[1:3])
         return {f"{name}_detector.h": detector_header(decoder, class_names, name)}
 
-    def _whole(self, examples: Examples, config: DetectionConfig) -> tf.data.Dataset:
+    def _whole(
+        self, examples: Examples, config: DetectionConfig, most_objects: int | None = None
+    ) -> tf.data.Dataset:
         return eval_batches(
             examples.source,
             examples.split,
             config.training.size,
             config.training.batch_size,
             on_bad_image=config.training.on_bad_image,
+            most_objects=most_objects,
         )
 
 

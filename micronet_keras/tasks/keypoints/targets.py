@@ -58,12 +58,13 @@ def train_batches(people: People, config: KeypointConfig, first_epoch: int = 0) 
         people.source,
         people.split,
         people.records(),
-        steps * config.training.batch_size,
+        config.training.batch_size,
         config.training.seed,
         first_epoch,
         config.training.epochs,
     ).map(augmented, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(config.training.batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    rows = config.training.batch_size // people.source.part.count
+    return dataset.batch(rows, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
 def eval_batches(

@@ -57,6 +57,7 @@ class Keypoints(Task):
     dataset = "micronet_shapes/multi"
     monitor = "accuracy"
     annotations = "keypoints"
+    padding = 0
 
     def class_names(self, source: Source) -> list[str]:
         require_people(source)
