@@ -39,7 +39,10 @@ COEFFICIENT_STEP = 4 / 256
 
 
 def coefficient_range(center: float) -> Range:
-    """The int8 range of a DY-ShiftMax coefficient: saturation is its clip to center -2 .. +2."""
+    """The int8 range of a DY-ShiftMax coefficient, which is clipped to center -2 .. +2 in float.
+
+    Its upper end is a step short of that.
+    """
     return center - 2.0, center + 2.0 - COEFFICIENT_STEP
 
 
@@ -284,10 +287,15 @@ def _emit_dy_shift_max(node: DYShiftMax, x: Tensor, builder: Builder) -> Tensor:
         sources = (x, builder.gather(x, node.shift))
     products = []
     for j, name in enumerate(coefficient_names(node)):
-        ends = coefficient_range(node.centers[j])
+        center = node.centers[j]
         with builder.scope(name):
             coefficient = builder.dense(
-                name, hidden, node.kernels[j], node.biases[j], clip=ends, fixed=ends
+                name,
+                hidden,
+                node.kernels[j],
+                node.biases[j],
+                clip=(center - 2.0, center + 2.0),
+                fixed=coefficient_range(center),
             )
         with builder.scope(f"{name}/product"):
             products.append(builder.apply(f"{name}*x", "multiply", sources[j % 2], coefficient))

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from small_micronet import images, randomized, small_micronet
 
+from micronet_keras.layers import DYShiftMax
 from micronet_keras.lower import Graph, lower
 from micronet_keras.lower.graph import Bound, Conv, DepthwiseConv, Gather, GlobalAveragePool, Input
 from micronet_keras.lower.tensorflow import run
@@ -34,6 +35,17 @@ def test_softmax_and_feature_taps_are_the_same():
     taps = [tap for name, tap in pyramid_outputs(model).items() if name in ("P2", "P3")]
     model = keras.Model(model.inputs, [*taps, *model.outputs])
     assert_same(model, lower(model, normalization=None), noise(2, 32, 32, 3))
+
+
+def test_coefficients_at_both_ends_are_the_same():
+    """As training makes them; int8 cannot reach the upper end, but float can."""
+    model = small_micronet()
+    for layer in model._flatten_layers():
+        if isinstance(layer, DYShiftMax):
+            kernel, _ = layer.coefficients.get_weights()
+            ends = np.where(np.arange(kernel.shape[1]) % 2, 9.0, -9.0)
+            layer.coefficients.set_weights([kernel, ends])
+    assert_same(model, lower(model, normalization=None), noise(2, 32, 32, 3), tolerance=1e-4)
 
 
 @pytest.mark.slow
