@@ -28,7 +28,7 @@ _OPTIONAL = {
         "the authors' checkpoints; Keras' torch backend",
         'pip install "micronet-keras[torch]"',
     ),
-    "jax": ("Keras' JAX backend", 'pip install "micronet-keras[jax]"'),
+    "jax": ("a backend of Keras", 'pip install "micronet-keras[jax]"'),
     "tensorboard": ("to look at a run's tensorboard/ folder", "pip install tensorboard"),
 }
 _HOST = {
