@@ -16,7 +16,6 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-
 from micronet_cli import script
 from micronet_cli.commands import COMMANDS, installed
 from micronet_mcu.boards.toolchain import PROGRAMS
@@ -25,8 +24,11 @@ from micronet_mcu.version import __version__
 
 # Distributions that are no requirement, what for, and how to get them.
 _OPTIONAL = {
-    "torch": ("the authors' checkpoints; Keras' torch backend", 'pip install "micronet-keras[torch]"'),
-    "jax": ("Keras' JAX backend", 'pip install "micronet-keras[jax]"'),
+    "torch": (
+        "the authors' checkpoints; Keras' torch backend",
+        'pip install "micronet-keras[torch]"',
+    ),
+    "jax": ("a backend of Keras", 'pip install "micronet-keras[jax]"'),
     "tensorboard": ("to look at a run's tensorboard/ folder", "pip install tensorboard"),
 }
 _HOST = {

@@ -62,9 +62,7 @@ _FORCE = flags.DEFINE_boolean(
 
 def main(argv: list[str]) -> None:
     given = named_model(argv, _MODEL.value, "MODEL.tflite or RUN")
-    output = beside(given, _OUTPUT.value, _PLATFORM.value, "")
-    if not output:
-        raise UserError("name the folder to write: --output=FOLDER")
+    output = beside(given, _OUTPUT.value, _PLATFORM.value)
     model = read_bytes(flatbuffer_of(given))
     labels = read_class_names(given)
     if _LABELS.value:

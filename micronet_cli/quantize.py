@@ -46,6 +46,7 @@ def main(argv: list[str]) -> None:
         raise UserError(str(error)) from error
     if _MODE.value == "ptq":
         config = dataclasses.replace(config, epochs=0)
+    check_writable(_OUT.value)
     out = Path(_OUT.value or Path(folder, f"{_MODE.value}.npz"))
     if not Path(folder).is_dir():
         raise UserError(f"{folder} is not the folder of a run; micronet train makes one")

@@ -47,11 +47,18 @@ def quantized_of(path: str) -> Path:
     return _file_of(path, _QUANTIZED, "quantize")
 
 
-def beside(path: str, given: str, name: str, otherwise: str) -> str:
-    """Where the result of a command goes: `given`, `name` in the run, or `otherwise`."""
-    if given:
-        return given
-    return str(Path(path, name)) if Path(path).is_dir() else otherwise
+def beside(path: str, given: str | None, name: str, otherwise: str | None = None) -> str:
+    """Where the result of a command goes: `given`, `name` in the run, or `otherwise`.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    if given is None and Path(path).is_dir():
+        return str(Path(path, name))
+    found = otherwise if given is None else given
+    if found is None:
+        raise UserError("name the folder to write: --output=FOLDER")
+    return found
 
 
 def read_class_names(path: str) -> list[str]:

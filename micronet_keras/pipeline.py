@@ -153,7 +153,7 @@ def _quantize(config: PipelineConfig, out: Path, file: Path) -> dict[str, Any]:
 def _convert(file: Path, out: Path) -> dict[str, Any]:
     with replacing_folder(out / "int8", CONVERTED, force=True) as folder:
         made = write_files(folder, QuantizedGraph.load(file))
-    return {"flash_bytes": len(made.flatbuffer), "tflm_arena_bytes": made.arena_bytes}
+    return {"flash_bytes": len(made.flatbuffer), "arena_bytes": made.arena_bytes}
 
 
 def _compile(flatbuffer: Path, folder: Path) -> dict[str, Any]:

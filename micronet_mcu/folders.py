@@ -141,14 +141,14 @@ def _foreign(path: str | os.PathLike, folder: Path, owner: Owner) -> list[str]:
         if marker["command"] == owner.command:
             return [name for name in there if name not in marker["files"]]
         raise UserError(
-            f"{path} was written by {marker['command']}, not by {owner.command}, so `force=True` does "
-            "not replace it; name another output"
+            f"{path} was written by {marker['command']}, not by {owner.command}, so "
+            "`force=True` does not replace it; name another output"
         )
     strange = [name for name in there if not any(_matches(name, p) for p in owner.known)]
     if strange:
         raise UserError(
-            f"{path} was not written by {owner.command} (it holds {strange[0]}), so `force=True` does "
-            "not replace it; name another output"
+            f"{path} was not written by {owner.command} (it holds {strange[0]}), so "
+            "`force=True` does not replace it; name another output"
         )
     return []
 

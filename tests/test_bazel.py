@@ -33,7 +33,7 @@ def test_every_target_loads(workspace):
     tflm = {
         f"//tflm:{n}" for n in ("detection", "firmware", "kernels", "keypoints", "ops", "runner")
     }
-    expected = {"//:micronet_keras", "//:micronet_mcu", *scripts, *tflm}
+    expected = {"//:micronet_cli", "//:micronet_keras", "//:micronet_mcu", *scripts, *tflm}
     assert expected <= set(done.stdout.split())
 
 

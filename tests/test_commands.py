@@ -1,4 +1,4 @@
-"""The commands that READMEs and helps show: each is one that the script takes."""
+"""The commands that READMEs and helps show: each is one that the command line takes."""
 
 import re
 import shlex
@@ -8,41 +8,49 @@ from absl import flags
 from paths import ROOT
 from script_runner import ScriptRunner
 
-SCRIPTS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
+from micronet_cli.commands import COMMANDS
+
+SCRIPTS = {path.stem for path in (ROOT / "scripts").glob("*.py")}
 PAGES = [
     *ROOT.glob("*.md"),
     *(ROOT / "docs").rglob("*.md"),
     *(ROOT / "distributions").glob("*/*.md"),
     *(ROOT / "tflm").rglob("*.md"),
-    *ROOT.glob("micronet_*/cli/*.py"),
+    *ROOT.glob("micronet_cli/*.py"),
 ]
+FORMS = r"(?:python scripts/\w+\.py|micronet [a-z-]+)(?!\S)"
 
 
 def shown(page):
-    """The words of every `python scripts/...` command: a line of its own, or in back quotes."""
+    """The words of every command: a line of its own, or in back quotes."""
     text = re.sub(r"\\+\n\s*", " ", page.read_text(encoding="utf-8"))
-    for line in re.findall(r"^\s+(python scripts/.*)$", text, re.MULTILINE):
+    for line in re.findall(rf"^\s+({FORMS}.*)$", text, re.MULTILINE):
         yield shlex.split(line.replace("\\\\", ""), comments=True)
-    for quoted in re.findall(r"`(python scripts/[^`]*)`", text):
+    for quoted in re.findall(rf"`({FORMS}[^`\n]*)`", text):
         yield shlex.split(quoted)
 
 
-COMMANDS = [
-    pytest.param(words[1:], id=f"{page.relative_to(ROOT)} {' '.join(words[1:])}"[:90])
+SHOWN = [
+    pytest.param(words, id=f"{page.relative_to(ROOT)} {' '.join(words)}"[:90])
     for page in sorted(PAGES)
     for words in shown(page)
 ]
 
 
-@pytest.mark.parametrize("words", COMMANDS)
-def test_the_script_takes_these_flags(words):
-    name = re.fullmatch(r"scripts/(\w+)\.py", words[0])[1]
-    assert name in SCRIPTS
-    runner = ScriptRunner(name)
+def file_of(words) -> str:
+    """The module of a shown command."""
+    if words[0] == "micronet":
+        return COMMANDS[words[1]].file
+    return re.fullmatch(r"scripts/(\w+)\.py", words[1])[1]
+
+
+@pytest.mark.parametrize("words", SHOWN)
+def test_the_command_takes_these_flags(words):
+    runner = ScriptRunner(file_of(words))
     try:
-        given = [word for word in words[1:] if word.startswith("--")]
+        given = [word for word in words[2:] if word.startswith("--")]
         unknown = [w for w in given if flag(w) not in set(flags.FLAGS) | {"help"}]
-        assert not unknown, f"{words[0]} does not take {unknown}"
+        assert not unknown, f"{words[:2]} does not take {unknown}"
     finally:
         runner.close()
 
@@ -52,6 +60,10 @@ def flag(word: str) -> str:
     return name if name in flags.FLAGS else name.removeprefix("no")
 
 
-def test_every_script_is_shown():
-    assert len(COMMANDS) > 30
-    assert {param.values[0][0] for param in COMMANDS} == {f"scripts/{name}.py" for name in SCRIPTS}
+def test_every_command_is_shown():
+    assert len(SHOWN) > 30
+    assert {file_of(param.values[0]) for param in SHOWN} == {c.file for c in COMMANDS.values()}
+
+
+def test_a_script_for_every_command():
+    assert {command.file for command in COMMANDS.values()} == SCRIPTS

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from paths import ROOT
 from tiny_tflite import small_micronet
 
+from micronet_cli.commands import COMMANDS
 from micronet_mcu.version import __version__
 
 HERE = Path(sysconfig.get_path("purelib"))
@@ -107,13 +108,16 @@ print([n for n in ("tensorflow", "keras", "micronet_keras") if importlib.util.fi
     assert version.startswith(f"{__version__} {mcu.packages}")
     assert there == "[]"
     (tmp_path / "model.tflite").write_bytes(small_micronet())
-    mcu.run("micronet-compile", "--model=model.tflite", "--out=c", cwd=tmp_path)
+    mcu.run("micronet", "compile", "model.tflite", "--out=c", cwd=tmp_path)
     run("gcc", "-std=c99", "-Wall", "-Werror", "-c", *(tmp_path / "c").glob("*.c"), cwd=tmp_path)
-    export = ("--platform=pico", "--model=model.tflite", "--output=pico")
-    mcu.run("micronet-export-firmware", *export, cwd=tmp_path)
+    export = ("--platform=pico", "model.tflite", "--output=pico")
+    mcu.run("micronet", "export", *export, cwd=tmp_path)
     assert (tmp_path / "pico" / "CMakeLists.txt").is_file()
-    for name in ("benchmark-mcu", "flash"):
-        assert "--" in mcu.run(f"micronet-{name}", "--help", cwd=tmp_path)
+    for name in ("benchmark", "flash"):
+        assert "usage: " in mcu.run("micronet", name, "--help", cwd=tmp_path)
+    listed, missing = mcu.run("micronet", cwd=tmp_path).split("After `pip install micronet-keras`")
+    assert "  compile " in listed and "  train " in missing
+    assert "micronet-keras is not installed" in mcu.run("micronet", "doctor", cwd=tmp_path)
 
 
 @pytest.mark.slow
@@ -127,9 +131,7 @@ print(micronet_keras.MicroNetM0(input_shape=(32, 32, 3), classes=3).output_shape
     place, shape = mcu.run("python", "-c", code, cwd=tmp_path).splitlines()[-2:]
     assert place.startswith(str(mcu.packages))
     assert shape == "(None, 3)"
-    commands = {path.name for path in (mcu.folder / "bin").glob("micronet-*")}
-    scripts = {
-        f"micronet-{path.stem.replace('_', '-')}" for path in (ROOT / "scripts").glob("*.py")
-    }
-    assert commands == scripts
-    assert "--dataset" in mcu.run("micronet-train", "--help", cwd=tmp_path)
+    assert [path.name for path in (mcu.folder / "bin").glob("micronet*")] == ["micronet"]
+    assert "After" not in mcu.run("micronet", cwd=tmp_path)
+    for command in COMMANDS:
+        assert "flags, and" in mcu.run("micronet", command, "--help", cwd=tmp_path)

@@ -98,7 +98,7 @@ def restore(variables: list[keras.Variable], arrays: list[np.ndarray], path: Pat
     shapes = [tuple(variable.shape) for variable in variables]
     numbers = all(array.dtype.kind in "biuf" for array in arrays)
     if not numbers or shapes != [array.shape for array in arrays]:
-        raise UserError(f"{path} belongs to another model; name another output or give `force=True`")
+        raise UserError(f"{path} is of another model; name another output or give `force=True`")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 

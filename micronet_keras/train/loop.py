@@ -107,7 +107,7 @@ def run_training(
         arrays, history = checkpoint.read_checkpoint(run.last)
         checkpoint.restore(variables, arrays, run.last)
         if len(history) > config.epochs or any(monitor not in row for row in history):
-            raise UserError(f"{run.last} holds the history of another run; `force=True` starts anew")
+            raise UserError(f"{run.last} has the history of another run; `force=True` starts anew")
     first_epoch = len(history)
     if first_epoch == config.epochs:
         return history

@@ -123,7 +123,9 @@ class RunFolder:
         try:
             model.load_weights(self.best)
         except Exception as error:  # Of every kind, for a missing or damaged file.
-            raise UserError(f"{self.best} is missing or damaged; `force=True` starts anew") from error
+            raise UserError(
+                f"{self.best} is missing or damaged; `force=True` starts anew"
+            ) from error
 
     def _is_ours(self) -> bool:
         """A run wrote this folder: the marker says so, or, before there were markers, a

@@ -43,7 +43,7 @@ def test_what_is_saved_is_read(model, tmp_path):
 )
 def test_a_wrong_history_is_refused(model, tmp_path, history):
     path = saved(tmp_path / "last.keras", model, history)
-    with pytest.raises(UserError, match="last.keras is not a checkpoint .*`force=True` starts anew"):
+    with pytest.raises(UserError, match="last.keras is not a checkpoint .*`force=True` starts"):
         checkpoint.read_checkpoint(path)
 
 

@@ -103,7 +103,7 @@ def test_runs_from_before_there_were_markers_go_on(started):
 def test_unreadable_settings_and_summaries_are_refused(started, content):
     started.config.write_text(content)
     started.summary.write_text(content)
-    with pytest.raises(UserError, match=r"config.json is not the settings .*`force=True` starts anew"):
+    with pytest.raises(UserError, match=r"config.json is not the settings .*`force=True` starts"):
         started.open(SETTINGS)
     with pytest.raises(UserError, match=r"summary.json is not the summary .*remove it"):
         started.read_summary()
