@@ -23,19 +23,24 @@ def code(name):
 
 def run(name, **settings):
     """Runs the cells with other settings; what the last expression of each shows."""
+    names, values = ", ".join(settings), ", ".join(map(str, settings.values()))
     namespace, shown = {}, []
-    names = ", ".join(settings)
-    values = ", ".join(map(str, settings.values()))
-    for cell in code(name):
-        cell = re.sub(rf"^{names} = .*$", f"{names} = {values}", cell, flags=re.MULTILINE)
-        *statements, last = ast.parse(cell).body
-        exec(compile(ast.Module(statements, []), name, "exec"), namespace)
-        if isinstance(last, ast.Expr):
-            shown.append(eval(compile(ast.Expression(last.value), name, "eval"), namespace))
-        else:
-            exec(compile(ast.Module([last], []), name, "exec"), namespace)
+    *trainings, looking = code(name)
+    with eagerly():
+        for cell in trainings:
+            cell = re.sub(rf"^{names} = .*$", f"{names} = {values}", cell, flags=re.MULTILINE)
+            shown += run_cell(cell, namespace)
     assert namespace["SIZE"] == settings["SIZE"]
-    return shown
+    return [*shown, *run_cell(looking, namespace)]
+
+
+def run_cell(cell, namespace):
+    *statements, last = ast.parse(cell).body
+    exec(compile(ast.Module(statements, []), "cell", "exec"), namespace)
+    if isinstance(last, ast.Expr):
+        return [eval(compile(ast.Expression(last.value), "cell", "eval"), namespace)]
+    exec(compile(ast.Module([last], []), "cell", "exec"), namespace)
+    return []
 
 
 @pytest.mark.parametrize("name", ["quickstart.ipynb", "detection.ipynb"])
@@ -51,8 +56,7 @@ def test_quickstart(tmp_path, monkeypatch):
     optional.require("arm-none-eabi-gcc", "qemu-system-arm")
     monkeypatch.chdir(tmp_path)
     picture_folders.red_and_green(tmp_path / "photos")
-    with eagerly():
-        source, *_, report, profile = run("quickstart.ipynb", SIZE=32, EPOCHS=1)
+    source, *_, report, profile = run("quickstart.ipynb", SIZE=32, EPOCHS=1)
     assert source.class_names == list(report.quantized.class_names) == ["green", "red"]
     assert report.cost.instructions > 100_000 and "does it fit?" in report._repr_html_()
     assert (tmp_path / "out" / "board" / "c" / "model.c").exists()
@@ -80,8 +84,7 @@ def scenes(folder):
 def test_detection(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scenes(tmp_path / "scenes")
-    with eagerly():
-        source, result, report, page = run("detection.ipynb", SIZE=64, EPOCHS=1, BATCH=4)
+    source, result, report, page = run("detection.ipynb", SIZE=64, EPOCHS=1, BATCH=4)
     assert source.splits == {"train": 8, "validation": 4, "test": 4}
     assert "test_AP" in result.summary
     assert (tmp_path / "out" / "board" / "model_detector.h").exists()
