@@ -23,7 +23,7 @@ from micronet_keras.data import Source
 from micronet_keras.lower import lower
 from micronet_keras.models import profile
 from micronet_keras.quantize import debug_quantization
-from micronet_keras.quantize.calibrate import few_of
+from micronet_keras.quantize.quantize import NORMALIZATION, calibration_images
 from micronet_keras.tasks import CLASSIFICATION, TASKS
 from micronet_keras.tasks.figures import confusion_matrix
 from micronet_keras.tasks.task import Measured, Runner, Task
@@ -39,6 +39,8 @@ from micronet_mcu.to_tflm.interpreter import Interpreter
 
 # Pictures on the page, and how wide the largest are drawn.
 _SAMPLES, _MISTAKES, _SIDE = 12, 24, 128
+# Images on which tensors are compared.
+_COMPARED = 8
 # More classes than this make no readable matrix.
 _MOST_CLASSES = 30
 _MOST_PAIRS = 20
@@ -64,7 +66,7 @@ thead th { background: var(--soft); }
 .pictures figure { margin: 0; font-size: 0.85rem; }
 .pictures img { width: 100%; image-rendering: pixelated; border-radius: 4px; display: block; }
 .wrong img { outline: 3px solid #cf222e; } .right img { outline: 3px solid #1a7f37; }
-svg { max-width: 100%; height: auto; } svg text { fill: currentColor; }
+svg { width: 100%; min-width: 38rem; height: auto; fill: currentColor; }
 .plain { background: white; max-width: 100%; border-radius: 4px; }
 pre { background: var(--soft); padding: 0.8rem; overflow-x: auto; border-radius: 4px; }
 .note { opacity: 0.75; }
@@ -124,7 +126,7 @@ def report(
     parts = [_curves(run), *_answers(run, model, forms, data, raw, limit)]
     parts.append(("Profile", _details("each layer", profile(model))))
     if raw is not None:
-        parts += [_noise(model, raw, data), *_plain_c(raw, board)]
+        parts += [_noise(run, model, raw, data), *_plain_c(raw, board)]
     parts.append(("How it was made", _commands(run, None if raw is None else os.fspath(name))))
     title = f"{model.name} on {run.dataset}"
     with replacing(target) as temporary:
@@ -137,7 +139,7 @@ _Part = tuple[str, str]
 
 def _page(title: str, run: Run, parts: list[_Part]) -> str:
     anchors = {name: re.sub(r"\W+", "-", name.lower()) for name, _ in parts}
-    links = "".join(f'<a href="#{anchors[name]}">{html.escape(name)}</a>' for name, _ in parts)
+    links = " ".join(f'<a href="#{anchors[name]}">{html.escape(name)}</a>' for name, _ in parts)
     sections = "".join(
         f'<section><h2 id="{anchors[name]}">{html.escape(name)}</h2>{body}</section>'
         for name, body in parts
@@ -283,9 +285,10 @@ def _mistakes(
     ]
 
 
-def _noise(model: Any, raw: bytes, source: Source) -> _Part:
-    images = few_of(source, lower(model))
-    found = debug_quantization(model, raw, images)
+def _noise(run: Run, model: Any, raw: bytes, source: Source) -> _Part:
+    graph = lower(model, NORMALIZATION[run.config.training.preprocessing])
+    images = calibration_images(run.task, source, run.config, _COMPARED)
+    found = debug_quantization(graph, raw, images, _COMPARED)
     return "What int8 costs", f"{_svg(found.plot())}{_details('tensors', found)}"
 
 
@@ -354,11 +357,11 @@ def _wide(table: Table) -> str:
 def _svg(figure: Figure) -> str:
     """The figure in the page itself, black being the text's colour, light or dark."""
     text = io.StringIO()
-    figure.savefig(text, format="svg", transparent=True)
+    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"fill: #ffffff(; opacity: 0\.8)?", "fill: none", svg)
-    return svg.replace("#000000", "currentColor")
+    return f'<div class="wide">{svg.replace("#000000", "currentColor")}</div>'
 
 
 def _png(figure: Figure) -> str:

@@ -63,10 +63,8 @@ class Table:
 
         caption = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
         body = "".join(f"<tr>{row('td', map(_text, cells))}</tr>" for cells in self.rows)
-        return (
-            f"<table>{caption}<thead><tr>{row('th', self.head)}</tr></thead>"
-            f"<tbody>{body}</tbody></table>"
-        )
+        head = f"<thead><tr>{row('th', self.head)}</tr></thead>" if any(self.head) else ""
+        return f"<table>{caption}{head}<tbody>{body}</tbody></table>"
 
     def csv(self) -> str:
         """As text with commas, numbers as they are."""

@@ -103,6 +103,8 @@ class TrainConfig:
 def replace(config: Config, **values: Any) -> Config:
     """A changed copy of a task's configuration; fields of `training` are named like its own.
 
+    With fewer epochs than the warm-up takes it is shortened, unless it is given, too.
+
     Raises:
         ValueError: a value is out of its range.
         TypeError: there is no such field.
@@ -117,6 +119,9 @@ def replace(config: Config, **values: Any) -> Config:
     own = {field.name for field in dataclasses.fields(config)}
     training = {name: value for name, value in values.items() if name not in own}
     changed = {name: value for name, value in values.items() if name in own}
+    if "epochs" in training and "warmup_epochs" not in training:
+        longest = max(training["epochs"] - 1, 0)
+        training["warmup_epochs"] = min(config.training.warmup_epochs, longest)
     return dataclasses.replace(
         config, training=dataclasses.replace(config.training, **training), **changed
     )

@@ -10,13 +10,12 @@ import doctest
 import importlib
 import io
 import re
-import warnings
 from pathlib import Path
 
 import example_names
 import optional
 import pytest
-import tensorflow as tf
+from eager import eagerly
 from paths import ROOT
 
 # Why an example is not run: it needs what no machine of the tests has, or takes too long.
@@ -37,6 +36,8 @@ SLOW = {
     "micronet_keras.deploy.write_files",
     "micronet_keras.quantize.qat.quantize_aware",
     "micronet_keras.quantize.quantize.quantize",
+    "micronet_keras.quantize.debug.debug_quantization",
+    "micronet_keras.report.report",
     "micronet_keras.tasks.transfer.transfer_weights",
     "micronet_keras.train.run.read_run",
     "micronet_keras.train.train.train",
@@ -122,18 +123,6 @@ def test_docstring(name, module, text, here):
     assert "+SKIP" not in text
     if runner.failures:
         pytest.fail(report.getvalue(), pytrace=False)
-
-
-@contextlib.contextmanager
-def eagerly():
-    """To make the graph of a MicroNet takes longer than the few steps of an example."""
-    tf.config.run_functions_eagerly(True)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*does not apply to tf.data functions")
-            yield
-    finally:
-        tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.parametrize(

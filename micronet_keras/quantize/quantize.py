@@ -27,7 +27,7 @@ from micronet_settings.training import replace
 
 # What the model takes, see `TrainConfig.preprocessing`, as `lower` calls it; the int8 input is
 # pixel - 128 in either case.
-_NORMALIZATION = {"imagenet": "imagenet", "none": "pixels"}
+NORMALIZATION = {"imagenet": "imagenet", "none": "pixels"}
 
 
 def quantize(
@@ -69,7 +69,7 @@ def quantize(
     settings = _fine_tuning(run, config)
     task.check(model, source, settings)
     try:
-        graph = lower(model, normalization=_NORMALIZATION[settings.training.preprocessing])
+        graph = lower(model, normalization=NORMALIZATION[settings.training.preprocessing])
     except ValueError as error:
         raise UserError(f"{run.folder.best} cannot be quantized: {error}") from error
     images = calibration_images(task, source, settings, config.calibration_images)
