@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from micronet_mcu.graph.program import Call, Step
 from micronet_mcu.graph.value import Value
+from micronet_mcu.tflite.model import State
 
 
 class Unsupported(Exception):
@@ -92,6 +93,9 @@ class Foreign(Node):
 class Graph:
     """Nodes in a runnable order, from the inputs to the outputs; `name` is for messages.
 
+    A graph that keeps something from run to run has it among its inputs and its outputs: the last
+    ones of each, in the order of `states`.
+
     Example:
 
     >>> x = Value("x", (1, 4), 0.1, 0)
@@ -105,6 +109,7 @@ class Graph:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     name: str = "model"
+    states: tuple[State, ...] = ()
 
     def consumers(self, value: Value) -> list[Node]:
         """The nodes that read a value or a view of it."""
@@ -150,4 +155,5 @@ class Graph:
                 inputs = tuple(map(read, node.inputs))
                 same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
                 changed.append(node if same else replace(node, inputs=inputs))
-        return Graph(tuple(changed), self.inputs, tuple(map(read, self.outputs)), self.name)
+        outputs = tuple(map(read, self.outputs))
+        return replace(self, nodes=tuple(changed), outputs=outputs)

@@ -65,9 +65,27 @@ class Operator:
 
 
 @dataclass(frozen=True, eq=False)
+class State:
+    """What a model keeps from one run to the next (a resource variable).
+
+    Attributes:
+        name: the variable's.
+        before: the tensor that holds what was kept when a run begins.
+        after: the tensor that is kept when it ends.
+        initial: what the first run finds, in the tensors' shape.
+    """
+
+    name: str
+    before: int
+    after: int
+    initial: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Model:
     """A model with one subgraph; `operators` are in an order that can be run; `name` is that of
-    its file, for messages."""
+    its file, for messages. What it keeps from run to run is in `states`, which stand in the place
+    of the operators that read and assign variables."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -77,6 +95,7 @@ class Model:
     nbytes: int
     raw: bytes = field(repr=False)
     name: str = "model"
+    states: tuple[State, ...] = ()
 
     def shapes(self, operator: Operator) -> str:
         """The operator for an error message: name, index, shapes in and out."""
