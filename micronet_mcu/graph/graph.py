@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from micronet_mcu.graph.program import Call, Step
 from micronet_mcu.graph.value import Value
 from micronet_mcu.shown import Shown, size_text, some_of
+from micronet_mcu.tflite.model import State
 
 
 class Unsupported(Exception):
@@ -93,6 +94,9 @@ class Foreign(Node):
 class Graph(Shown):
     """Nodes in a runnable order, from the inputs to the outputs; `name` is for messages.
 
+    A graph that keeps something from run to run has it among its inputs and its outputs: the last
+    ones of each, in the order of `states`.
+
     Example:
 
     >>> x = Value("x", (1, 4), 0.1, 0)
@@ -106,6 +110,7 @@ class Graph(Shown):
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     name: str = "model"
+    states: tuple[State, ...] = ()
 
     def facts(self) -> list[tuple[str, str]]:
         return [
@@ -159,4 +164,5 @@ class Graph(Shown):
                 inputs = tuple(map(read, node.inputs))
                 same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
                 changed.append(node if same else replace(node, inputs=inputs))
-        return Graph(tuple(changed), self.inputs, tuple(map(read, self.outputs)), self.name)
+        outputs = tuple(map(read, self.outputs))
+        return replace(self, nodes=tuple(changed), outputs=outputs)

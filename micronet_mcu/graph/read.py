@@ -109,7 +109,7 @@ def graph_of(model: Model) -> Graph:
         unknown = any(operator.name not in COMPILED for operator in _needed(model))
         known = [f"supported are {', '.join(COMPILED)}"] if unknown else []
         raise UserError(obstacles.message(known))
-    return Graph(tuple(nodes), inputs, outputs, model.name)
+    return Graph(tuple(nodes), inputs, outputs, model.name, model.states)
 
 
 def _add_kernels(obstacles: Obstacles, nodes: list[Node]) -> None:
@@ -123,7 +123,13 @@ def _add_kernels(obstacles: Obstacles, nodes: list[Node]) -> None:
 
 
 def partial_graph_of(model: Model) -> Graph:
-    """The graph of any model: what cannot be compiled becomes a `Foreign` node."""
+    """The graph of any model: what cannot be compiled becomes a `Foreign` node.
+
+    Raises:
+        UserError: it keeps something from run to run.
+    """
+    if model.states:
+        raise UserError(f"{model.name}: recurrent state is supported by compiled C only")
     values: dict[int, Value] = {}
     nodes: list[Node] = []
     for operator in model.operators:
@@ -150,7 +156,7 @@ def _nodes(model: Model, operator: Operator, values: dict[int, Value]) -> tuple[
 
 def _needed(model: Model) -> list[Operator]:
     """The operators whose results are read: what only computes shapes, which are known, is not."""
-    needed, found = set(model.outputs), []
+    needed, found = {*model.outputs, *(state.after for state in model.states)}, []
     for operator in reversed(model.operators):
         if needed.isdisjoint(operator.outputs):
             continue
@@ -162,6 +168,8 @@ def _needed(model: Model) -> list[Operator]:
 
 
 def _ends(model: Model, values: dict[int, Value]) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
-    """The values of the model's inputs and outputs."""
-    inputs = tuple(value_of(model.tensors[i], values) for i in model.inputs)
-    return inputs, tuple(value_of(model.tensors[i], values) for i in model.outputs)
+    """The values of the model's inputs and outputs, and behind them of its states."""
+    inputs = [*model.inputs, *(state.before for state in model.states)]
+    outputs = [*model.outputs, *(state.after for state in model.states)]
+    return (tuple(value_of(model.tensors[i], values) for i in inputs),
+            tuple(value_of(model.tensors[i], values) for i in outputs))  # fmt: skip

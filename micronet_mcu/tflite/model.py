@@ -67,10 +67,28 @@ class Operator:
         return self.custom_name or self.name
 
 
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a model keeps from one run to the next (a resource variable).
+
+    Attributes:
+        name: the variable's.
+        before: the tensor that holds what was kept when a run begins.
+        after: the tensor that is kept when it ends.
+        initial: what the first run finds, in the tensors' shape.
+    """
+
+    name: str
+    before: int
+    after: int
+    initial: np.ndarray
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Model(Shown):
     """A model with one subgraph; `operators` are in an order that can be run; `name` is that of
-    its file, for messages."""
+    its file, for messages. What it keeps from run to run is in `states`, which stand in the place
+    of the operators that read and assign variables."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -80,6 +98,7 @@ class Model(Shown):
     nbytes: int
     raw: bytes
     name: str = "model"
+    states: tuple[State, ...] = ()
 
     def facts(self) -> list[tuple[str, str]]:
         def ends(indices: tuple[int, ...]) -> str:

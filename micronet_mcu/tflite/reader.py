@@ -21,6 +21,7 @@ from tflite_micro.tensorflow.lite.micro.python import schema_py_generated as sch
 
 from micronet_mcu.errors import UserError
 from micronet_mcu.tflite.model import Model, Operator, Tensor
+from micronet_mcu.tflite.states import Misuse, initial_values, states_of
 
 _IDENTIFIER = b"TFL3"
 _SCHEMA_VERSION = 3
@@ -32,11 +33,10 @@ _BYTES = (bytes, bytearray, memoryview)
 # Metadata by which a file steers the interpreter's memory or decoding; a hostile one is dangerous.
 _UNSAFE_METADATA = {"OfflineMemoryAllocation", "COMPRESSION_METADATA"}
 
-# Operators that remember something from one run to the next.
+# Operators that remember something from one run to the next, and are not taken.
 _STATE = {
-    "ASSIGN_VARIABLE", "BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN", "CALL_ONCE",
-    "LSTM", "READ_VARIABLE", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM",
-    "UNIDIRECTIONAL_SEQUENCE_RNN", "VAR_HANDLE",
+    "BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN", "SVDF",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN",
 }  # fmt: skip
 
 _DTYPES = {
@@ -45,6 +45,7 @@ _DTYPES = {
         ("FLOAT32", "<f4"), ("FLOAT16", "<f2"), ("FLOAT64", "<f8"), ("BOOL", "?"),
         ("INT8", "i1"), ("INT16", "<i2"), ("INT32", "<i4"), ("INT64", "<i8"),
         ("UINT8", "u1"), ("UINT16", "<u2"), ("UINT32", "<u4"), ("UINT64", "<u8"),
+        ("RESOURCE", "V4"),
     ]
 }  # fmt: skip
 
@@ -204,37 +205,70 @@ class _Reader:
         codes = [
             self.operator_code(c) for c in self.tables(root, "OperatorCodes", "the operator codes")
         ]
-        beyond = [f"{root.SubgraphsLength()} subgraphs"] if root.SubgraphsLength() > 1 else []
         state = sorted({name for name, _ in codes} & _STATE)
+        several = root.SubgraphsLength() > 1 and "CALL_ONCE" not in {name for name, _ in codes}
+        beyond = [f"{root.SubgraphsLength()} subgraphs"] if several else []
         if state:
             beyond.insert(0, f"recurrent state ({', '.join(state)})")
         if beyond:
             raise _Beyond(" and ".join(beyond))
         graph = root.Subgraphs(0)
-        tensors = tuple(
-            self.tensor(i, t, buffers)
-            for i, t in enumerate(self.tables(graph, "Tensors", "the list of tensors"))
-        )
+        tensors, operators = self.subgraph(graph, codes, buffers)
         if self.variables:
             raise _Beyond(f"recurrent state ({self.variables} variable tensors)")
-        operators = tuple(
-            self.operator(i, o, codes, len(tensors))
-            for i, o in enumerate(self.tables(graph, "Operators", "the list of operators"))
-        )
+        outputs = self.indices(graph, "Outputs", len(tensors), "the model")
+        initial = self.initial(root, operators, codes, buffers)
+        try:
+            operators, outputs, states = states_of(tensors, operators, outputs, initial)
+        except Misuse as problem:
+            raise _Beyond(f"recurrent state ({problem})") from None
         model = Model(
             tensors,
             operators,
             self.indices(graph, "Inputs", len(tensors), "the model"),
-            self.indices(graph, "Outputs", len(tensors), "the model"),
+            outputs,
             description,
             len(self.raw),
             self.raw,
             self.name,
+            states,
         )
         # The interpreter's wrapper unpacks all there is, also what is of no use here.
         schema.ModelT.InitFromObj(root)
         _check_order(model)
         return model
+
+    def subgraph(
+        self, graph: Any, codes: list[tuple[str, str | None]], buffers: list[np.ndarray]
+    ) -> tuple[tuple[Tensor, ...], tuple[Operator, ...]]:
+        tensors = tuple(
+            self.tensor(i, t, buffers)
+            for i, t in enumerate(self.tables(graph, "Tensors", "the list of tensors"))
+        )
+        operators = tuple(
+            self.operator(i, o, codes, len(tensors))
+            for i, o in enumerate(self.tables(graph, "Operators", "the list of operators"))
+        )
+        return tensors, operators
+
+    def initial(
+        self, root: Any, operators: tuple[Operator, ...], codes: list[tuple[str, str | None]],
+        buffers: list[np.ndarray],
+    ) -> dict[str, np.ndarray]:  # fmt: skip
+        """The initial values of variables, by name."""
+        called = {o.options.get("init_subgraph_index") for o in operators if o.name == "CALL_ONCE"}
+        if called != set(range(1, root.SubgraphsLength())):
+            raise _Beyond(f"{root.SubgraphsLength()} subgraphs, not each of which is called once")
+        found: dict[str, np.ndarray] = {}
+        for index in sorted(called):
+            graph = root.Subgraphs(index)
+            try:
+                found |= initial_values(*self.subgraph(graph, codes, buffers))
+            except Misuse as problem:
+                raise _Beyond(f"recurrent state ({problem})") from None
+            self.numbers(graph, "Inputs", "the inputs of a subgraph")
+            self.numbers(graph, "Outputs", "the outputs of a subgraph")
+        return found
 
     def buffer(self, entry: Any) -> np.ndarray:
         if entry.Offset() > 1 or entry.Size() > 1:
@@ -300,6 +334,8 @@ class _Reader:
                 value = _ENUMERATED_OPTIONS[key][value]
             elif isinstance(value, np.ndarray):
                 self.charge(value.nbytes, f"{key} of {what}")
+            elif isinstance(value, bytes):
+                self.charge(len(value), f"{key} of {what}")
             options[key] = value
         return options
 
@@ -380,7 +416,7 @@ def _check_order(model: Model) -> None:
     ready = {t.index for t in model.tensors if t.data is not None}
     if ready & set(model.inputs):
         raise _Corrupt("an input of the model is a constant")
-    ready |= set(model.inputs)
+    ready |= set(model.inputs) | {state.before for state in model.states}
     for operator in model.operators:
         what = model.shapes(operator)
         unknown = [i for i in operator.inputs if i >= 0 and i not in ready]
@@ -392,7 +428,7 @@ def _check_order(model: Model) -> None:
             if output in ready:
                 raise _Corrupt(f"{what} writes tensor {output}, which has a value already")
             ready.add(output)
-    if not set(model.outputs) <= ready:
+    if not {*model.outputs, *(state.after for state in model.states)} <= ready:
         raise _Corrupt("an output of the model is never written")
     if not set(model.outputs) <= {i for operator in model.operators for i in operator.outputs}:
         raise _Corrupt("an output of the model is no result of an operator")

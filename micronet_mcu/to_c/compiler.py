@@ -20,7 +20,7 @@ from micronet_mcu.tflite.model import Model
 from micronet_mcu.to_c import emit, host
 from micronet_mcu.to_c.memory import plan_arena
 from micronet_mcu.to_c.picture import draw_plan
-from micronet_mcu.to_c.program import Program, ends_of
+from micronet_mcu.to_c.program import Program, ends_of, kept_of
 from micronet_mcu.to_c.report import plan_text
 
 # The names of models are not known here; what has no marker is from before there were others.
@@ -114,9 +114,10 @@ def plan(
     inner = passes.FUSING if fuse else passes.EXACT
     graph = passes.run(graph_of(model), (*ends, *inner))
     steps, arena = plan_arena(graph, steps_of(graph))
-    inputs = ends_of(graph, "input", graph.inputs)
-    outputs = ends_of(graph, "output", graph.outputs)
-    return Program(origin, inputs, outputs, steps, arena)
+    kept = kept_of(graph)
+    inputs = ends_of(graph, "input", graph.inputs[: len(graph.inputs) - len(kept)])
+    outputs = ends_of(graph, "output", graph.outputs[: len(graph.outputs) - len(kept)])
+    return Program(origin, inputs, outputs, steps, arena, kept)
 
 
 def _write(program: Program, folder: Path, name: str) -> emit.Source:

@@ -12,7 +12,7 @@ from micronet_mcu.graph.kernels import Kernel
 from micronet_mcu.graph.program import Array, Params, Pointers, Ref, Room, Step
 from micronet_mcu.graph.value import Value
 from micronet_mcu.to_c.constants import Constants, weights_header, weights_source
-from micronet_mcu.to_c.program import End, Program
+from micronet_mcu.to_c.program import End, Kept, Program
 
 _RUNS = """\
 Runs the network once. Inputs are copied into the arena unless the argument is NULL (the input is
@@ -55,6 +55,9 @@ def source(program: Program, name: str, expected: np.ndarray | None) -> Source:
         step_constants.append(constants.names[before:])
     for end, answer in zip(program.outputs, _answers(program, expected), strict=True):
         constants.array(Array(end.ctype, answer), f"selftest_{end.name}")
+    for one in program.kept:
+        if not _is_even(one):
+            constants.array(Array("int8_t", one.initial), f"initial_{one.name}")
     scratches = [step.call.scratch for step in program.steps if step.call.scratch]
     origin = program.origin
     files = {
@@ -138,7 +141,7 @@ extern "C" {{
  * was compiled. Returns 0 if all agree, else 1 + the index of the first output that differs, or -1
  * if the network did not run. */
 int {name}_selftest(void);
-
+{_reset_declaration(program, name)}
 #ifdef __cplusplus
 }}
 #endif
@@ -211,8 +214,10 @@ class Places:
         self.identifiers = program.identifiers()
         self._arena, steps = program.arena, program.steps
         scratch = [i for i, step in enumerate(steps) if step.scratch_bytes]
-        values = [end.value for end in program.inputs] + [step.output for step in steps]
-        named = [end.name for end in program.inputs] + self.identifiers
+        values = [end.value for end in program.inputs] + [one.before for one in program.kept]
+        named = [end.name for end in program.inputs] + [f"{k.name} before" for k in program.kept]
+        values += [step.output for step in steps]
+        named += self.identifiers
         named += [f"{self.identifiers[i]} scratch" for i in scratch]
         names = [text.upper() for text in csource.unique_identifiers(named)]
         self._values = {id(v.root): (n, v) for v, n in zip(values, names, strict=False)}
@@ -338,11 +343,11 @@ static union {{
 #define AT(layer) (arena.bytes + AT_##layer)
 
 {functions}
-
+{_state(program, name)}
 {_wrapped(_invoke(program, name) + " {", indent=0)}
-{declared}{copied}
+{declared}{copied}{_kept(program, name, places, True)}
 {body}
-  {upper}_STEP({len(program.steps)});
+  {upper}_STEP({len(program.steps)});{_kept(program, name, places, False)}
 {given}
   return {result};
 }}
@@ -352,6 +357,58 @@ int {name}_selftest(void) {{
   return 0;
 }}
 """
+
+
+def _is_even(one: Kept) -> bool:
+    """Whether it begins with the same value everywhere."""
+    return bool((one.initial == one.initial[0]).all())
+
+
+def _reset_declaration(program: Program, name: str) -> str:
+    if not program.kept:
+        return ""
+    return f"""
+/* The network keeps {program.kept_bytes} bytes from run to run, beside the arena: it forgets them,
+ * and begins as at first. The self-test does so, too. */
+void {name}_reset(void);
+"""
+
+
+def _state(program: Program, name: str) -> str:
+    """C for what is kept from run to run, and the function that resets it."""
+    if not program.kept:
+        return ""
+    members = "\n".join(f"  int8_t {one.name}[{one.before.nbytes}];" for one in program.kept)
+    resets = "\n".join(_reset(one, name) for one in program.kept)
+    return f"""
+/* From run to run. */
+static struct {{
+{members}
+}} kept;
+static int has_begun;
+
+void {name}_reset(void) {{
+{resets}
+  has_begun = 1;
+}}
+"""
+
+
+def _reset(one: Kept, name: str) -> str:
+    kept = f"kept.{one.name}"
+    if _is_even(one):
+        return f"  memset({kept}, {csource.integer(int(one.initial[0]))}, sizeof {kept});"
+    return f"  memcpy({kept}, {name}_initial_{one.name}, sizeof {kept});"
+
+
+def _kept(program: Program, name: str, places: Places, begins: bool) -> str:
+    """C that takes what is kept into the arena, or out of it."""
+    lines = [f"  if (!has_begun) {name}_reset();"] if program.kept and begins else []
+    for one in program.kept:
+        kept, place = f"kept.{one.name}", places.value(one.before if begins else one.after)
+        to, source = (place, kept) if begins else (kept, place)
+        lines.append(f"  memcpy({to}, {source}, sizeof {kept});")
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _accessor(end: End, is_input: bool, place: str, name: str) -> str:
@@ -372,6 +429,8 @@ def _copy(end: End, is_input: bool, name: str) -> str:
 
 def _selftest(program: Program, name: str) -> str:
     lines = ["  uint32_t noise = 1;"]
+    reset = [f"  {name}_reset();"] if program.kept else []
+    lines += reset
     for end in program.inputs:
         lines += [
             f"  {end.ctype} *{end.short} = {name}_{end.name}();",
@@ -381,6 +440,7 @@ def _selftest(program: Program, name: str) -> str:
             "  }",
         ]
     lines.append(f"  if ({name}_invoke({program.no_arguments}) != 0) return -1;")
+    lines += reset
     before = 1
     for end in program.outputs:
         found, expected = f"{name}_{end.name}()[i]", f"{name}_selftest_{end.name}[i]"

@@ -23,6 +23,8 @@ _TRIES = 1500
 # Rows of a band: the arena is as small as it gets with the fewest, and then the bands are made as
 # large as it has room for.
 _FEWEST_ROWS, _MORE_ROWS = 4, (32, 16, 8)
+# Bands take a few more instructions: they are made where they save a tenth of the arena.
+_WORTH_BANDS = 0.9
 
 # (output, input) -> bytes, see `plan_offsets`.
 Lags = dict[tuple[int, int], int]
@@ -119,11 +121,11 @@ def plan_arena(graph: Graph, steps: list[Step]) -> tuple[list[Step], Arena]:
 
 
 def _in_bands(graph: Graph, steps: list[Step]) -> list[Step]:
-    """Convolutions in bands of rows, if the arena is smaller so; those that need not be are not."""
+    """Convolutions in bands of rows where the arena needs it to be much smaller."""
     size = _lay_out(graph, steps).plan.size
     choices = [steps, *(_banded(steps, rows) for rows in (*_MORE_ROWS, _FEWEST_ROWS))]
     smallest = _lay_out(graph, choices[-1]).plan.size
-    if smallest >= size:
+    if smallest > _WORTH_BANDS * size:
         return steps
     needed = [_needed(graph, choice) for choice in choices]
     for share in (1.0, 0.95, 0.9, 0.8):

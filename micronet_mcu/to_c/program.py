@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from micronet_mcu.csource import unique_identifiers
 from micronet_mcu.graph.graph import Graph
 from micronet_mcu.graph.program import Step
@@ -13,7 +15,7 @@ from micronet_mcu.to_c.memory import Arena
 
 # What follows the prefix in names that every compiled model, or its firmware, has.
 RESERVED = ("input", "output", "invoke", "selftest", "selftest_output", "data", "labels",
-            "test_input", "test_output")  # fmt: skip
+            "reset", "test_input", "test_output")  # fmt: skip
 
 
 C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "float32": "float"}
@@ -44,6 +46,22 @@ class End:
         return self.name.replace("put", "", 1)
 
 
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What is kept from one run to the next.
+
+    Attributes:
+        name: what C calls it.
+        before, after: what a run begins with, and what it leaves.
+        initial: int8, what the first run begins with.
+    """
+
+    name: str
+    before: Value
+    after: Value
+    initial: np.ndarray
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Program(Shown):
     """Steps and their places in the arena.
@@ -53,6 +71,7 @@ class Program(Shown):
         inputs, outputs: of the network.
         steps: in the order in which they run.
         arena: where every activation lies.
+        kept: what lies outside of it, from run to run.
     """
 
     origin: str
@@ -60,6 +79,12 @@ class Program(Shown):
     outputs: tuple[End, ...]
     steps: list[Step]
     arena: Arena
+    kept: tuple[Kept, ...] = ()
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of SRAM, beside the arena."""
+        return sum(one.before.nbytes for one in self.kept)
 
     def facts(self) -> list[tuple[str, str]]:
         macs = sum(step.macs for step in self.steps)
@@ -99,6 +124,20 @@ def ends_of(graph: Graph, what: str, values: Sequence[Value]) -> tuple[End, ...]
     return tuple(
         End(name, value, _quantization(graph, value))
         for name, value in zip(names, values, strict=True)
+    )
+
+
+def kept_of(graph: Graph) -> tuple[Kept, ...]:
+    """What a graph keeps."""
+    if not graph.states:
+        return ()
+    count = len(graph.states)
+    names = unique_identifiers(state.name for state in graph.states)
+    return tuple(
+        Kept(name, before, after, state.initial.ravel())
+        for name, before, after, state in zip(
+            names, graph.inputs[-count:], graph.outputs[-count:], graph.states, strict=True
+        )
     )
 
 

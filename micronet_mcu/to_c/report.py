@@ -5,13 +5,13 @@ from micronet_mcu.to_c.program import Program
 
 
 def plan_text(program: Program) -> str:
-    """A line a step (layer, kernel, rows of the output at a time, bytes in use, MACs), then a line a buffer (offset, bytes, steps
-    and the layer that writes it)."""
+    """A line a step (layer, kernel, rows of the output at a time, bytes in use, MACs), then a line
+    a buffer (offset, bytes, steps and the layer that writes it)."""
     plan = program.arena.plan
     width = max((len(step.name) for step in program.steps), default=5)
     lines = [
-        f"{'step':>4}  {'layer':{width}}  {'kernel':20}  {'output':>14}  {'rows':>4}  {'in use':>8}  "
-        f"{'MACs':>9}"
+        f"{'step':>4}  {'layer':{width}}  {'kernel':20}  {'output':>14}  {'rows':>4}  {'in use':>8}"
+        f"  {'MACs':>9}"
     ]
     for i, step in enumerate(program.steps):
         shape = "x".join(map(str, step.output.shape[1:]))
@@ -28,6 +28,8 @@ def plan_text(program: Program) -> str:
         lines.append(f"{offset:7}  {buffer.size:7}  {span:>9}  {name}")
     bound = "no plan of these steps takes less" if plan.optimal else f"{plan.lower_bound} at least"
     lines += ["", f"arena: {plan.size} bytes, {bound}"]
+    if program.kept:
+        lines.append(f"kept from run to run: {program.kept_bytes} bytes more")
     return "\n".join(lines)
 
 

@@ -23,8 +23,14 @@ _CUSTOM = {
 
 
 def operators_of(model: bytes) -> list[str]:
-    """The distinct operators of a model, sorted: builtin names, and names of custom operators."""
+    """The distinct operators of a model, sorted: builtin names, and names of custom operators.
+
+    Raises:
+        UserError: the model is not usable, or keeps something from run to run.
+    """
     parsed = read_model(model)
+    if parsed.states:
+        raise UserError(f"{parsed.name}: recurrent state is supported by compiled C only")
     return sorted({o.title for o in parsed.operators})
 
 

@@ -26,21 +26,31 @@ def run_program(program, inputs, reference=False):
     return _Run(program, k.library(reference)).outputs(inputs)
 
 
+def run_one_after_the_other(flatbuffer, several, reference=False, **options):
+    """The outputs of each of several runs, which keep the model's state."""
+    one = _Run(plan(read_model(flatbuffer), **options), k.library(reference))
+    return [one.outputs(inputs) for inputs in several]
+
+
 class _Run:
     def __init__(self, program, library):
         self.program, self.library = program, library
         self.arena = np.full(program.arena.plan.size // 8 + 1, 0x5A5A5A5A5A5A5A5A, np.int64)
         self.kept = []
+        self.states = [one.initial for one in program.kept]
 
     def outputs(self, inputs):
         for end, values in zip(self.program.inputs, inputs, strict=True):
             self.bytes_of(end.value)[:] = np.ascontiguousarray(values).ravel().view(np.int8)
+        for one, state in zip(self.program.kept, self.states, strict=True):
+            self.bytes_of(one.before)[:] = state
         for index, step in enumerate(self.program.steps):
             self.index, self.step = index, step
             params = [step.call.params] if step.call.params else []
             arguments = [self.argument(ref) for ref in (*params, *step.call.args)]
             status = getattr(self.library, step.call.kernel.name)(*arguments)
             assert status == 0 or not step.call.kernel.refuses
+        self.states = [self.bytes_of(one.after).copy() for one in self.program.kept]
         values = [end.value for end in self.program.outputs]
         return [self.bytes_of(v).view(v.dtype).reshape(v.shape).copy() for v in values]
 

@@ -35,6 +35,7 @@ class TinyModel:
         self.rng = np.random.default_rng(seed)
         self.tensors, self.buffers, self.operators = [], [schema.BufferT()], []
         self.codes, self.inputs, self.outputs = [], [], []
+        self.initial = {}  # of variables, by name: (value, scale, zero point)
 
     def tensor(self, shape, scale=None, zero_point=0, dtype=np.int8, data=None, axis=0):
         tensor = schema.TensorT()
@@ -271,13 +272,58 @@ class TinyModel:
         y = sums[0] if branches == 1 else self.binary("MAXIMUM", *sums)
         return y if shuffle is None else self.gather(y, shuffle)
 
+    def variable(self, name, initial, scale, zero_point):
+        """A handle of a resource variable, and what it holds."""
+        self.initial[name] = initial, scale, zero_point
+        options = schema.VarHandleOptionsT()
+        options.container, options.sharedName = "", name
+        handle = self.operator("VAR_HANDLE", [], self._resource(), options)
+        return handle, self.read(handle, initial.shape, scale, zero_point)
+
+    def read(self, handle, shape, scale, zero_point):
+        y = self.tensor(shape, scale, zero_point)
+        return self.operator("READ_VARIABLE", [handle], y, schema.ReadVariableOptionsT())
+
+    def assign(self, handle, x):
+        self.operator("ASSIGN_VARIABLE", [handle, x], [], schema.AssignVariableOptionsT())
+
+    def _resource(self):
+        resource = self.tensor((), dtype=np.int32)
+        self.tensors[resource].type = schema.TensorType.RESOURCE
+        return resource
+
+    def _called_once(self):
+        """The subgraph that gives variables their first values, and the operator that calls it."""
+        options = schema.CallOnceOptionsT()
+        options.initSubgraphIndex = 1
+        self.operator("CALL_ONCE", [], [], options)
+        self.operators.insert(0, self.operators.pop())
+        main = self.tensors, self.operators
+        self.tensors, self.operators = [], []
+        for name, (value, scale, zero_point) in self.initial.items():
+            options = schema.VarHandleOptionsT()
+            options.container, options.sharedName = "", name
+            handle = self.operator("VAR_HANDLE", [], self._resource(), options)
+            self.assign(handle, self.tensor(value.shape, scale, zero_point, data=value))
+        graph = schema.SubGraphT()
+        graph.tensors, graph.operators, graph.inputs, graph.outputs = (
+            self.tensors, self.operators, [], [],
+        )  # fmt: skip
+        self.tensors, self.operators = main
+        return graph
+
     def build(self, *outputs):
+        called = [self._called_once()] if self.initial else []
         graph = schema.SubGraphT()
         graph.tensors, graph.operators = self.tensors, self.operators
         graph.inputs, graph.outputs = self.inputs, list(outputs)
         model = schema.ModelT()
         model.version, model.description = 3, "test"
-        model.operatorCodes, model.subgraphs, model.buffers = self.codes, [graph], self.buffers
+        model.operatorCodes, model.subgraphs, model.buffers = (
+            self.codes,
+            [graph, *called],
+            self.buffers,
+        )
         builder = flatbuffers.Builder(1 << 16)
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())

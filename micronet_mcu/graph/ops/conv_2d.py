@@ -73,8 +73,7 @@ class Conv2D(Node):
         params = convolution.conv_params(shape, self.clamp, channels)
         if self._is_column():
             return Call(kernel("conv2d_column_rgb"), params, (x, y))
-        pixels = y.size // y.channels
-        scratch = convolution.scratch_for_pixels("CONV2D", 5, self.weights.taps, pixels)
+        scratch = convolution.scratch_for_pixels("CONV2D", 5, self.weights.taps, x, y)
         return Call(kernel("conv2d"), params, (x, y, Room.PLACE, Room.BYTES), scratch)
 
     def _is_column(self) -> bool:
@@ -101,7 +100,7 @@ class Conv2D(Node):
             "doubled_weights": Array("int16_t", doubled.reshape(-1, 4)[:, [0, 2, 1, 3]]),
             "channels": channels.array(),
         }  # fmt: skip
-        scratch = convolution.scratch_for_pixels("CONV2D_GROUPED_1X1", 12, depth, pixels)
+        scratch = convolution.scratch_for_pixels("CONV2D_GROUPED_1X1", 12, depth, x, y)
         return Call(kernel("conv2d_grouped_1x1"), Params(CONV2D_GROUPED_1X1, fields),
                     (x, y, Room.PLACE, Room.BYTES), scratch)  # fmt: skip
 

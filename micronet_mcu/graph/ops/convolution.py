@@ -38,17 +38,20 @@ def scratch(name: str, per_value: int, count: int) -> Scratch:
 
 
 # Scratch memory that pays even where the arena grows by it: that of so many inputs' widened values,
-# two outputs' weights and three times four pixels, within bounds.
-_WORTH, _LEAST_WORTH, _MOST_WORTH = 28, 512, 2048
+# two outputs' weights and three times four pixels, within bounds; beyond the first upper one, an
+# eighth of what the layer reads and writes.
+_WORTH, _LEAST_WORTH, _MOST_WORTH, _MOST_WORTH_OF_LARGE = 28, 512, 2048, 4096
 
 
-def scratch_for_pixels(name: str, per_input: int, inputs: int, pixels: int) -> Scratch:
+def scratch_for_pixels(name: str, per_input: int, inputs: int, x: Value, y: Value) -> Scratch:
     """Of a kernel that takes as many pixels at a time as there is room for: at least
     MICRONET_<name>_SCRATCH(inputs), at most MICRONET_CONV2D_MOST_SCRATCH(inputs, pixels)."""
+    pixels = y.size // y.channels
     least = per_input * round_up_4(inputs)
     most = round_up_4(inputs) * (4 + 2 * round_up_4(pixels)) if pixels >= 4 else least
     macro = f"MICRONET_{name}_SCRATCH({inputs})"
-    worth = min(max(_WORTH * round_up_4(inputs), _LEAST_WORTH), _MOST_WORTH, most)
+    share = min(max((x.nbytes + y.nbytes) // 8, _MOST_WORTH), _MOST_WORTH_OF_LARGE)
+    worth = min(max(_WORTH * round_up_4(inputs), _LEAST_WORTH), share // 8 * 8, most)
     return Scratch(max(least, worth), macro, most=most)
 
 

@@ -19,6 +19,9 @@ from micronet_mcu.graph.structs import FULLY_CONNECTED
 from micronet_mcu.graph.weights import Weights
 from micronet_mcu.tflite.model import Tensor
 
+# Scratch memory that pays even where the arena grows by it.
+_WORTH = 2048
+
 
 @dataclass(frozen=True, eq=False)
 class FullyConnected(Node):
@@ -47,7 +50,7 @@ class FullyConnected(Node):
     def _call(self, channels: Channels) -> Call:
         x, y, depth = self.inputs[0], self.output, self.weights.taps
         if channels.records is not None and channels.uniform and x.size == depth:
-            scratch = Scratch(0, "0", most=2 * convolution.round_up_4(depth))
+            scratch = self._scratch()
             params = self._params(channels.records)
             return Call(kernel("fully_connected"), params, (x, y, Room.PLACE), scratch)
         # A dense layer with a scale per channel, or of several rows, is a 1x1 convolution.
@@ -56,8 +59,15 @@ class FullyConnected(Node):
             params = convolution.plain_params(shape, y, self.clamp, self.weights, channels)
             return Call(kernel("conv2d_plain"), params, (x, y))
         params = convolution.conv_params(shape, self.clamp, channels)
-        scratch = convolution.scratch_for_pixels("CONV2D", 5, depth, x.size // depth)
+        scratch = convolution.scratch_for_pixels("CONV2D", 5, depth, x, y)
         return Call(kernel("conv2d"), params, (x, y, Room.PLACE, Room.BYTES), scratch)
+
+    def _scratch(self) -> Scratch:
+        """For all inputs widened, or what is left over where those are many."""
+        size = 2 * convolution.round_up_4(self.weights.taps)
+        if size > _WORTH:
+            return Scratch(0, "0", most=size)
+        return Scratch(size, f"MICRONET_FULLY_CONNECTED_SCRATCH({self.weights.taps})")
 
     def _params(self, records: list[Record]) -> Params:
         units, depth = self.weights.values.shape

@@ -1,5 +1,7 @@
 """The conversions at the ends of a network."""
 
+from dataclasses import replace
+
 from micronet_mcu.graph.graph import Graph, Node
 from micronet_mcu.graph.ops.quantize import Dequantize, Quantize
 from micronet_mcu.graph.value import INT8, Value
@@ -25,4 +27,4 @@ def bare_ends(graph: Graph) -> Graph:
             gone.add(node)
             outputs[i] = source
     nodes = tuple(node for node in graph.nodes if node not in gone)
-    return Graph(nodes, tuple(inputs), tuple(outputs), graph.name)
+    return replace(graph, nodes=nodes, inputs=tuple(inputs), outputs=tuple(outputs))

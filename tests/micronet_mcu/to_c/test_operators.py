@@ -389,7 +389,9 @@ def test_pad_of_fewer_axes_and_with_a_number(data, shape, value):
     st.tuples(*[st.integers(0, 3)] * 4), st.integers(1, 3), st.integers(1, 2),
     st.sampled_from(["SAME", "VALID"]), st.booleans(), seeds,
 )  # fmt: skip
-def test_pads_go_into_the_windows_behind_them(kind, size, sides, taps, stride, padding, twice, seed):
+def test_pads_go_into_the_windows_behind_them(
+    kind, size, sides, taps, stride, padding, twice, seed
+):
     m = TinyModel(seed)
     x = m.input((1, *size))
     if kind == "active pool":  # whose smallest value is zero
