@@ -32,7 +32,7 @@ def run() -> None:
         module = importlib.import_module(f"micronet_cli.{command.file}")
     except ModuleNotFoundError as error:
         owner = "micronet-keras" if command.keras else "micronet-mcu"
-        sys.exit(_refused(f"{word} cannot start: {error}; pip install {owner} brings what it needs"))
+        sys.exit(_refused(f"{word} cannot start: {error}; pip install {owner} brings it"))
     module.run()
 
 

@@ -103,6 +103,9 @@ class TrainConfig:
 def replace(config: Config, **values: Any) -> Config:
     """A changed copy of a task's configuration; fields of `training` are named like its own.
 
+    With fewer `epochs` than its warm-up takes, and no `warmup_epochs` beside them, the warm-up ends
+    an epoch before them.
+
     Raises:
         ValueError: a value is out of its range.
         TypeError: there is no such field.
@@ -117,6 +120,9 @@ def replace(config: Config, **values: Any) -> Config:
     own = {field.name for field in dataclasses.fields(config)}
     training = {name: value for name, value in values.items() if name not in own}
     changed = {name: value for name, value in values.items() if name in own}
+    epochs = training.get("epochs")
+    if isinstance(epochs, int) and "warmup_epochs" not in training:
+        training["warmup_epochs"] = min(config.training.warmup_epochs, max(epochs - 1, 0))
     return dataclasses.replace(
         config, training=dataclasses.replace(config.training, **training), **changed
     )
