@@ -110,7 +110,7 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
             return float(value)  # YAML reads 1 as whole, and 1e-5 as a text.
         if kind is int and isinstance(value, str):
             return int(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         pass
     if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
