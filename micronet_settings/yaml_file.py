@@ -77,7 +77,7 @@ def checked(kind: type, values: Mapping[str, Any], where: str) -> dict[str, Any]
 
     >>> from micronet_settings import TrainConfig
     >>> checked(TrainConfig, {"learning_rate": "1e-3", "image_size": "96x128"}, "pets.yaml")
-    {'learning_rate': 0.001, 'image_size': 96, 'image_width': 128}
+    {'image_size': 96, 'image_width': 128, 'learning_rate': 0.001}
     """
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)}
