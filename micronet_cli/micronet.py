@@ -28,7 +28,12 @@ def run() -> None:
     if not installed(command):
         sys.exit(_refused(f"{word} needs micronet-keras: pip install micronet-keras"))
     del sys.argv[1]
-    importlib.import_module(f"micronet_cli.{command.file}").run()
+    try:
+        module = importlib.import_module(f"micronet_cli.{command.file}")
+    except ModuleNotFoundError as error:
+        owner = "micronet-keras" if command.keras else "micronet-mcu"
+        sys.exit(_refused(f"{word} cannot start: {error}; pip install {owner} brings it"))
+    module.run()
 
 
 def _refused(message: str) -> int:

@@ -142,7 +142,7 @@ def pipeline_of(values: dict[str, Any], origin: str) -> PipelineConfig:
     quantization = section(values, "quantization", origin)
     mode = _choice(quantization.get("mode", "ptq"), MODES, f"{origin}: mode")
     return PipelineConfig(
-        out=str(values.get("out") or f"out/{os.path.splitext(os.path.basename(origin))[0]}"),
+        out=_folder(values.get("out"), origin),
         data=data,
         model=_built(ModelSettings, values, "model", origin),
         task=task,
@@ -192,10 +192,18 @@ def _quantization(mode: str, values: dict[str, Any], origin: str) -> QuantizeCon
     return dataclasses.replace(config, epochs=0) if mode == "ptq" else config
 
 
+def _folder(value: Any, origin: str) -> str:
+    if value is None:
+        return f"out/{os.path.splitext(os.path.basename(origin))[0]}"
+    if not isinstance(value, str) or not value:
+        raise UserError(f"{origin}: out must be a folder to write. Received: {value!r}")
+    return value
+
+
 def _choice(value: Any, known: Any, where: str) -> str:
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise UserError(f"{where} must be one of {', '.join(known)}. Received: {value!r}")
-    return str(value)
+    return value
 
 
 def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -103,7 +103,8 @@ class TrainConfig:
 def replace(config: Config, **values: Any) -> Config:
     """A changed copy of a task's configuration; fields of `training` are named like its own.
 
-    With fewer epochs than the warm-up takes it is shortened, unless it is given, too.
+    With fewer `epochs` than its warm-up takes, and no `warmup_epochs` beside them, the warm-up ends
+    an epoch before them.
 
     Raises:
         ValueError: a value is out of its range.
@@ -119,9 +120,9 @@ def replace(config: Config, **values: Any) -> Config:
     own = {field.name for field in dataclasses.fields(config)}
     training = {name: value for name, value in values.items() if name not in own}
     changed = {name: value for name, value in values.items() if name in own}
-    if "epochs" in training and "warmup_epochs" not in training:
-        longest = max(training["epochs"] - 1, 0)
-        training["warmup_epochs"] = min(config.training.warmup_epochs, longest)
+    epochs = training.get("epochs")
+    if isinstance(epochs, int) and "warmup_epochs" not in training:
+        training["warmup_epochs"] = min(config.training.warmup_epochs, max(epochs - 1, 0))
     return dataclasses.replace(
         config, training=dataclasses.replace(config.training, **training), **changed
     )

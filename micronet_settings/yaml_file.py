@@ -77,7 +77,7 @@ def checked(kind: type, values: Mapping[str, Any], where: str) -> dict[str, Any]
 
     >>> from micronet_settings import TrainConfig
     >>> checked(TrainConfig, {"learning_rate": "1e-3", "image_size": "96x128"}, "pets.yaml")
-    {'learning_rate': 0.001, 'image_size': 96, 'image_width': 128}
+    {'image_size': 96, 'image_width': 128, 'learning_rate': 0.001}
     """
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)}
@@ -110,7 +110,7 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
             return float(value)  # YAML reads 1 as whole, and 1e-5 as a text.
         if kind is int and isinstance(value, str):
             return int(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         pass
     if kind is str and isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)

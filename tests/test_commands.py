@@ -18,7 +18,7 @@ PAGES = [
     *(ROOT / "tflm").rglob("*.md"),
     *ROOT.glob("micronet_cli/*.py"),
 ]
-FORMS = r"(?:python scripts/\w+\.py|micronet [a-z-]+)(?!\S)"
+FORMS = r"(?:python scripts/\w+\.py|micronet [a-z][a-z-]+)(?!\S)"
 
 
 def shown(page):

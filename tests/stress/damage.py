@@ -347,6 +347,25 @@ def _images(place: Path) -> Callable:
     return attempt
 
 
+def _pipelines(place: Path) -> Callable:
+    from micronet_settings.pipeline import pipeline_of, read_pipeline
+
+    values = {"data": {"dataset": "./photos"}, "training": {"task": "detection"}}
+    path = place / "pets.yaml"
+    samples = [pipeline_of(values, "pets.yaml"), pipeline_of({"data": values["data"]}, "pets.yaml")]
+    texts = [sample.to_yaml().encode() for sample in samples]
+    trees = [json.dumps(sample.sections()).encode() for sample in samples]
+
+    def attempt(rng: random.Random, case: int) -> None:
+        number = case % 2
+        # JSON is YAML, too.
+        content = damaged_json(rng, trees[number]) if rng.random() < 0.5 else texts[number]
+        path.write_bytes(damaged(rng, content) if content is texts[number] else content)
+        read_pipeline(path)
+
+    return attempt
+
+
 KINDS: dict[str, Callable[[Path], Callable]] = {
     "flatbuffers": _flatbuffers,
     "checkpoints": _checkpoints,
@@ -355,6 +374,7 @@ KINDS: dict[str, Callable[[Path], Callable]] = {
     "annotations": _annotations,
     "sessions": _sessions,
     "images": _images,
+    "pipelines": _pipelines,
 }
 
 

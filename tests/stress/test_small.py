@@ -40,7 +40,9 @@ def test_damaged_sessions():
     nothing_found("mutations", "sessions", share=0.003)
 
 
-@pytest.mark.parametrize("kind", ["checkpoints", "archives", "models", "annotations", "images"])
+@pytest.mark.parametrize(
+    "kind", ["checkpoints", "archives", "models", "annotations", "images", "pipelines"]
+)
 def test_damaged_input(kind, tmp_path):
     """In this process, where TensorFlow is there already."""
     if kind == "checkpoints":

@@ -85,3 +85,13 @@ def test_an_unknown_field_is_named():
 def test_out_of_range(field, value):
     with pytest.raises(ValueError, match=rf"{field} must be .*Received: {value!r}"):
         replace(CLASSIFICATION.config(), **{field: value})
+
+
+def test_a_warm_up_ends_before_the_epochs():
+    preset = CLASSIFICATION.recipes["m3"]
+    assert preset.training.warmup_epochs == 5
+    assert replace(preset, epochs=3).training.warmup_epochs == 2
+    assert replace(preset, epochs=1).training.warmup_epochs == 0
+    assert replace(preset, epochs=50).training.warmup_epochs == 5
+    with pytest.raises(ValueError, match="warmup_epochs must be 0 to below epochs"):
+        replace(preset, epochs=3, warmup_epochs=3)
