@@ -178,7 +178,8 @@ def debug_quantization(model: Any, flatbuffer: Any, images: Any, count: int = 16
 
     Example:
 
-    >>> found = debug_quantization(model, flatbuffer, images)
+    >>> flatbuffer = micronet_keras.convert(quantized)
+    >>> found = debug_quantization(quantized, flatbuffer, images)
     >>> found.worst[0].share <= 1, found.signal_to_noise > 0
     (True, True)
     """

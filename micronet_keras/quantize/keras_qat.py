@@ -102,6 +102,12 @@ class NativeQuantizeAwareModel(keras.Model):
         super().compile(optimizer, loss, loss_weights, metrics, **kwargs)
         usual.warn_of_large_rate(self.optimizer)
 
+    def compile_from_config(self, config):
+        """Compiles a loaded model as it was when it was saved; Keras calls it. The learning rate
+        stays where it was, and does not fall any more."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
     def fit(self, *args, callbacks=None, **kwargs):
         """Like ``keras.Model.fit``."""
         if self.decays:
