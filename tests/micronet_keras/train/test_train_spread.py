@@ -18,7 +18,7 @@ from micronet_keras.distribution import devices_in_use, joined
 from micronet_keras.train import checkpoint, train
 from micronet_mcu.errors import UserError
 
-TASK = "classification"  # All three pass this test; the others compile for minutes.
+TASK = "classification"  # Of the others, JAX compiles the training for minutes.
 # Sums of the same numbers in another order, over 12 steps.
 CLOSE = 2e-4
 
