@@ -22,6 +22,7 @@ from paths import ROOT
 NOT_RUN = {
     "micronet_keras.benchmark.backbones.compare_backbones": "two trainings, half an hour",
     "micronet_keras.benchmark.runner.Runner": "minutes of training",
+    "micronet_keras.distribution.joining.joined": "another process",
     "micronet_keras.models.pytorch.load_pytorch_checkpoint": "the authors' file, by download",
     "micronet_keras.tasks.keypoints.coco.CocoKeypoints": "COCO's files, by download",
     "micronet_mcu.firmware.serial_client.BoardClient": "a board at a serial port",

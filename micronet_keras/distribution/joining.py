@@ -175,7 +175,10 @@ class _Ending:
     def __call__(self, line: str, status: int) -> NoReturn:
         if self._lock.acquire(blocking=False):
             with contextlib.suppress(Exception):
-                log = f"; the libraries' own words: {self._log}" if self._log.stat().st_size else ""
+                log = f"; the libraries' own words: {self._log}"
+                if not self._log.stat().st_size:
+                    log = ""
+                    self._log.unlink()
                 print("error: " + " ".join(line.split()) + log, file=sys.stderr, flush=True)
             os._exit(status)
         threading.Event().wait()  # The other thread ends us.

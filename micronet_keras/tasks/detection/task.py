@@ -100,7 +100,7 @@ class Detection(Task):
 
     def batches(
         self,
-        examples: Scenes,
+        examples: Examples,
         config: DetectionConfig,
         *,
         training: bool,

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from micronet_keras.train.average import WeightAverage
-from micronet_mcu.errors import UserError
 
 IMAGES = np.random.RandomState(0).standard_normal((32, 4)).astype("float32")
 LABELS = np.random.RandomState(1).randint(0, 3, 32)
@@ -79,9 +78,3 @@ def test_validation_sees_the_average_and_training_does_not():
     raw = model.evaluate(IMAGES, LABELS, batch_size=8, verbose=0)
     assert history.history["val_loss"][-1] == pytest.approx(averaged, rel=1e-5)
     assert abs(averaged - raw) > 1e-3
-
-
-def test_refused_on_jax(monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(UserError, match="ema needs"):
-        WeightAverage(0.9)
