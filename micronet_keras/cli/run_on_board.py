@@ -43,7 +43,9 @@ def main(argv: list[str]) -> None:
         size = " x ".join(map(str, board.model.shape))
         _say(f"{board.model.name}: {size}, {board.model.classes} classes; loading the dataset")
         if board.model.answer != "classes":
-            raise UserError(f"the board's model answers with {board.model.answer}, not with classes")
+            raise UserError(
+                f"the board's model answers with {board.model.answer}, not with classes"
+            )
         source = load_dataset(_DATASET.value, _DATA_DIR.value)
         if board.model.classes != len(source.class_names):
             raise UserError(
