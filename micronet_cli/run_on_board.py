@@ -46,7 +46,9 @@ def main(argv: list[str]) -> None:
         size = " x ".join(map(str, board.model.shape))
         _say(f"{board.model.name}: {size}, {board.model.classes} classes; loading the dataset")
         if board.model.answer != "classes":
-            raise UserError(f"the board's model answers with {board.model.answer}, not with classes")
+            raise UserError(
+                f"the board's model answers with {board.model.answer}, not with classes"
+            )
         source, split = _data(argv[1:])
         print(f"{dataset_line(source.name, source.class_names)}; split: {split}", flush=True)
         if board.model.classes != len(source.class_names):

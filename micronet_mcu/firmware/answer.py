@@ -25,7 +25,7 @@ _ONE = 1 << 24
 
 
 def answer_kind(model: Model) -> str:
-    """"classes", "objects" or "points".
+    """ "classes", "objects" or "points".
 
     Raises:
         UserError: the outputs are none of these.
@@ -40,8 +40,8 @@ def answer_kind(model: Model) -> str:
     except UserError:
         shapes = ", ".join(str(list(tensor.shape)) for tensor in outputs)
         raise UserError(
-            f"the outputs {shapes} are neither one vector of scores, nor the heatmaps of keypoints, "
-            "nor scores and boxes of a detector's levels in turn"
+            f"the outputs {shapes} are neither one vector of scores, nor the heatmaps of "
+            "keypoints, nor scores and boxes of a detector's levels in turn"
         ) from None
     return "objects"
 

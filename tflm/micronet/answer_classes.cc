@@ -12,7 +12,8 @@ constexpr uint32_t kWhole = 1000000;
 // "0.25" of 250000 millionths.
 void AddMillionths(Text &text, int32_t value) {
   if (value < 0) text.Add('-');
-  const uint32_t size = value < 0 ? 0u - static_cast<uint32_t>(value) : static_cast<uint32_t>(value);
+  const uint32_t size =
+      value < 0 ? 0u - static_cast<uint32_t>(value) : static_cast<uint32_t>(value);
   text.Add(size / kWhole);
   uint32_t rest = size % kWhole;
   if (rest > 0) text.Add('.');

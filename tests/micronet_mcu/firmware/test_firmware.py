@@ -367,7 +367,13 @@ def test_flashing_guesses_nothing(prepared, model, tmp_path):
     exported(model, tmp_path / "e", "esp32s3")
     with pytest.raises(UserError, match="name the board as Zephyr does"):
         flash("zephyr", tmp_path / "z")
-    for platform, project in (("pico", "."), ("pico", "z"), ("zephyr", "p"), ("esp32cam", "e"), ("esp32c3", "e")):
+    for platform, project in (
+        ("pico", "."),
+        ("pico", "z"),
+        ("zephyr", "p"),
+        ("esp32cam", "e"),
+        ("esp32c3", "e"),
+    ):
         with pytest.raises(UserError, match=f"is no {platform} project"):
             flash(platform, tmp_path / project, port="/dev/null", board="any", dry_run=True)
     assert flash("esp32s3", tmp_path / "e", port="/dev/null", dry_run=True)
@@ -382,18 +388,22 @@ def test_an_option_reaches_the_tool_chain(prepared, model, tmp_path):
     for tune in ("none", "cmsis_nn"):
         exported(model, tmp_path / tune, "zephyr", fuse="none", tune=tune)
         assert (switch in (tmp_path / tune / "app/prj.conf").read_text()) == (tune == "cmsis_nn")
-        assert ("cmsis-nn" in (tmp_path / tune / "app/west.yml").read_text()) == (tune == "cmsis_nn")
+        assert ("cmsis-nn" in (tmp_path / tune / "app/west.yml").read_text()) == (
+            tune == "cmsis_nn"
+        )
     for platform, console in (("esp32s3", "USB_SERIAL_JTAG"), ("esp32cam", "UART_CUSTOM")):
         exported(model, tmp_path / platform, platform)
-        assert f"CONFIG_ESP_CONSOLE_{console}=y" in (
-            tmp_path / platform / "sdkconfig.defaults"
-        ).read_text()
+        assert (
+            f"CONFIG_ESP_CONSOLE_{console}=y"
+            in (tmp_path / platform / "sdkconfig.defaults").read_text()
+        )
         assert "esp_driver_uart" in (tmp_path / platform / "main/CMakeLists.txt").read_text()
     for platform in ("pico", "pico2"):
         exported(model, tmp_path / platform, platform)
-        assert f"set(PICO_BOARD {platform} CACHE" in (
-            tmp_path / platform / "CMakeLists.txt"
-        ).read_text()
+        assert (
+            f"set(PICO_BOARD {platform} CACHE"
+            in (tmp_path / platform / "CMakeLists.txt").read_text()
+        )
 
 
 def test_zephyrs_workspace_is_the_projects_folder(prepared, model, tmp_path):

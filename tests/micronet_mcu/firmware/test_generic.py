@@ -73,6 +73,9 @@ def test_a_core_answers_as_the_host(core, project, images, expected):
 
 def test_the_makefile_knows_the_cores(project):
     done = subprocess.run(
-        ["make", "-C", project / "bare_metal", "CORE=z80"], capture_output=True, text=True, check=False
+        ["make", "-C", project / "bare_metal", "CORE=z80"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode and "CORE is one of cortex-m0, -m3" in done.stderr

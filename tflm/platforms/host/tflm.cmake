@@ -1,14 +1,30 @@
-# The target tflm::tflm: your own, or made of -DTFLM_DIR=<folder with include/ and lib/libtflm.a>.
+# The target tflm::tflm: your own, or made of TensorFlow Lite Micro's sources, the folder that its own script
+# writes (in a checkout of tensorflow/tflite-micro):
+#
+#   python3 tensorflow/lite/micro/tools/project_generation/create_tflm_tree.py <folder>
+#
+# and -DTFLM_DIR=<folder>. With --makefile_options="TARGET=cortex_m_generic TARGET_ARCH=cortex-m4+fp
+# OPTIMIZED_KERNEL_DIR=cmsis_nn" the folder holds CMSIS-NN.
 if(NOT TARGET tflm::tflm)
-  if(NOT TFLM_DIR)
-    message(FATAL_ERROR "TensorFlow Lite Micro is needed: define the target tflm::tflm, or give "
-                        "-DTFLM_DIR=<folder with include/ and lib/libtflm.a>")
+  get_filename_component(TFLM_DIR "${TFLM_DIR}" ABSOLUTE BASE_DIR ${CMAKE_BINARY_DIR})
+  if(NOT EXISTS ${TFLM_DIR}/tensorflow/lite/micro/micro_interpreter.h)
+    message(FATAL_ERROR "TensorFlow Lite Micro is needed: give -DTFLM_DIR=<the folder that TFLM's "
+                        "create_tflm_tree.py wrote>, or define the target tflm::tflm")
   endif()
-  find_library(TFLM_LIBRARY NAMES tflm tensorflow-microlite PATHS ${TFLM_DIR}/lib REQUIRED
-               NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
-  add_library(tflm::tflm STATIC IMPORTED)
-  set_target_properties(tflm::tflm PROPERTIES
-    IMPORTED_LOCATION ${TFLM_LIBRARY}
-    INTERFACE_INCLUDE_DIRECTORIES ${TFLM_DIR}/include
-    INTERFACE_COMPILE_DEFINITIONS TF_LITE_STATIC_MEMORY)
+  file(GLOB_RECURSE tflm_sources ${TFLM_DIR}/tensorflow/*.cc ${TFLM_DIR}/tensorflow/*.c
+       ${TFLM_DIR}/third_party/*.c)
+  file(GLOB tflm_include ${TFLM_DIR}/third_party/* ${TFLM_DIR}/third_party/*/include
+       ${TFLM_DIR}/third_party/*/Include ${TFLM_DIR}/third_party/*/CMSIS/Core/Include)
+  list(FILTER tflm_sources EXCLUDE REGEX "kissfft|/signal/")
+  add_library(tflm STATIC ${tflm_sources})
+  add_library(tflm::tflm ALIAS tflm)
+  target_include_directories(tflm SYSTEM PUBLIC ${TFLM_DIR} ${tflm_include})
+  target_compile_definitions(tflm PUBLIC TF_LITE_STATIC_MEMORY)
+  target_compile_features(tflm PUBLIC cxx_std_17)
+  target_compile_options(tflm PRIVATE -O2 -w $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>
+                         $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>
+                         $<$<COMPILE_LANGUAGE:CXX>:-fno-threadsafe-statics>)
+  if(EXISTS ${TFLM_DIR}/tensorflow/lite/micro/kernels/cmsis_nn)
+    target_compile_definitions(tflm PUBLIC CMSIS_NN)
+  endif()
 endif()

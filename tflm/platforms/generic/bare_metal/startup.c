@@ -29,6 +29,20 @@ static void Stop(void) {
 }
 
 __attribute__((section(".vectors"), used)) static const handler vectors[16] = {
-    (handler)(void *)stack_top, Reset, Stop, Stop, Stop, Stop, Stop, Stop,
-    Stop, Stop, Stop, Stop, Stop, Stop, Stop, SysTickHandler,
+    (handler)(void *)stack_top,
+    Reset,
+    Stop,
+    Stop,
+    Stop,
+    Stop,
+    Stop,
+    Stop,
+    Stop,
+    Stop,
+    Stop,
+    Stop,
+    Stop,
+    Stop,
+    Stop,
+    SysTickHandler,
 };

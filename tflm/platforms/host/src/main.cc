@@ -14,14 +14,17 @@ namespace micronet {
 void BoardInit() {}
 
 int BoardRead() {
+  static uint8_t bytes[4096];
+  static ssize_t next = 0, count = 0;
+  if (next < count) return bytes[next++];
   pollfd line = {STDIN_FILENO, POLLIN, 0};
   if (poll(&line, 1, 10) <= 0) return -1;
-  uint8_t byte;
-  const ssize_t got = read(STDIN_FILENO, &byte, 1);
-  if (got == 1) return byte;
+  next = 0;
+  count = read(STDIN_FILENO, bytes, sizeof(bytes));
+  if (count > 0) return bytes[next++];
   // The other end of a pseudo-terminal was closed, and may be opened again.
-  if (got < 0 && errno == EIO) usleep(10000);
-  if (got == 0) std::exit(0);
+  if (count < 0 && errno == EIO) usleep(10000);
+  if (count == 0) std::exit(0);
   return -1;
 }
 
