@@ -56,7 +56,7 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 MODULES = sorted(
     path
-    for package in ("micronet_keras", "micronet_mcu")
+    for package in ("micronet_keras", "micronet_mcu", "micronet_settings")
     for path in (ROOT / package).rglob("*.py")
     if ">>> " in path.read_text(encoding="utf-8")
 )

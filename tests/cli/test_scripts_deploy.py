@@ -228,7 +228,7 @@ def test_mistakes_of_evaluate(place, converted, evaluate, tmp_path, capsys):
     shutil.rmtree(tmp_path / "fewer" / "test" / "d")
     for arguments, message in (
         ((run, f"--tflite={truncated}"), "truncated"),
-        ((run, f"--tflite={tmp_path}"), "cannot read"),
+        ((run, f"--tflite={tmp_path}"), "has no int8/model.tflite or model.tflite"),
         ((larger, tflite), "(48, 48, 3)"),
         ((three, tflite), "the Keras model does not fit the run"),
         ((run, tflite, "--split=night"), "night"),

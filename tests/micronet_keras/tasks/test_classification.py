@@ -157,9 +157,9 @@ def test_held_out_images_are_not_trained_on(pictures):
     ("change", "message"),
     [
         ({"train_split": "training"}, "no split 'training'; choose --train_split among: "),
-        ({"test_split": "exam"}, "no split 'exam'; choose --test_split"),
+        ({"test_split": "exam"}, "no split 'exam'; choose `test_split`"),
         ({"hold_out": 0}, "no split 'validation'; choose --validation_split"),
-        ({"batch_size": 55}, "fewer than the 55 of one batch; lower --batch_size"),
+        ({"batch_size": 55}, "fewer than the 55 of one batch; lower `batch_size`"),
     ],
 )
 def test_data_that_do_not_fit_write_nothing(pictures, tmp_path, change, message):

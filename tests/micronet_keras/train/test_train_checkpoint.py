@@ -83,5 +83,5 @@ def test_damage_anywhere_is_one_line(model, tmp_path):
 
 def test_arrays_that_are_no_numbers_are_refused(model, tmp_path):
     wrong = [np.full(variable.shape, "a") for variable in model.variables]
-    with pytest.raises(UserError, match="belongs to another model"):
+    with pytest.raises(UserError, match="is of another model"):
         checkpoint.restore(model.variables, wrong, tmp_path)

@@ -306,7 +306,7 @@ def test_checkpoint_of_another_model_is_refused(uninterrupted, tmp_path):
     other = keras.Sequential(
         [keras.Input((6, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(3)]
     )
-    with pytest.raises(UserError, match="belongs to another model"):
+    with pytest.raises(UserError, match="is of another model"):
         train(tmp_path, model=other)
 
 
