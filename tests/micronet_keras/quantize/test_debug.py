@@ -55,16 +55,19 @@ def test_a_sound_model_is_left_alone(sound, quantized):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("factor", "says"),
-    [(1 / 12, "of its values are beyond its range"), (60, "of its steps are used, its range")],
+    ("name", "factor", "says"),
+    [
+        ("block2/squeeze", 1 / 12, "of its values are beyond its range"),
+        ("logits_dense", 24, "of its steps are used, its range"),
+    ],
 )
-def test_a_wrong_range_is_found(model, quantized, sound, factor, says):
-    broken = with_range(quantized, "block2/squeeze", factor)
+def test_a_wrong_range_is_found(model, quantized, sound, name, factor, says):
+    broken = with_range(quantized, name, factor)
     found = debug_quantization(model, convert(broken), IMAGES)
-    assert found.worst[0].name == "block2/squeeze" and found.worst[0].kind == "activations"
+    assert found.worst[0].name == name and found.worst[0].kind == "activations"
     assert found.worst[0].share > 0.4
     assert found.signal_to_noise < sound.signal_to_noise - 2
-    assert found.advice[0].startswith("block2/squeeze alone gives") and says in found.advice[0]
+    assert found.advice[0].startswith(f"{name} alone gives") and says in found.advice[0]
 
 
 def damaged(flatbuffer, name, change):
