@@ -1,13 +1,14 @@
 """Emulated Cortex-M boards: building for them, running on them, counting instructions."""
 
 from micronet_mcu.boards.board_counts import BoardCost, StepCost, benchmark, count_on_board
-from micronet_mcu.boards.boards import BOARDS, Board, find
+from micronet_mcu.boards.boards import BOARDS, USUAL, Board, find
 from micronet_mcu.boards.emulator import Run, run
 from micronet_mcu.boards.toolchain import SUPPORT, Footprint, build, footprint, symbol_sizes
 
 __all__ = [
     "BOARDS",
     "SUPPORT",
+    "USUAL",
     "Board",
     "BoardCost",
     "Footprint",

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from micronet_mcu.boards import emulator, toolchain
-from micronet_mcu.boards.boards import BOARDS, Board, find
+from micronet_mcu.boards.boards import USUAL, Board, find
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph.kernels import KERNELS, files_of
 from micronet_mcu.to_c.compiler import Compiled, compile_model, flat_name
@@ -154,7 +154,7 @@ def _kernel_bytes(compiled: Compiled, board: Board, flags: tuple[str, ...]) -> d
 
 def benchmark(
     model: str | os.PathLike[str] | bytes,
-    names: Sequence[str] = tuple(BOARDS),
+    names: Sequence[str] = USUAL,
     *,
     fuse: bool = True,
 ) -> dict[str, BoardCost]:
