@@ -1,4 +1,4 @@
-"""Counts what an int8 .tflite, compiled to C, costs on Cortex-M4, M7 and M55.
+"""Counts what an int8 .tflite, compiled to C, costs on Cortex-M4, M7 and M55; M33, M3 and M0+, too.
 
 MODEL is the file, or the folder of a run, whose RUN/int8/model.tflite it is.
 
@@ -33,7 +33,7 @@ from micronet_mcu.files import check_writable, refuse_existing, replacing
 from micronet_mcu.to_c.compiler import compile_model
 
 _MODEL = flags.DEFINE_string("model", None, "the same as MODEL")
-_BOARDS = flags.DEFINE_list("boards", list(board.BOARDS), "which boards")
+_BOARDS = flags.DEFINE_list("boards", list(board.USUAL), f"of {', '.join(board.BOARDS)}")
 _FUSE = flags.DEFINE_boolean("fuse", True, "make one call of every Dynamic Shift-Max")
 _STEPS = flags.DEFINE_boolean("steps", True, "print every operator, not only the sums")
 _JSON = flags.DEFINE_string("json", None, "also write the counts to this file")

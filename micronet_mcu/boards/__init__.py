@@ -7,7 +7,7 @@ from micronet_mcu.boards.board_counts import (
     benchmark,
     count_on_board,
 )
-from micronet_mcu.boards.boards import BOARDS, Board, find
+from micronet_mcu.boards.boards import BOARDS, USUAL, Board, find
 from micronet_mcu.boards.devices import DEVICES, Device, Fit
 from micronet_mcu.boards.emulator import Run, run
 from micronet_mcu.boards.toolchain import SUPPORT, Footprint, build, footprint, symbol_sizes
@@ -17,6 +17,7 @@ __all__ = [
     "DEVICES",
     "SUPPORT",
     "Benchmark",
+    "USUAL",
     "Board",
     "BoardCost",
     "Device",

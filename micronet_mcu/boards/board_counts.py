@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from micronet_mcu.boards import emulator, toolchain
-from micronet_mcu.boards.boards import BOARDS, Board, find
+from micronet_mcu.boards.boards import USUAL, Board, find
 from micronet_mcu.boards.devices import DEVICES, Device, Fit, fits_table
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph.kernels import KERNELS, files_of
@@ -222,7 +222,7 @@ def _kernel_bytes(compiled: Compiled, board: Board, flags: tuple[str, ...]) -> d
 
 def benchmark(
     model: Any,
-    names: str | Sequence[str] = tuple(BOARDS),
+    names: str | Sequence[str] = USUAL,
     *,
     fuse: bool = True,
 ) -> Benchmark:

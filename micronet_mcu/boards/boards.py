@@ -1,4 +1,4 @@
-"""The emulated boards: one Cortex-M4, one M7, one M55."""
+"""The emulated boards: one for each core that the kernels have a form for, and the small ones."""
 
 from dataclasses import dataclass
 
@@ -82,8 +82,41 @@ BOARDS = {
             constants=Region(0x60000000, 16 * _MB),
             ram=Region(0x21000000, 4 * _MB),
         ),
+        Board(
+            name="cortex-m33",
+            machine="mps2-an505",
+            cpu_flags=("-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+            clock_hz=20_000_000,
+            vectors=Region(0x10000000, 256),
+            code=Region(0x10000100, 512 * 1024 - 256),
+            constants=Region(0x10080000, 3 * _MB + 512 * 1024),
+            ram=Region(0x38000000, 4 * _MB),
+        ),
+        Board(
+            name="cortex-m3",
+            machine="mps2-an385",
+            cpu_flags=("-mcpu=cortex-m3", "-mfloat-abi=soft"),
+            clock_hz=25_000_000,
+            vectors=Region(0, 256),
+            code=Region(256, 512 * 1024 - 256),
+            constants=Region(512 * 1024, 3 * _MB + 512 * 1024),
+            ram=Region(0x20000000, 4 * _MB),
+        ),
+        # QEMU has no board of this core with enough memory; a Cortex-M3 runs its instructions.
+        Board(
+            name="cortex-m0plus",
+            machine="mps2-an385",
+            cpu_flags=("-mcpu=cortex-m0plus", "-mfloat-abi=soft"),
+            clock_hz=25_000_000,
+            vectors=Region(0, 256),
+            code=Region(256, 512 * 1024 - 256),
+            constants=Region(512 * 1024, 3 * _MB + 512 * 1024),
+            ram=Region(0x20000000, 4 * _MB),
+        ),
     )
 }
+# What is counted unless others are named: each has kernels that are made for it.
+USUAL = ("cortex-m4", "cortex-m7", "cortex-m55")
 
 
 def find(name: str) -> Board:

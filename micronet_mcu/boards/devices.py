@@ -28,7 +28,7 @@ class Device:
     flash_bytes: int
 
 
-# From the makers' data sheets. What wireless stacks and frameworks keep for themselves is not
+# As the boards are sold; check yours. What wireless stacks and frameworks keep for themselves is not
 # taken off.
 DEVICES = (
     Device("Arduino Nano 33 BLE Sense", "cortex-m4", 64_000_000, 256 * _KB, 1 * _MB),

@@ -12,7 +12,7 @@ COUNTING = """
 #include "board.h"
 #define REGION(name, instructions)                                                  \\
   __attribute__((naked)) static int64_t name(void) {                                \\
-    __asm__("push {r4, lr}\\n bl count_begin\\n" instructions                       \\
+    __asm__(".syntax unified\\n push {r4, lr}\\n bl count_begin\\n" instructions\\
             "\\n bl count_end\\n pop {r4, pc}");                                    \\
   }
 REGION(none, "")
@@ -88,7 +88,7 @@ def test_variables_are_initialised_and_sized(target, tmp_path):
     size = board.footprint(elf)
     assert 300 <= size.constants <= 330
     assert 504 <= size.variables <= 520
-    assert 0 < size.code < 400
+    assert 0 < size.code < 1000  # Armv6-M divides in a library function
     assert board.symbol_sizes(elf)["empty"] == 400
 
 
@@ -114,7 +114,7 @@ def test_errors_in_the_source_are_told(target, tmp_path):
 
 
 def test_unknown_board():
-    with pytest.raises(UserError, match="choose one of cortex-m4, cortex-m7, cortex-m55"):
+    with pytest.raises(UserError, match="choose one of cortex-m4, cortex-m7, cortex-m55, "):
         board.find("cortex-m0")
 
 

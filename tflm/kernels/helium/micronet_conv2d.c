@@ -71,8 +71,8 @@ static MICRONET_NOINLINE void outputs_of_any(const pixel_run *run, const int8_t 
 
 /* As many pixels at a time as the scratch memory holds patches; a pixel that is its own patch needs
  * none. */
-micronet_status micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch,
-                     size_t scratch_bytes) {
+micronet_status micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out,
+                                void *scratch, size_t scratch_bytes) {
   const int32_t patch = p->shape.kernel_h * p->shape.kernel_w * p->shape.in_c;
   const int32_t out_c = p->shape.out_c, pixels = (int32_t)p->shape.out_h * p->shape.out_w;
   const int direct = micronet_is_direct(p);

@@ -6,8 +6,8 @@
 /* out[y][x][o] = requantized(doubled_bias[o] + sum over taps inside of the image and inputs i of
  *                            2 * w[o][ky][kx][i] * (in[y'][x'][i] - zero point))
  * with y' = y * stride - pad + ky, x' = x * stride - pad + kx */
-micronet_status micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out, void *scratch,
-                     size_t scratch_bytes) {
+micronet_status micronet_conv2d(const micronet_conv_params *p, const int8_t *in, int8_t *out,
+                                void *scratch, size_t scratch_bytes) {
   const micronet_conv_shape *const s = &p->shape;
   int8_t *o_ptr = out;
   (void)scratch;
