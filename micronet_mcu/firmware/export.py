@@ -39,8 +39,8 @@ _OTHER_FLASH = {"tflm": 160 << 10, "c": 64 << 10}
 _INTERNAL_RAM = 120 << 10
 
 _APPLICATION = ("answer.h", "board.h", "firmware.cc", "firmware.h", "image.cc", "image.h",
-                "protocol.cc", "protocol.h", "runtime.h", "status.cc", "status.h", "text.h", "top_k.cc",
-                "top_k.h")  # fmt: skip
+                "protocol.cc", "protocol.h", "runtime.h", "status.cc", "status.h", "text.h",
+                "top_k.cc", "top_k.h")  # fmt: skip
 _RUNTIME = {
     "c": ("runtime_c.cc",),
     "tflm": ("runtime_tflm.cc", "micronet_runner.cc", "micronet_runner.h", "tflm_names.h",
@@ -171,8 +171,8 @@ def _owner(target: Platform) -> Owner:
     template = [p.relative_to(target.folder).as_posix() for p in target.folder.rglob("*")]
     answers = [Path(file).name for files in ANSWER_FILES.values() for file in files]
     ours = [*_APPLICATION, *answers, "model_answer.h", *_RUNTIME["c"], *_RUNTIME["tflm"],
-            "micronet_*.[ch]", "op_resolver.h", "model.[ch]", "model_weights.[ch]", "model_data.h", "model_data.cc",
-            "model_info.cc"]  # fmt: skip
+            "micronet_*.[ch]", "op_resolver.h", "model.[ch]", "model_weights.[ch]", "model_data.h",
+            "model_data.cc", "model_info.cc"]  # fmt: skip
     sources = [f"{target.sources}/{name.replace('.cc', target.suffix)}" for name in ours]
     return Owner("export_firmware", (*template, *sources, "model.tflite"))
 
