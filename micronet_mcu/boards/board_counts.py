@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from micronet_mcu.boards import emulator, toolchain
-from micronet_mcu.boards.boards import USUAL, Board, find
+from micronet_mcu.boards.boards import BOARDS, USUAL, Board, find
 from micronet_mcu.boards.devices import DEVICES, Device, Fit, fits_table
 from micronet_mcu.errors import UserError
 from micronet_mcu.graph.kernels import KERNELS, files_of
