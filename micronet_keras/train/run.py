@@ -16,8 +16,8 @@ from micronet_keras.tasks.task import Task
 from micronet_keras.train.run_folder import RunFolder
 from micronet_keras.train.train import with_validation
 from micronet_mcu.errors import UserError
-from micronet_settings.training import from_json
 from micronet_mcu.shown import Shown, size_text, some_of
+from micronet_settings.training import from_json
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -27,8 +27,8 @@ from micronet_keras.train.run_folder import RunFolder
 from micronet_mcu.errors import UserError
 from micronet_mcu.folders import MARKER
 from micronet_mcu.locks import locked
-from micronet_settings.training import TrainConfig
 from micronet_mcu.shown import Shown, Table
+from micronet_settings.training import TrainConfig
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

@@ -21,8 +21,8 @@ from micronet_mcu.folders import Owner, check_folder, replacing_folder
 from micronet_mcu.graph.kernels import KERNELS
 from micronet_mcu.graph.read import read_model
 from micronet_mcu.image_input import ImageInput
-from micronet_mcu.tflite.model import Model
 from micronet_mcu.shown import Shown, bytes_text, some_of
+from micronet_mcu.tflite.model import Model
 from micronet_mcu.tflite.reader import flatbuffer_bytes
 from micronet_mcu.to_c import host
 from micronet_mcu.to_c.compiler import compile_model, copy_kernels
