@@ -28,8 +28,8 @@ class Device:
     flash_bytes: int
 
 
-# As the boards are sold; check yours. What wireless stacks and frameworks keep for themselves is not
-# taken off.
+# As the boards are sold; check yours. What wireless stacks and frameworks keep for themselves is
+# not taken off.
 DEVICES = (
     Device("Arduino Nano 33 BLE Sense", "cortex-m4", 64_000_000, 256 * _KB, 1 * _MB),
     Device("STM32 Nucleo-F401RE", "cortex-m4", 84_000_000, 96 * _KB, 512 * _KB),

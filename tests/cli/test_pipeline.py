@@ -53,7 +53,7 @@ def test_the_resolved_file_reads_back_as_the_same(tmp_path, mode):
         ("quantization: {mode: ptq, epochs: 2}", "epochs are of mode: qat"),
         ("out: [1]", "out must be a folder to write. Received: [1]"),
         ("training: {task: [1]}", "task must be one of classification, detection, keypoints"),
-        ("target: {board: cortex-m3}", "target: board must be one of cortex-m4"),
+        ("target: {board: z80}", "target: board must be one of cortex-m4"),
         ("report: {limits: 1}", "did you mean limit"),
         ("dat: {dataset: x}", "no setting 'dat'; did you mean data"),
     ],
