@@ -16,6 +16,7 @@ import keras
 from micronet_keras.compare import compare
 from micronet_keras.deploy import write_files
 from micronet_keras.quantize import QuantizedGraph, quantize
+from micronet_keras.report import report
 from micronet_keras.train import read_run, train_network
 from micronet_mcu.boards import count_on_board, find
 from micronet_mcu.errors import UserError
@@ -60,7 +61,8 @@ def run_pipeline(
     """Takes a dataset to an int8 model, C and a board's figures.
 
     A stage whose settings and inputs are what they were when it was done is skipped; one that was
-    interrupted goes on. `<out>/pipeline.yaml` has every setting, `<out>/results.json` the figures.
+    interrupted goes on. `<out>/pipeline.yaml` has every setting, `<out>/results.json` the figures,
+    `<out>/report.html` all there is to see.
 
     Args:
         config: of `micronet_settings.pipeline.read_pipeline`.
@@ -123,6 +125,11 @@ def _stages(config: PipelineConfig, out: Path, force: bool) -> list[Stage]:
             Stage("export", [target.platform, target.runtime], (flatbuffer,),
                   (project / "README.md",), lambda: _export(config, out, flatbuffer, project))
         )  # fmt: skip
+    page, board = out / "report.html", None if target.board == "none" else target.board
+    stages.append(
+        Stage("report", [sections["report"], board], (best, flatbuffer), (page,),
+              lambda: _report(out, flatbuffer, page, config.report.limit, board))
+    )  # fmt: skip
     return stages
 
 
@@ -168,10 +175,10 @@ def _compile(flatbuffer: Path, folder: Path) -> dict[str, Any]:
 
 
 def _evaluate(config: PipelineConfig, out: Path, flatbuffer: Path, picture: Path) -> dict[str, Any]:
-    report = config.report
-    compiled = report.compiled and (out / "c" / "model.c").is_file()
+    looked = config.report
+    compiled = looked.compiled and (out / "c" / "model.c").is_file()
     run = read_run(out)
-    result = compare(run, flatbuffer, report.split, limit=report.limit, compiled=compiled)
+    result = compare(run, flatbuffer, looked.split, limit=looked.limit, compiled=compiled)
     result.measured["int8"].draw(picture, f"{run.dataset}, int8 on TFLM")
     return result.summary
 
@@ -200,6 +207,12 @@ def _export(config: PipelineConfig, out: Path, flatbuffer: Path, project: Path) 
         force=True,
     )
     return {"firmware": str(project)}
+
+
+def _report(
+    out: Path, flatbuffer: Path, page: Path, limit: int | None, board: str | None
+) -> dict[str, Any]:
+    return {"page": str(report(out, flatbuffer, page, limit=limit, board=board))}
 
 
 class _State:

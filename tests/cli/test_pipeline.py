@@ -112,19 +112,20 @@ def test_stages_are_skipped_when_done_and_done_again_when_changed(tmp_path, monk
             lines = [li for li in capsys.readouterr().out.splitlines() if li.startswith("stage ")]
             return ["skipped" not in line for line in lines]
 
-        assert stages() == [True] * 6
+        assert stages() == [True] * 7
         results = json.loads((tmp_path / "out/pets/results.json").read_text())
         assert results["images"] and "int8_accuracy" in results and results["c_agreement"] > 0.9
         assert (tmp_path / "out/pets/host/README.md").is_file()
+        assert "Confusion" in (tmp_path / "out/pets/report.html").read_text()
         assert read_pipeline(tmp_path / "out/pets/pipeline.yaml") == read_pipeline(
             tmp_path / "pets.yaml"
         )
-        assert stages() == [False] * 6
+        assert stages() == [False] * 7
         assert json.loads((tmp_path / "out/pets/results.json").read_text()) == results
         # Another number of calibration images gives another int8 model, and all that follows.
         assert stages(quantization={"calibration_images": 8})[:3] == [False, True, True]
         assert stages(quantization={"calibration_images": 8}, report={"limit": 2}) == [
-            False, False, False, False, True, False]  # fmt: skip
+            False, False, False, False, True, False, True]  # fmt: skip
         # Interrupted in the middle of a stage, it is done again; a result of others is not.
         monkeypatch.setattr(pipeline, "compare", _interrupted)
         (tmp_path / "pets.yaml").write_text(yaml.safe_dump({**values, "report": {"limit": 3}}))
