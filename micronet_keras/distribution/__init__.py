@@ -19,3 +19,7 @@ __all__ = [
     "process_index",
     "spread_outputs",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

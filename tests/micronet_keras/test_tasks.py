@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 from tiny_tasks import CASES, SPLITS, Noted, with_broken_image
 
-import micronet_keras.compare as comparison
 from micronet_keras.compare import compare
 from micronet_keras.deploy import deploy
 from micronet_keras.quantize import (
@@ -60,7 +59,7 @@ class Trained:
 
     def _compared(self):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(comparison, "HostRunner", self.in_c)
+            patch.setattr("micronet_keras.compare.HostRunner", self.in_c)
             return compare(self.folder, self.flatbuffer(0), source=self.source, compiled=True)
 
 

@@ -9,7 +9,7 @@ HERE = Path(__file__).resolve().parent
 TFLM = HERE.parents[1] / "tflm"
 TARGETS = {
     "protocol": ["micronet/protocol.cc", "micronet/image.cc", "micronet/status.cc",
-                 "micronet/top_k.cc"],
+                 "micronet/top_k.cc", "micronet/answer_classes.cc"],
     "image": ["micronet/image.cc", "micronet/status.cc"],
     "detection": ["detection/micronet_detection.c"],
     "keypoints": ["keypoints/micronet_keypoints.c"],
@@ -58,6 +58,7 @@ def _build(target: str, folder: Path) -> Path:
         objects.append(folder / f"{target}_{len(objects)}.o")
         language = ["-x", "c", "-std=c99"] if source.suffix == ".c" else ["-x", "c++", "-std=c++17"]
         include = [f"-I{TFLM / part}" for part in ("micronet", "detection", "keypoints")]
+        include.append(f"-I{HERE / 'fuzz'}")  # model_answer.h, which is generated for a model.
         _run([clang, *language, "-O1", "-g", *_SANITIZE, *include, "-c", source, "-o", objects[-1]])
     program = folder / f"{target}_fuzzer"
     _run([clang, *_SANITIZE, *objects, "-o", program])

@@ -30,8 +30,8 @@ _TFLM_LIBRARIES = (
     ("tensorflow/lite/micro", "micro_log"),
     ("tensorflow/lite/micro/kernels", "micro_ops"),
 )
-_LINKED = ("BUILD", ".bazelignore", "micronet_keras", "micronet_mcu", "requirements.lock",
-           "scripts", "tflm")  # fmt: skip
+_LINKED = ("BUILD", ".bazelignore", "micronet_cli", "micronet_keras", "micronet_mcu",
+           "micronet_settings", "requirements.lock", "scripts", "tflm")  # fmt: skip
 
 
 def make(folder: Path) -> None:

@@ -316,7 +316,7 @@ class TestWeights:
         assert "\n" not in message
         assert str(cache / "micronet_m2_imagenet.weights.h5") in message
         assert "/micronet-m2.pth" in message
-        assert "import_checkpoint.py --model=m2 --checkpoint=micronet-m2.pth" in message
+        assert "import-checkpoint --model=m2 --checkpoint=micronet-m2.pth" in message
 
     @pytest.mark.slow
     def test_of_imagenet_are_found_in_the_cache(self, cache):

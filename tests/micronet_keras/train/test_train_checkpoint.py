@@ -61,7 +61,7 @@ def test_the_history_of_another_run_is_refused(tmp_path, history, monkeypatch):
     arrays, _ = checkpoint.read_checkpoint(run.last)
     model = keras.saving.load_model(run.last, compile=False)
     checkpoint.save_checkpoint(run.last, model, arrays, history)
-    with pytest.raises(UserError, match="last.keras holds the history of another run"):
+    with pytest.raises(UserError, match="last.keras has the history of another run"):
         tiny_training.train(tmp_path)
 
 

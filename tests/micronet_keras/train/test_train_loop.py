@@ -191,7 +191,7 @@ def test_nan_loss_stops_and_keeps_the_last_good_state(tmp_path):
         return tiny_training.batches(first_epoch, spoil=_nan_in(2))
 
     for _ in range(2):  # The same again when it is resumed.
-        with pytest.raises(UserError, match=r"epoch 3.*the loss became nan.*--learning_rate"):
+        with pytest.raises(UserError, match=r"epoch 3.*the loss became nan.*`learning_rate`"):
             train(tmp_path, data=stream)
         arrays, history = checkpoint.read_checkpoint(RunFolder(tmp_path).last)
         assert len(history) == 2

@@ -28,7 +28,7 @@ class Model final : public micronet::Runtime {
     memset(input_, 0x55, sizeof(input_));
     return Answer(2);
   }
-  const int8_t *output() const override { return output_; }
+  const int8_t *output(int) const override { return output_; }
   int32_t arena_used() const override { return 1234; }
 
  private:
@@ -43,6 +43,7 @@ class Model final : public micronet::Runtime {
 };
 
 const char *const kLabels[5] = {"a", "", "three", "\xff\xfe", "%"};
+const int32_t kOutputSizes[1] = {5};
 const int8_t kTestInput[kInput] = {1, 2, 3};
 const int8_t kTestOutput[5] = {127, -128, 0, 1, 2};
 
@@ -74,7 +75,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   kind_of_failure = data[0] & 15;
   clock_us = 0xFFFFFF00u;
   const micronet::ModelInfo info = {
-      "fuzzed", 4, 4, 3, 5, 1000, data[0] & 16 ? nullptr : kLabels, kTestInput, kTestOutput};
+      "fuzzed",   4,          4, 3, 5, 1, kOutputSizes, 1000, data[0] & 16 ? nullptr : kLabels,
+      kTestInput, kTestOutput};
   Model model;
   // On the heap, so that the sanitizer sees a byte too far.
   int8_t *image = static_cast<int8_t *>(malloc(kInput));

@@ -48,7 +48,7 @@ def flatbuffer(run):
 
 @pytest.mark.slow
 def test_training_brings_the_loss_down(run):
-    history, summary, _ = run[2]
+    history, summary = run[2].history, run[2].summary
     assert history[-1]["loss"] < history[0]["loss"] < 1.2
     assert 0 <= summary["test_AP"] <= summary["test_AP50"] <= 1 and 0 < summary["test_OKS"] < 1
     for picture in ("predictions.png", "curve.png"):
