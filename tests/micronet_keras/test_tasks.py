@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib
 import json
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from micronet_keras.tasks import TASKS, replace
 from micronet_keras.train import make_repeatable, read_run, train
 from micronet_mcu.to_c.host_runner import HostRunner
 from micronet_mcu.to_tflm import Interpreter
+
+# The module: the package has the function by this name.
+comparison = importlib.import_module("micronet_keras.compare")
 
 RUN_FILES = {
     "best.keras", "last.keras", "config.json", "history.csv", "tensorboard", "curve.png",
@@ -59,7 +63,7 @@ class Trained:
 
     def _compared(self):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("micronet_keras.compare.HostRunner", self.in_c)
+            patch.setattr(comparison, "HostRunner", self.in_c)
             return compare(self.folder, self.flatbuffer(0), source=self.source, compiled=True)
 
 

@@ -40,7 +40,9 @@ def test_same_classes_take_all(tmp_path, skip_head):
 def test_other_classes_need_skip_head():
     source, model = _model(5, seed=1), _model(7)
     before = model.get_weights()
-    with pytest.raises(UserError, match="small is for 5 classes, the dataset has 7; `skip_head=True`"):
+    with pytest.raises(
+        UserError, match="small is for 5 classes, the dataset has 7; `skip_head=True`"
+    ):
         transfer_weights(model, source)
     for have, want in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(have, want)

@@ -127,8 +127,8 @@ def test_benchmark_script(toolchain, benchmark, model_file, tmp_path, capsys):
 
 def test_benchmark_script_refuses(benchmark, model_file, capsys):
     for arguments, message in (
-        ([], "name one model"),
-        ([model_file, f"--model={model_file}"], "name one model"),
+        ([], "name one MODEL.tflite"),
+        ([model_file, f"--model={model_file}"], "name one MODEL.tflite"),
         ([model_file, model_file], "one MODEL.tflite is enough"),
         ([model_file, "--boards=z80"], "z80"),
         (["no.tflite"], "no such file"),
