@@ -129,7 +129,7 @@ def test_benchmark_script_refuses(benchmark, model_file, capsys):
     for arguments, message in (
         ([], "name one MODEL.tflite"),
         ([model_file, f"--model={model_file}"], "name one MODEL.tflite"),
-        ([model_file, model_file], "one MODEL.tflite is enough"),
+        ([model_file, model_file], "one MODEL is enough"),
         ([model_file, "--boards=z80"], "z80"),
         (["no.tflite"], "no such file"),
     ):
