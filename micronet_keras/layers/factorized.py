@@ -38,11 +38,6 @@ def strided(size: int | None, strides: int) -> int | None:
     return None if size is None else -(-size // strides)
 
 
-def _depthwise(x, kernel):
-    """With stride 1 "same" is the centred padding, which the kernel then does itself."""
-    return ops.depthwise_conv(x, kernel, 1, "same", data_format="channels_last")
-
-
 class _VerticalHorizontalConv2D(keras.layers.Layer):
     """A k x 1 convolution with stride (s, 1), then a 1 x k depthwise one with stride (1, s).
 
@@ -82,8 +77,6 @@ class _VerticalHorizontalConv2D(keras.layers.Layer):
         """Strides are given as (s, s): TensorFlow refuses unequal ones in depthwise convolutions on
         GPUs and on CPUs without oneDNN. Rows become images of height 1, so the first is idle."""
         _, height, width, channels = ops.shape(x)
-        if self.strides == 1:
-            return _depthwise(x, self.horizontal_kernel)
         x = ops.reshape(x, (-1, 1, width, channels))
         pad = self.kernel_size // 2
         x = ops.pad(x, ((0, 0), (0, 0), (pad, pad), (0, 0)))
@@ -217,8 +210,6 @@ class MicroFactorizedDepthwiseConv2D(_VerticalHorizontalConv2D):
     def _convolve_vertically(self, x):
         """Strides are (s, s) here, too. Columns of zeros between the columns make up for the
         second; they cost little, for the rows are padded anyway."""
-        if self.strides == 1:
-            return _depthwise(x, self.vertical_kernel)
         _, height, width, channels = ops.shape(x)
         pad, gap = self.kernel_size // 2, self.strides - 1
         x = ops.pad(
