@@ -313,16 +313,16 @@ def _commands(run: Run, flatbuffer: str | None) -> str:
     settings = run.folder.read_settings()
     rows = [(".".join(name), str(value)) for name, value in _flat(settings)]
     folder = shlex.quote(os.fspath(run.folder.folder))
-    lines = [f"python scripts/quantize.py {folder}"]
+    lines = [f"micronet quantize {folder}"]
     if flatbuffer is not None:
         file = shlex.quote(flatbuffer)
         lines += [
-            f"python scripts/evaluate.py {folder} --tflite={file}",
-            f"python scripts/benchmark_mcu.py {file}",
-            f"python scripts/report.py {folder} --tflite={file}",
+            f"micronet evaluate {folder} --tflite={file}",
+            f"micronet benchmark {file}",
+            f"micronet report {folder} --tflite={file}",
         ]
     else:
-        lines.append(f"python scripts/report.py {folder}")
+        lines.append(f"micronet report {folder}")
     settings_table = _wide(Table(("setting of the training", "value"), rows))
     commands = html.escape("\n".join(lines))
     return f"<pre>{commands}</pre><details><summary>settings</summary>{settings_table}</details>"

@@ -1,6 +1,6 @@
 """The emulated boards: one for each core that the kernels have a form for, and the small ones."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from micronet_mcu.errors import UserError
 
@@ -49,6 +49,16 @@ class Board:
 
 _MB = 1024 * 1024
 
+_CORTEX_M3 = Board(
+    name="cortex-m3",
+    machine="mps2-an385",
+    cpu_flags=("-mcpu=cortex-m3", "-mfloat-abi=soft"),
+    clock_hz=25_000_000,
+    vectors=Region(0, 256),
+    code=Region(256, 512 * 1024 - 256),
+    constants=Region(512 * 1024, 3 * _MB + 512 * 1024),
+    ram=Region(0x20000000, 4 * _MB),
+)
 BOARDS = {
     board.name: board
     for board in (
@@ -92,26 +102,12 @@ BOARDS = {
             constants=Region(0x10080000, 3 * _MB + 512 * 1024),
             ram=Region(0x38000000, 4 * _MB),
         ),
-        Board(
-            name="cortex-m3",
-            machine="mps2-an385",
-            cpu_flags=("-mcpu=cortex-m3", "-mfloat-abi=soft"),
-            clock_hz=25_000_000,
-            vectors=Region(0, 256),
-            code=Region(256, 512 * 1024 - 256),
-            constants=Region(512 * 1024, 3 * _MB + 512 * 1024),
-            ram=Region(0x20000000, 4 * _MB),
-        ),
+        _CORTEX_M3,
         # QEMU has no board of this core with enough memory; a Cortex-M3 runs its instructions.
-        Board(
+        replace(
+            _CORTEX_M3,
             name="cortex-m0plus",
-            machine="mps2-an385",
             cpu_flags=("-mcpu=cortex-m0plus", "-mfloat-abi=soft"),
-            clock_hz=25_000_000,
-            vectors=Region(0, 256),
-            code=Region(256, 512 * 1024 - 256),
-            constants=Region(512 * 1024, 3 * _MB + 512 * 1024),
-            ram=Region(0x20000000, 4 * _MB),
         ),
     )
 }

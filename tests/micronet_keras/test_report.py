@@ -80,7 +80,7 @@ def test_the_page_holds_everything_itself(run):
     assert text.count('class="wrong"') == 6 + 6 and text.count('class="right"') == 6
     assert "said green, 100%; is red" in text
     assert "Memory over time" in page.headings and "What int8 costs" in page.headings
-    assert f"python scripts/evaluate.py {folder} --tflite={flatbuffer}" in text
+    assert f"micronet evaluate {folder} --tflite={flatbuffer}" in text
 
 
 def test_without_a_flatbuffer_it_is_of_float_alone(run, tmp_path):

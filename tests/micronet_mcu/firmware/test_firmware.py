@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tiny_tflite
 
+from micronet_mcu.c_sources import c_sources
 from micronet_mcu.errors import UserError
 from micronet_mcu.firmware import PLATFORMS, RUNTIMES, export, export_firmware, flash
 from micronet_mcu.folders import MARKER
@@ -430,3 +431,9 @@ def test_templates_name_no_unknown_feature():
         if path.is_file():
             for marker in re.findall(r"@([a-z0-9,_-]+)-only@", path.read_text()):
                 assert set(marker.split(",")) <= known, (path, marker)
+
+
+def test_templates_take_tflm_in_one_way():
+    """A project is copied from one template alone, so the file lies in each."""
+    copies = {path.read_text() for path in c_sources("platforms").glob("*/tflm.cmake")}
+    assert len(copies) == 1
